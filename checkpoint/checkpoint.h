@@ -1,0 +1,56 @@
+#pragma once
+// A Hugging Face checkpoint directory, opened for reading: config.json, one or more safetensors shards (mapped, not
+// loaded), tokenizer files. Open checks that every tensor of the table is there with the right shape and type, so
+// that whoever holds a Checkpoint can rely on it. Holding one costs no memory for weights.
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "checkpoint/config.h"
+#include "checkpoint/safetensors.h"
+#include "checkpoint/tensor_table.h"
+#include "kernels/packing/weight_view.h"
+
+namespace ecld {
+
+class Checkpoint {
+ public:
+  // THROWS Error: missing directory, config, shard, tensor; wrong shape or type; unknown architecture.
+  static Checkpoint Open(const std::filesystem::path& directory);
+
+  const std::filesystem::path& directory() const { return directory_; }
+  const ModelConfig& config() const { return config_; }
+  const std::vector<TensorSpec>& table() const { return table_; }
+
+  // The stored tensor of this name. THROWS Error when absent.
+  const TensorView& Tensor(std::string_view name) const;
+  bool Has(std::string_view name) const { return tensors_.contains(name); }
+
+  // A parameter matrix, dense or packed. The head of a tied model is its embedding.
+  WeightView Weight(const TensorSpec& spec) const;
+  WeightView Head() const;
+
+  // A parameter as floats (matrices row-major, dequantized when packed). THROWS Error when it holds NaN or infinity.
+  std::vector<float> ReadFloats(const TensorSpec& spec) const;
+
+  // Lets the kernel drop the pages of all tensors of this layer (-1: embedding, final norm, head).
+  void DropPages(int64_t layer) const;
+
+  uint64_t WeightBytes() const;          // of all stored tensors
+  std::string ConfigSha256() const;      // identity of config.json
+  // Identity of the weights without reading them all: names, types, shapes, file sizes and modification times.
+  std::string QuickIdentity() const;
+
+ private:
+  std::filesystem::path directory_;
+  ModelConfig config_;
+  std::vector<TensorSpec> table_;
+  std::vector<std::shared_ptr<SafetensorsFile>> shards_;
+  std::map<std::string, TensorView, std::less<>> tensors_;
+};
+
+}  // namespace ecld

@@ -1,0 +1,69 @@
+#pragma once
+// config.json of the supported architectures as one plain struct: Llama 2/3/3.1/3.2, Qwen2/2.5, Qwen3, Mistral
+// (7B, Nemo). Reads both styles (rope_theta + rope_scaling, rope_parameters). What a config says and ECLD cannot run
+// (another architecture, another activation, an unknown rope type) is an Error here, not a wrong logit later.
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checkpoint/quantization_config.h"
+#include "core/dtype.h"
+#include "core/json.h"
+
+namespace ecld {
+
+enum class Family { kLlama, kQwen2, kQwen3, kMistral };
+std::string_view Name(Family family);  // the model_type of config.json: "llama", "qwen2", ...
+
+struct RopeScaling {
+  enum class Kind { kNone, kLinear, kLlama3 };
+  Kind kind = Kind::kNone;
+  double factor = 1;
+  // kLlama3 only:
+  double low_freq_factor = 1;
+  double high_freq_factor = 4;
+  int64_t original_max_position = 8192;
+};
+
+struct ModelConfig {
+  Family family = Family::kLlama;
+  int64_t vocab_size = 0;
+  int64_t hidden_size = 0;
+  int64_t intermediate_size = 0;
+  int64_t num_layers = 0;
+  int64_t num_heads = 0;     // query heads; a multiple of num_kv_heads
+  int64_t num_kv_heads = 0;
+  int64_t head_dim = 0;      // not always hidden_size / num_heads
+  int64_t max_position = 0;
+  double rms_norm_eps = 1e-6;
+  double rope_theta = 10000;
+  RopeScaling rope_scaling;
+  std::vector<int64_t> sliding_window;  // [num_layers]; 0 = the layer attends to all earlier positions
+  bool tie_embeddings = false;
+  bool qkv_bias = false;
+  bool o_bias = false;
+  bool mlp_bias = false;
+  bool qk_norm = false;
+  DType dtype = DType::kBF16;        // of the dense weights ("torch_dtype" / "dtype")
+  std::vector<int64_t> bos_ids, eos_ids;
+  std::optional<QuantizationConfig> quantization;
+
+  int64_t QueryWidth() const { return num_heads * head_dim; }
+  int64_t KeyWidth() const { return num_kv_heads * head_dim; }
+
+  // The file this was read from; ToJson keeps every key of it that ECLD does not set itself.
+  Json source = Json::object();
+};
+
+// THROWS Error with file and key path.
+ModelConfig ReadConfig(const std::filesystem::path& config_json);
+ModelConfig ParseConfig(const Json& json, const std::string& where);
+
+// Standard config.json: source with the fields that passes may change written over it (intermediate_size, layer
+// count with its per-layer lists, tie_word_embeddings, dtype, quantization_config). Parse(ToJson(c)) equals c.
+Json ToJson(const ModelConfig& config);
+
+}  // namespace ecld

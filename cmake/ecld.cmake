@@ -1,0 +1,36 @@
+# How rooms, programs, tests and benches become targets. Sources are found by the build, never listed by hand.
+
+add_library(ecld_flags INTERFACE)
+target_include_directories(ecld_flags INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(ecld_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wno-missing-field-initializers
+                       $<$<BOOL:${ECLD_WERROR}>:-Werror>)
+if(ECLD_SANITIZE)
+  add_compile_options(-fsanitize=${ECLD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${ECLD_SANITIZE})
+endif()
+
+# ecld_room(<folder> <libraries>...): library ecld_<folder with _> from every .cpp (and, with CUDA on, .cu) below the
+# folder. A folder that has no source yet is an interface library, so that the list of rooms can stay whole.
+function(ecld_room folder)
+  string(REPLACE "/" "_" name ecld_${folder})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cpp)
+  if(CMAKE_CUDA_COMPILER)
+    file(GLOB_RECURSE cuda_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cu)
+    list(APPEND sources ${cuda_sources})
+  endif()
+  if(sources)
+    add_library(${name} STATIC ${sources})
+    target_link_libraries(${name} PUBLIC ecld_flags ${ARGN})
+  else()
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE ecld_flags ${ARGN})
+  endif()
+endfunction()
+
+# ecld_program(<name> <main source> <libraries>...)
+function(ecld_program name source)
+  if(EXISTS ${CMAKE_SOURCE_DIR}/${source})
+    add_executable(${name} ${source})
+    target_link_libraries(${name} PRIVATE ${ARGN})
+  endif()
+endfunction()

@@ -1,0 +1,122 @@
+#include "core/files.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "core/error.h"
+
+namespace ecld {
+
+namespace fs = std::filesystem;
+
+std::string ReadTextFile(const fs::path& path) {
+  if (fs::is_directory(path)) Fail(path.string(), "is a directory, expected a file");
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream) Fail(path.string(), "cannot open: {}", std::strerror(errno));
+  std::ostringstream content;
+  content << stream.rdbuf();
+  if (stream.bad()) Fail(path.string(), "cannot read: {}", std::strerror(errno));
+  return std::move(content).str();
+}
+
+void WriteFileAtomically(const fs::path& path, std::string_view content) {
+  fs::path temporary = path;
+  temporary += ".tmp";
+  int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) Fail(path.string(), "cannot write: {}", std::strerror(errno));
+  while (!content.empty()) {
+    ssize_t written = ::write(fd, content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      int saved = errno;
+      ::close(fd);
+      ::unlink(temporary.c_str());
+      Fail(path.string(), "cannot write: {}", std::strerror(saved));
+    }
+    content.remove_prefix(static_cast<size_t>(written));
+  }
+  bool synced = ::fsync(fd) == 0;
+  if (::close(fd) != 0 || !synced || ::rename(temporary.c_str(), path.c_str()) != 0) {
+    int saved = errno;
+    ::unlink(temporary.c_str());
+    Fail(path.string(), "cannot write: {}", std::strerror(saved));
+  }
+}
+
+void RequireSeparate(const fs::path& in, const fs::path& out) {
+  fs::path a = fs::weakly_canonical(in);
+  fs::path b = fs::weakly_canonical(out);
+  auto inside = [](const fs::path& inner, const fs::path& outer) {
+    auto relative = inner.lexically_relative(outer);
+    return !relative.empty() && *relative.begin() != "..";
+  };
+  if (a == b) Fail(out.string(), "output and input are the same directory; choose another output");
+  if (inside(b, a)) Fail(out.string(), "output lies inside the input directory {}; choose another output", in.string());
+  if (inside(a, b)) Fail(out.string(), "output contains the input directory {}; choose another output", in.string());
+}
+
+DirectoryLock::DirectoryLock(const fs::path& directory) {
+  path_ = (directory.has_filename() ? directory : directory.parent_path());
+  path_ += ".lock";
+  if (path_.has_parent_path()) {
+    std::error_code error;
+    fs::create_directories(path_.parent_path(), error);
+    if (error) Fail(path_.parent_path().string(), "cannot create: {}", error.message());
+  }
+  fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (fd_ < 0) Fail(path_.string(), "cannot create the lock file: {}", std::strerror(errno));
+  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+    char owner[32] = {};
+    ssize_t length = ::pread(fd_, owner, sizeof(owner) - 1, 0);
+    ::close(fd_);
+    Fail(directory.string(), "is in use by another run (process {}); wait for it or choose another output",
+         length > 0 ? std::string(owner, static_cast<size_t>(length)) : "unknown");
+  }
+  std::string owner = std::to_string(::getpid());
+  if (::ftruncate(fd_, 0) != 0 || ::pwrite(fd_, owner.data(), owner.size(), 0) < 0)
+    Fail(path_.string(), "cannot write the lock file: {}", std::strerror(errno));
+}
+
+DirectoryLock::~DirectoryLock() {
+  if (fd_ < 0) return;
+  ::unlink(path_.c_str());
+  ::close(fd_);
+}
+
+void PublishDirectory(const fs::path& staged, const fs::path& final_path) {
+  fs::path aside = final_path;
+  aside += ".old";
+  std::error_code error;
+  fs::remove_all(aside, error);
+  bool replaced = fs::exists(final_path);
+  if (replaced) fs::rename(final_path, aside, error);
+  if (!error) fs::rename(staged, final_path, error);
+  if (error) Fail(final_path.string(), "cannot publish {}: {}", staged.string(), error.message());
+  if (final_path.has_parent_path()) SyncPath(final_path.parent_path());
+  if (replaced) fs::remove_all(aside, error);
+}
+
+void SyncPath(const fs::path& path) {
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  bool synced = fd >= 0 && ::fsync(fd) == 0;
+  int saved = errno;
+  if (fd >= 0) ::close(fd);
+  if (!synced) Fail(path.string(), "cannot flush to disk: {}", std::strerror(saved));
+}
+
+uint64_t FreeDiskBytes(const fs::path& path) {
+  fs::path existing = fs::absolute(path);
+  while (!fs::exists(existing) && existing.has_relative_path()) existing = existing.parent_path();
+  std::error_code error;
+  auto space = fs::space(existing, error);
+  if (error) Fail(existing.string(), "cannot tell the free space: {}", error.message());
+  return space.available;
+}
+
+}  // namespace ecld

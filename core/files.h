@@ -1,0 +1,45 @@
+#pragma once
+// Small file operations that never leave half a file behind: whole-file read and write, an exclusive lock on a
+// directory, and a staged directory that becomes visible by one rename.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace ecld {
+
+// THROWS Error when the file cannot be read whole.
+std::string ReadTextFile(const std::filesystem::path& path);
+
+// Writes to "<path>.tmp", syncs, renames over path. THROWS Error (unwritable, disk full); path is then unchanged.
+void WriteFileAtomically(const std::filesystem::path& path, std::string_view content);
+
+// THROWS Error when out equals, contains or lies inside in: a result may not overwrite its own source.
+void RequireSeparate(const std::filesystem::path& in, const std::filesystem::path& out);
+
+// Holds "<path>.lock" with flock while alive; the kernel releases it when the process dies, SIGKILL included.
+class DirectoryLock {
+ public:
+  // THROWS Error "… is in use by process N" when another process holds it.
+  explicit DirectoryLock(const std::filesystem::path& directory);
+  ~DirectoryLock();
+  DirectoryLock(const DirectoryLock&) = delete;
+  DirectoryLock& operator=(const DirectoryLock&) = delete;
+
+ private:
+  std::filesystem::path path_;
+  int fd_ = -1;
+};
+
+// The final step of every result: staged is renamed to final. When final exists it is moved aside first and removed
+// only after the new one is in place. THROWS Error.
+void PublishDirectory(const std::filesystem::path& staged, const std::filesystem::path& final_path);
+
+// Flushes a file or directory to disk. THROWS Error.
+void SyncPath(const std::filesystem::path& path);
+
+// Bytes free for this user on the file system that will hold path (its nearest existing parent).
+uint64_t FreeDiskBytes(const std::filesystem::path& path);
+
+}  // namespace ecld

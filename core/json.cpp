@@ -1,0 +1,124 @@
+#include "core/json.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/error.h"
+#include "core/files.h"
+
+namespace ecld {
+namespace {
+
+constexpr int kMaxDepth = 256;
+
+// nlohmann recurses per level when it destroys a value; a file of a million '[' must not exhaust the stack.
+void CheckDepth(std::string_view text, std::string_view where) {
+  int depth = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      else if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kMaxDepth) Fail(where, "JSON nested deeper than {} levels", kMaxDepth);
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+}
+
+std::string Shorten(const Json& value) {
+  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (text.size() > 60) text = text.substr(0, 57) + "...";
+  return text;
+}
+
+}  // namespace
+
+Json ParseJson(std::string_view text, std::string_view where) {
+  CheckDepth(text, where);
+  try {
+    return Json::parse(text);
+  } catch (const nlohmann::json::exception& e) {
+    // The library's message carries line and column; drop its "[json.exception...]" prefix.
+    std::string_view what = e.what();
+    if (auto end = what.find("] "); end != std::string_view::npos) what.remove_prefix(end + 2);
+    Fail(where, "not valid JSON: {}", what);
+  }
+}
+
+Json ReadJsonFile(const std::filesystem::path& path) { return ParseJson(ReadTextFile(path), path.string()); }
+
+void WriteJsonFile(const std::filesystem::path& path, const Json& value) {
+  WriteFileAtomically(path, value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+void JsonView::Wrong(std::string_view expected) const {
+  Fail(Where(), "expected {}, found {}", expected, Shorten(*value_));
+}
+
+bool JsonView::Has(std::string_view key) const {
+  if (!value_->is_object()) return false;
+  auto it = value_->find(std::string(key));
+  return it != value_->end() && !it->is_null();
+}
+
+JsonView JsonView::At(std::string_view key) const {
+  if (!value_->is_object()) Wrong("an object");
+  auto it = value_->find(std::string(key));
+  if (it == value_->end()) {
+    auto near = CloseMatches(key, Keys());
+    std::string hint = near.empty() ? "" : DidYouMean(key, Keys());
+    Fail(Where(), "key \"{}\" is missing{}", key, hint);
+  }
+  return {*it, where_, path_.empty() ? std::string(key) : path_ + "." + std::string(key)};
+}
+
+JsonView JsonView::At(size_t index) const {
+  if (index >= Size()) Fail(Where(), "has {} elements, element {} was asked for", Size(), index);
+  return {(*value_)[index], where_, fmt::format("{}[{}]", path_, index)};
+}
+
+size_t JsonView::Size() const {
+  if (!value_->is_array()) Wrong("an array");
+  return value_->size();
+}
+
+std::vector<std::string> JsonView::Keys() const {
+  if (!value_->is_object()) Wrong("an object");
+  std::vector<std::string> keys;
+  for (auto& [key, unused] : value_->items()) keys.push_back(key);
+  return keys;
+}
+
+int64_t JsonView::Int() const {
+  if (value_->is_number_unsigned() && value_->get<uint64_t>() > uint64_t{std::numeric_limits<int64_t>::max()})
+    Wrong("an integer below 2^63");
+  if (value_->is_number_integer()) return value_->get<int64_t>();
+  if (value_->is_number_float()) {
+    double number = value_->get<double>();
+    if (number == std::floor(number) && std::abs(number) < 9e15) return static_cast<int64_t>(number);
+  }
+  Wrong("an integer");
+}
+
+double JsonView::Number() const {
+  if (!value_->is_number()) Wrong("a number");
+  return value_->get<double>();
+}
+
+bool JsonView::Bool() const {
+  if (!value_->is_boolean()) Wrong("true or false");
+  return value_->get<bool>();
+}
+
+std::string JsonView::String() const {
+  if (!value_->is_string()) Wrong("a string");
+  return value_->get<std::string>();
+}
+
+}  // namespace ecld

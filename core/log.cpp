@@ -1,0 +1,37 @@
+#include "core/log.h"
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+
+namespace ecld {
+namespace {
+
+std::atomic<LogLevel> threshold{LogLevel::kInfo};
+
+spdlog::logger& Logger() {
+  static const auto logger = [] {
+    auto made = spdlog::stderr_color_mt("ecld");
+    made->set_pattern("%H:%M:%S %^%l%$ %v");
+    made->set_level(spdlog::level::trace);
+    return made;
+  }();
+  return *logger;
+}
+
+}  // namespace
+
+void SetLogLevel(LogLevel level) { threshold = level; }
+LogLevel GetLogLevel() { return threshold; }
+
+void LogLine(LogLevel level, std::string_view line) {
+  if (level > threshold.load()) return;
+  switch (level) {
+    case LogLevel::kWarning: Logger().warn("{}", line); break;
+    case LogLevel::kDebug: Logger().debug("{}", line); break;
+    default: Logger().info("{}", line);
+  }
+}
+
+}  // namespace ecld

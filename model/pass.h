@@ -1,0 +1,71 @@
+#pragma once
+// A pass: checkpoint in, checkpoint out. Three functions, no hooks, no session, no globals. A pass object holds only
+// its options and is const: the same input and seed give the same bytes. The runner (recipes/runner) is the only
+// caller of Run.
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/checkpoint_writer.h"
+
+namespace ecld {
+
+struct PassNeeds {
+  bool calibration = false;  // token windows
+  bool teacher = false;      // the original checkpoint (or one the user names)
+  bool gradient = false;     // trains weights
+};
+
+// What a plan may look at: facts, never weights.
+struct PlanInput {
+  ModelConfig config;                     // as the stage before will leave it
+  std::optional<ModelConfig> teacher;
+  int64_t calibration_windows = 0;
+  int64_t window_tok = 0;                 // tokens of one window
+  uint64_t memory_budget_B = 0;           // 0: whatever the machine has free
+  double gemm_flops = 0;                  // measured rate of this machine, 0 = unknown
+  std::string where;                      // "recipe.yaml:14: stages[2]", for errors
+};
+
+struct Planned {
+  ModelConfig config;                     // of the output
+  uint64_t output_B = 0;                  // weight bytes of the output
+  uint64_t peak_memory_B = 0;             // anonymous memory while it runs (modelled)
+  uint64_t scratch_disk_B = 0;            // beside the output, while it runs
+  double seconds = 0;                     // modelled; 0 = not known
+  std::vector<std::string> notes;         // what the user should know: structure changes, clients that cannot load it
+};
+
+// Calibration text as token ids: windows of equal length.
+struct TokenWindows {
+  int64_t window_tok = 0;
+  std::vector<std::vector<int32_t>> windows;  // each window_tok long
+};
+
+// What a run gets. Plain data.
+struct PassContext {
+  uint64_t seed = 0;
+  uint64_t memory_budget_B = 0;
+  const TokenWindows* calibration = nullptr;  // set when Needs().calibration
+  const Checkpoint* teacher = nullptr;        // set when Needs().teacher
+  std::filesystem::path scratch;              // an existing directory for this stage; kept across a kill, removed after
+  Json* report = nullptr;                     // this stage's object in report.json; never null
+};
+
+class Pass {
+ public:
+  virtual ~Pass() = default;
+  virtual PassNeeds Needs() const = 0;
+  // THROWS Error for any user mistake: an option, or a shape this pass cannot do.
+  virtual Planned Plan(const PlanInput& input) const = 0;
+  // Writes every parameter of Planned::config through out, skipping layers that out says are written (a resumed
+  // run). Does not call out.Finish.
+  virtual void Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const = 0;
+};
+
+}  // namespace ecld
