@@ -22,7 +22,8 @@ class Random {
   double Uniform() { return static_cast<double>(Next() >> 11) * 0x1p-53; }
   // In [0, bound). REQUIRES bound > 0. The bias is below bound / 2^64.
   uint64_t Below(uint64_t bound) {
-    return static_cast<uint64_t>((static_cast<unsigned __int128>(Next()) * bound) >> 64);
+    __extension__ using Wide = unsigned __int128;
+    return static_cast<uint64_t>((static_cast<Wide>(Next()) * bound) >> 64);
   }
   // Standard normal (Box-Muller, one of the pair).
   double Normal() {

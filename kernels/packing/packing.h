@@ -8,10 +8,11 @@
 namespace ecld {
 
 // codes[count], each below 2^bits -> words[(count * bits + 31) / 32]; unused high bits of the last word are zero.
-// stride: distance between consecutive words, in words (zero points are packed down a column).
+// stride: distance between consecutive words, in words (zero points are packed down a column). REQUIRES: 1 <= bits
+// <= 8.
 void PackBits(int bits, const uint8_t* codes, int64_t count, uint32_t* words, int64_t stride = 1);
 
-// The inverse, for codes [first, first + count) of a stream.
-void UnpackBits(int bits, const uint32_t* words, int64_t first, int64_t count, uint8_t* codes, int64_t stride = 1);
+// The inverse, for codes [first, first + count) of a stream. words: uint32, any alignment (mapped files promise none).
+void UnpackBits(int bits, const void* words, int64_t first, int64_t count, uint8_t* codes, int64_t stride = 1);
 
 }  // namespace ecld
