@@ -1,0 +1,31 @@
+#pragma once
+// Measures one checkpoint on this device and returns its device profile (profile/profile.h): whole-model phases,
+// each layer, each matrix product, load times. Only what was measured is in it: a point skipped for time or memory
+// has no row, and its table says "partial".
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "profile/profile.h"
+
+namespace ecld {
+
+struct ProfileOptions {
+  std::filesystem::path model;  // checkpoint directory
+  std::filesystem::path out;    // profile directory, replaced whole
+  std::filesystem::path eval;   // a written eval result of this checkpoint, for quality.csv; empty: none
+  bool full = false;            // the grid of the profile schema, prompt 16..4096 x batch 1..32; default: a short one
+  double budget_s = 90;         // no new point starts after this; 0: no limit. Ignored with full
+  int threads = 0;              // 0: all cores
+  std::string device_id;        // name of the device; empty: from the CPU's
+  std::string variant_id;       // name of the model variant; empty: the directory's name
+  std::string base_model;       // what the variant was made from; empty: not known
+};
+
+// Measures and writes. THROWS Error: whatever opening the checkpoint or writing throws; an eval result of another
+// checkpoint.
+DeviceProfile ProfileDevice(const ProfileOptions& options);
+
+}  // namespace ecld

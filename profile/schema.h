@@ -1,0 +1,45 @@
+#pragma once
+// The tables of the device profile, version 1, as data: names, columns, and what each column holds. Reader, writer
+// and validation walk this; a new table or column is a new row in schema.cpp. Units are suffixes of the column names
+// (_ms _J _W _B _tok). An empty cell is "not measured".
+
+#include <span>
+#include <string_view>
+
+namespace ecld {
+
+inline constexpr std::string_view kProfileSchema = "ecld.device_profile";
+inline constexpr std::string_view kProfileVersion = "1.0.0";
+
+// What a column may hold, besides nothing.
+enum class ColumnType {
+  kText,    // no comma, quote or control character
+  kCount,   // integer, 0 .. 2^63 - 1
+  kNumber,  // finite, 0 or more
+  kFlag,    // 0 or 1
+  kSource,  // one letter, never empty: see kSources
+};
+
+struct Column {
+  std::string_view name;
+  ColumnType type;
+};
+
+struct TableSchema {
+  std::string_view name;  // the file is <name>.csv
+  std::span<const Column> columns;
+};
+
+// Where a row's figures come from: measured, fitted, roofline model, interpolated, copied. Strongest first.
+struct Source {
+  char letter;
+  std::string_view meaning;
+};
+std::span<const Source> Sources();
+
+std::span<const TableSchema> TableSchemas();
+
+// THROWS Error naming the known tables.
+const TableSchema& FindTableSchema(std::string_view name, std::string_view where);
+
+}  // namespace ecld
