@@ -1,0 +1,40 @@
+#pragma once
+// Pass distill.blocks: trains each block of the student, one after the other, towards what the teacher's block of the
+// same place puts out. The student's block sees what the student's earlier blocks really give, so it also learns to
+// make good their errors. One block of each model is in memory. A block whose held-out error does not fall keeps its
+// weights, and the report says so.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#include "model/pass.h"
+
+namespace ecld {
+
+struct DistillBlocksOptions {
+  int64_t epochs = 1;           // times each block sees the training windows
+  double learning_rate = 2e-4;  // of AdamW; falls linearly to zero
+  int64_t batch_windows = 4;    // windows of one step
+  double held_out = 0.125;      // share of the windows (the last ones) which only judge; at least one window
+  double weight_decay = 0;      // of AdamW
+};
+
+// Mean over tokens of ||student - teacher||^2 / ||teacher||^2: the squared error of block-wise distillation (Li et al.
+// 2020, arXiv 1911.13053, eq. 4), per token relative to the teacher, because a few tokens have states a thousand
+// times larger than the rest. Both [windows, tokens, hidden]; a scalar that can be differentiated.
+at::Tensor BlockLoss(const at::Tensor& student, const at::Tensor& teacher);
+
+class DistillBlocksPass : public Pass {
+ public:
+  explicit DistillBlocksPass(DistillBlocksOptions options) : options_(options) {}
+
+  PassNeeds Needs() const override { return {.calibration = true, .teacher = true, .gradient = true}; }
+  Planned Plan(const PlanInput& input) const override;
+  void Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const override;
+
+ private:
+  DistillBlocksOptions options_;
+};
+
+}  // namespace ecld
