@@ -21,6 +21,8 @@ class Checkpoint {
  public:
   // THROWS Error: missing directory, config, shard, tensor; wrong shape or type; unknown architecture.
   static Checkpoint Open(const std::filesystem::path& directory);
+  // The same for shards that a CheckpointWriter has laid out but not finished; config.json is not there yet.
+  static Checkpoint OpenStaged(const std::filesystem::path& directory, ModelConfig config);
 
   const std::filesystem::path& directory() const { return directory_; }
   const ModelConfig& config() const { return config_; }
@@ -40,12 +42,15 @@ class Checkpoint {
   // Lets the kernel drop the pages of all tensors of this layer (-1: embedding, final norm, head).
   void DropPages(int64_t layer) const;
 
-  uint64_t WeightBytes() const;          // of all stored tensors
-  std::string ConfigSha256() const;      // identity of config.json
+  uint64_t WeightBytes() const;      // of all stored tensors
+  std::string ConfigSha256() const;  // identity of config.json
   // Identity of the weights without reading them all: names, types, shapes, file sizes and modification times.
   std::string QuickIdentity() const;
 
  private:
+  void MapShards();
+  void CheckComplete();
+
   std::filesystem::path directory_;
   ModelConfig config_;
   std::vector<TensorSpec> table_;

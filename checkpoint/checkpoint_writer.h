@@ -6,10 +6,10 @@
 // A killed run resumes: opening the same directory again with the same config finds what Commit recorded. The
 // directory is a staging one; the caller publishes it by PublishDirectory after Finish.
 
+#include <chrono>
 #include <cstddef>
 #include <filesystem>
 #include <map>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,12 +43,16 @@ class CheckpointWriter {
   // A parameter unchanged from another checkpoint whose stored form is the same. THROWS Error otherwise.
   void CopyFrom(const Checkpoint& source, const TensorSpec& spec);
 
-  // Records all tensors completed so far as done; cheap enough to call after each block.
-  void Commit();
+  // Records all tensors completed so far as done; cheap enough to call after each block (syncs at most once a second;
+  // force: now).
+  void Commit(bool force = false);
   // True when every stored tensor of this parameter is written (in this run or a committed earlier one).
   bool IsWritten(const TensorSpec& spec) const;
   // True when every parameter of this layer is written (-1: embedding, final norm, head).
   bool LayerWritten(int64_t layer) const;
+
+  // What has been written so far, opened for reading: tensors not yet written read as zeros.
+  Checkpoint View() const { return Checkpoint::OpenStaged(directory_, config_); }
 
   // Checks that all was written; writes model.safetensors.index.json (when sharded) and config.json; copies the
   // tokenizer and generation files of source_directory; removes the journal; syncs.
@@ -57,20 +61,28 @@ class CheckpointWriter {
  private:
   struct Slot {
     size_t shard;
-    uint64_t offset, bytes, written;
+    uint64_t offset, bytes;  // offset from the start of the file
+    uint64_t written = 0;    // in this run
+    bool committed = false;  // by an earlier Commit, perhaps of an earlier run
   };
   struct Shard {
     std::filesystem::path path;
+    std::string header;  // length, JSON and padding
+    uint64_t data_bytes = 0;
     int fd = -1;
   };
+
+  void LayOut(uint64_t shard_bytes);
+  bool Resume();
+  void Allocate();
 
   std::filesystem::path directory_;
   ModelConfig config_;
   std::vector<TensorSpec> table_;
   std::vector<Shard> shards_;
   std::map<std::string, Slot, std::less<>> slots_;
-  std::set<std::string, std::less<>> committed_;
   std::vector<std::string> uncommitted_;
+  std::chrono::steady_clock::time_point last_sync_;
 };
 
 // The files beside the weights that a client needs: tokenizer*, special tokens, generation config, chat template.

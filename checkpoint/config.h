@@ -34,9 +34,9 @@ struct ModelConfig {
   int64_t hidden_size = 0;
   int64_t intermediate_size = 0;
   int64_t num_layers = 0;
-  int64_t num_heads = 0;     // query heads; a multiple of num_kv_heads
+  int64_t num_heads = 0;  // query heads; a multiple of num_kv_heads
   int64_t num_kv_heads = 0;
-  int64_t head_dim = 0;      // not always hidden_size / num_heads
+  int64_t head_dim = 0;  // not always hidden_size / num_heads
   int64_t max_position = 0;
   double rms_norm_eps = 1e-6;
   double rope_theta = 10000;
@@ -47,7 +47,7 @@ struct ModelConfig {
   bool o_bias = false;
   bool mlp_bias = false;
   bool qk_norm = false;
-  DType dtype = DType::kBF16;        // of the dense weights ("torch_dtype" / "dtype")
+  DType dtype = DType::kBF16;  // of the dense weights ("torch_dtype" / "dtype")
   std::vector<int64_t> bos_ids, eos_ids;
   std::optional<QuantizationConfig> quantization;
 

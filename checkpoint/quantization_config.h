@@ -19,7 +19,7 @@ struct QuantizationConfig {
     PackedFormat format;
   };
   std::vector<Group> groups;
-  std::vector<std::string> ignore;     // same forms as targets; wins over them
+  std::vector<std::string> ignore;  // same forms as targets; wins over them
 
   // The format of module "model.layers.0.mlp.down_proj" of class "Linear" or "Embedding"; nullopt = dense.
   // An exact name beats a regex, which beats a class.

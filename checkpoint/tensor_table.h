@@ -12,18 +12,28 @@
 namespace ecld {
 
 enum class Role {
-  kEmbedding, kFinalNorm, kHead,                           // layer -1
-  kInputNorm, kPostNorm,                                   // RMSNorm weights of a block
-  kQuery, kKey, kValue, kOutput, kQueryNorm, kKeyNorm,     // attention
-  kGate, kUp, kDown,                                       // feed-forward
+  kEmbedding,
+  kFinalNorm,
+  kHead,  // layer -1
+  kInputNorm,
+  kPostNorm,  // RMSNorm weights of a block
+  kQuery,
+  kKey,
+  kValue,
+  kOutput,
+  kQueryNorm,
+  kKeyNorm,  // attention
+  kGate,
+  kUp,
+  kDown,  // feed-forward
 };
 
 struct TensorSpec {
-  std::string module;            // "model.layers.0.mlp.down_proj"
-  std::string name;              // module + ".weight" or ".bias"
-  std::vector<int64_t> shape;    // [out_features, in_features] or [size]
+  std::string module;          // "model.layers.0.mlp.down_proj"
+  std::string name;            // module + ".weight" or ".bias"
+  std::vector<int64_t> shape;  // [out_features, in_features] or [size]
   Role role;
-  int64_t layer = -1;            // -1: not part of a block
+  int64_t layer = -1;  // -1: not part of a block
   bool bias = false;
   std::optional<PackedFormat> format;  // set when config.quantization packs this matrix
 
@@ -52,7 +62,7 @@ std::vector<StoredTensor> StoredForm(const TensorSpec& spec, const ModelConfig& 
 // All of them: what a complete checkpoint of this config consists of, in file order.
 std::vector<StoredTensor> StoredTensors(const ModelConfig& config);
 
-uint64_t ParameterCount(const ModelConfig& config);    // a tied matrix counts once
-uint64_t WeightFileBytes(const ModelConfig& config);   // sum over StoredTensors, headers not counted
+uint64_t ParameterCount(const ModelConfig& config);   // a tied matrix counts once
+uint64_t WeightFileBytes(const ModelConfig& config);  // sum over StoredTensors, headers not counted
 
 }  // namespace ecld

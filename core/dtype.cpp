@@ -97,22 +97,35 @@ float F8E5M2ToFloat(uint8_t bits) { return HalfToFloat(static_cast<uint16_t>(bit
 
 void ToFloat(DType dtype, const std::byte* source, size_t count, float* out) {
   switch (dtype) {
-    case DType::kF32: std::memcpy(out, source, count * 4); return;
-    case DType::kF64: return ConvertAll<double>(source, count, out, [](double v) { return static_cast<float>(v); });
-    case DType::kF16: return ConvertAll<uint16_t>(source, count, out, HalfToFloat);
-    case DType::kBF16: return ConvertAll<uint16_t>(source, count, out, Bf16ToFloat);
-    case DType::kF8E4M3: return ConvertAll<uint8_t>(source, count, out, F8E4M3ToFloat);
-    case DType::kF8E5M2: return ConvertAll<uint8_t>(source, count, out, F8E5M2ToFloat);
-    default: assert(false && "ToFloat takes a float type");
+    case DType::kF32:
+      std::memcpy(out, source, count * 4);
+      return;
+    case DType::kF64:
+      return ConvertAll<double>(source, count, out, [](double v) { return static_cast<float>(v); });
+    case DType::kF16:
+      return ConvertAll<uint16_t>(source, count, out, HalfToFloat);
+    case DType::kBF16:
+      return ConvertAll<uint16_t>(source, count, out, Bf16ToFloat);
+    case DType::kF8E4M3:
+      return ConvertAll<uint8_t>(source, count, out, F8E4M3ToFloat);
+    case DType::kF8E5M2:
+      return ConvertAll<uint8_t>(source, count, out, F8E5M2ToFloat);
+    default:
+      assert(false && "ToFloat takes a float type");
   }
 }
 
 void FromFloat(DType dtype, const float* source, size_t count, std::byte* out) {
   switch (dtype) {
-    case DType::kF32: std::memcpy(out, source, count * 4); return;
-    case DType::kF16: return NarrowAll<uint16_t>(source, count, out, FloatToHalf);
-    case DType::kBF16: return NarrowAll<uint16_t>(source, count, out, FloatToBf16);
-    default: assert(false && "FromFloat writes F32, F16 or BF16");
+    case DType::kF32:
+      std::memcpy(out, source, count * 4);
+      return;
+    case DType::kF16:
+      return NarrowAll<uint16_t>(source, count, out, FloatToHalf);
+    case DType::kBF16:
+      return NarrowAll<uint16_t>(source, count, out, FloatToBf16);
+    default:
+      assert(false && "FromFloat writes F32, F16 or BF16");
   }
 }
 

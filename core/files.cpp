@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -69,15 +70,20 @@ DirectoryLock::DirectoryLock(const fs::path& directory) {
     fs::create_directories(path_.parent_path(), error);
     if (error) Fail(path_.parent_path().string(), "cannot create: {}", error.message());
   }
-  fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (fd_ < 0) Fail(path_.string(), "cannot create the lock file: {}", std::strerror(errno));
-  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
-    char owner[32] = {};
-    ssize_t length = ::pread(fd_, owner, sizeof(owner) - 1, 0);
-    ::close(fd_);
-    Fail(directory.string(), "is in use by another run (process {}); wait for it or choose another output",
-         length > 0 ? std::string(owner, static_cast<size_t>(length)) : "unknown");
-  }
+  // The holder removes the file when it ends; a lock taken on a file removed meanwhile protects nothing, so try again.
+  struct stat held, named;
+  do {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd_ < 0) Fail(path_.string(), "cannot create the lock file: {}", std::strerror(errno));
+    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+      char owner[32] = {};
+      ssize_t length = ::pread(fd_, owner, sizeof(owner) - 1, 0);
+      ::close(fd_);
+      Fail(directory.string(), "is in use by another run (process {}); wait for it or choose another output",
+           length > 0 ? std::string(owner, static_cast<size_t>(length)) : "unknown");
+    }
+  } while (::fstat(fd_, &held) != 0 || ::stat(path_.c_str(), &named) != 0 || held.st_ino != named.st_ino);
   std::string owner = std::to_string(::getpid());
   if (::ftruncate(fd_, 0) != 0 || ::pwrite(fd_, owner.data(), owner.size(), 0) < 0)
     Fail(path_.string(), "cannot write the lock file: {}", std::strerror(errno));

@@ -29,11 +29,11 @@ class JsonView {
   const Json& json() const { return *value_; }
   std::string Where() const { return path_.empty() ? where_ : where_ + ": " + path_; }
 
-  bool Has(std::string_view key) const;       // present and not null
-  JsonView At(std::string_view key) const;    // THROWS Error when absent or when this is not an object
-  JsonView At(size_t index) const;            // THROWS Error when this is not an array that long
-  size_t Size() const;                        // of an array; THROWS Error otherwise
-  std::vector<std::string> Keys() const;      // of an object; THROWS Error otherwise
+  bool Has(std::string_view key) const;     // present and not null
+  JsonView At(std::string_view key) const;  // THROWS Error when absent or when this is not an object
+  JsonView At(size_t index) const;          // THROWS Error when this is not an array that long
+  size_t Size() const;                      // of an array; THROWS Error otherwise
+  std::vector<std::string> Keys() const;    // of an object; THROWS Error otherwise
 
   // THROWS Error on another type. Integers refuse fractions and values outside int64.
   int64_t Int() const;

@@ -28,9 +28,14 @@ LogLevel GetLogLevel() { return threshold; }
 void LogLine(LogLevel level, std::string_view line) {
   if (level > threshold.load()) return;
   switch (level) {
-    case LogLevel::kWarning: Logger().warn("{}", line); break;
-    case LogLevel::kDebug: Logger().debug("{}", line); break;
-    default: Logger().info("{}", line);
+    case LogLevel::kWarning:
+      Logger().warn("{}", line);
+      break;
+    case LogLevel::kDebug:
+      Logger().debug("{}", line);
+      break;
+    default:
+      Logger().info("{}", line);
   }
 }
 

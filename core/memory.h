@@ -5,11 +5,11 @@
 
 namespace ecld {
 
-uint64_t PeakResidentBytes();      // VmHWM: includes mapped file pages that were touched
-uint64_t ResidentBytes();          // VmRSS
-uint64_t AnonymousBytes();         // RssAnon: what this process really owns
-void ResetPeakResident();          // starts a new VmHWM measurement, where the kernel allows it
-uint64_t AvailableMemoryBytes();   // MemAvailable of the machine
-uint64_t TotalMemoryBytes();       // MemTotal of the machine
+uint64_t PeakResidentBytes();     // VmHWM: includes mapped file pages that were touched
+uint64_t ResidentBytes();         // VmRSS
+uint64_t AnonymousBytes();        // RssAnon: what this process really owns
+void ResetPeakResident();         // starts a new VmHWM measurement, where the kernel allows it
+uint64_t AvailableMemoryBytes();  // MemAvailable of the machine
+uint64_t TotalMemoryBytes();      // MemTotal of the machine
 
 }  // namespace ecld

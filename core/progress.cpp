@@ -28,8 +28,14 @@ std::string FormatBytes(uint64_t bytes) {
 }
 
 Progress::Progress(std::string label, int64_t total, std::string unit, int64_t done)
-    : label_(std::move(label)), unit_(std::move(unit)), total_(total), done_(done), first_(done),
-      terminal_(::isatty(STDERR_FILENO) == 1), start_(std::chrono::steady_clock::now()), last_print_(start_) {}
+    : label_(std::move(label)),
+      unit_(std::move(unit)),
+      total_(total),
+      done_(done),
+      first_(done),
+      terminal_(::isatty(STDERR_FILENO) == 1),
+      start_(std::chrono::steady_clock::now()),
+      last_print_(start_) {}
 
 Progress::~Progress() { Print(true); }
 

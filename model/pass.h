@@ -23,22 +23,22 @@ struct PassNeeds {
 
 // What a plan may look at: facts, never weights.
 struct PlanInput {
-  ModelConfig config;                     // as the stage before will leave it
+  ModelConfig config;  // as the stage before will leave it
   std::optional<ModelConfig> teacher;
   int64_t calibration_windows = 0;
-  int64_t window_tok = 0;                 // tokens of one window
-  uint64_t memory_budget_B = 0;           // 0: whatever the machine has free
-  double gemm_flops = 0;                  // measured rate of this machine, 0 = unknown
-  std::string where;                      // "recipe.yaml:14: stages[2]", for errors
+  int64_t window_tok = 0;        // tokens of one window
+  uint64_t memory_budget_B = 0;  // 0: whatever the machine has free
+  double gemm_flops = 0;         // measured rate of this machine, 0 = unknown
+  std::string where;             // "recipe.yaml:14: stages[2]", for errors
 };
 
 struct Planned {
-  ModelConfig config;                     // of the output
-  uint64_t output_B = 0;                  // weight bytes of the output
-  uint64_t peak_memory_B = 0;             // anonymous memory while it runs (modelled)
-  uint64_t scratch_disk_B = 0;            // beside the output, while it runs
-  double seconds = 0;                     // modelled; 0 = not known
-  std::vector<std::string> notes;         // what the user should know: structure changes, clients that cannot load it
+  ModelConfig config;              // of the output
+  uint64_t output_B = 0;           // weight bytes of the output
+  uint64_t peak_memory_B = 0;      // anonymous memory while it runs (modelled)
+  uint64_t scratch_disk_B = 0;     // beside the output, while it runs
+  double seconds = 0;              // modelled; 0 = not known
+  std::vector<std::string> notes;  // what the user should know: structure changes, clients that cannot load it
 };
 
 // Calibration text as token ids: windows of equal length.

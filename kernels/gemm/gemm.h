@@ -1,7 +1,7 @@
 #pragma once
-// y[m, out_features] = x[m, in_features] * weight[out_features, in_features]^T, weight dense or packed, x and y float32.
-// The product of each row is accumulated in float32. Implementations differ in speed, not in meaning: reference.cpp is
-// the definition, and every other one must match it within Tolerance.
+// y[m, out_features] = x[m, in_features] * weight[out_features, in_features]^T, weight dense or packed, x and y
+// float32. The product of each row is accumulated in float32. Implementations differ in speed, not in meaning:
+// reference.cpp is the definition, and every other one must match it within Tolerance.
 
 #include <cstdint>
 #include <string_view>
@@ -14,9 +14,9 @@ namespace ecld {
 
 struct GemmArgs {
   WeightView weight;
-  const float* x = nullptr;    // [m, in_features], row-major
+  const float* x = nullptr;  // [m, in_features], row-major
   int64_t m = 0;
-  float* y = nullptr;          // [m, out_features], row-major, written whole
+  float* y = nullptr;  // [m, out_features], row-major, written whole
 };
 
 // Runs the first implementation in the list that supports the problem, or the one named (THROWS Error when unknown,

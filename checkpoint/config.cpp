@@ -1,0 +1,256 @@
+#include "checkpoint/config.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/error.h"
+
+namespace ecld {
+namespace {
+
+// What differs between the families, beside what every config says for itself.
+struct FamilyRow {
+  Family family;
+  std::string_view model_type;
+  std::string_view architecture;
+  bool qkv_bias;  // always, without a key in the config
+  bool bias_key;  // "attention_bias" is honoured for q, k, v and o
+  bool qk_norm;
+  int64_t default_head_dim;  // 0: hidden_size / num_heads
+};
+
+constexpr std::array kFamilies = {
+    FamilyRow{Family::kLlama, "llama", "LlamaForCausalLM", false, true, false, 0},
+    FamilyRow{Family::kQwen2, "qwen2", "Qwen2ForCausalLM", true, false, false, 0},
+    FamilyRow{Family::kQwen3, "qwen3", "Qwen3ForCausalLM", false, true, true, 128},
+    FamilyRow{Family::kMistral, "mistral", "MistralForCausalLM", false, false, false, 0},
+};
+
+const FamilyRow& Row(Family family) { return kFamilies[static_cast<size_t>(family)]; }
+
+const FamilyRow& ReadFamily(const JsonView& json) {
+  std::string type = json.At("model_type").String();
+  std::vector<std::string> known;
+  for (const auto& row : kFamilies) {
+    if (row.model_type == type) return row;
+    known.emplace_back(row.model_type);
+  }
+  Fail(json.At("model_type").Where(), "architecture \"{}\" is not supported{}", type, DidYouMean(type, known));
+}
+
+int64_t Size(const JsonView& json, const char* key) {
+  int64_t value = json.At(key).Int();
+  // 2^31 elements a side keeps every product of two sizes and a type inside int64.
+  if (value < 1 || value >= (int64_t{1} << 31)) Fail(json.At(key).Where(), "expected 1 to 2^31 - 1, found {}", value);
+  return value;
+}
+
+double Positive(const JsonView& json, const char* key, double fallback) {
+  double value = json.NumberOr(key, fallback);
+  if (!(value > 0) || value > 1e30) Fail(json.At(key).Where(), "expected a positive number, found {}", value);
+  return value;
+}
+
+RopeScaling ReadRopeScaling(const JsonView& json) {
+  RopeScaling scaling;
+  std::string type = json.StringOr("rope_type", json.StringOr("type", "default"));
+  if (type == "default") return scaling;
+  if (type != "linear" && type != "llama3")
+    Fail(json.Where(), "rope type \"{}\" is not supported{}", type, DidYouMean(type, {"default", "linear", "llama3"}));
+  json.At("factor");
+  scaling.factor = Positive(json, "factor", 1);
+  scaling.kind = RopeScaling::Kind::kLinear;
+  if (type == "linear") return scaling;
+  scaling.kind = RopeScaling::Kind::kLlama3;
+  for (const char* key : {"low_freq_factor", "high_freq_factor"}) json.At(key);
+  scaling.low_freq_factor = Positive(json, "low_freq_factor", 1);
+  scaling.high_freq_factor = Positive(json, "high_freq_factor", 4);
+  scaling.original_max_position = Size(json, "original_max_position_embeddings");
+  if (scaling.high_freq_factor <= scaling.low_freq_factor)
+    Fail(json.Where(), "high_freq_factor {} must exceed low_freq_factor {}", scaling.high_freq_factor,
+         scaling.low_freq_factor);
+  return scaling;
+}
+
+// Both styles: {"rope_theta": t, "rope_scaling": {...} | null} and {"rope_parameters": {"rope_theta": t, ...}}.
+void ReadRope(const JsonView& json, ModelConfig* config) {
+  JsonView theta = json.Has("rope_parameters") ? json.At("rope_parameters") : json;
+  config->rope_theta = theta.Has("rope_theta") ? Positive(theta, "rope_theta", 0) : Positive(json, "rope_theta", 10000);
+  if (json.Has("rope_parameters"))
+    config->rope_scaling = ReadRopeScaling(json.At("rope_parameters"));
+  else if (json.Has("rope_scaling"))
+    config->rope_scaling = ReadRopeScaling(json.At("rope_scaling"));
+  double partial = theta.NumberOr("partial_rotary_factor", json.NumberOr("partial_rotary_factor", 1));
+  if (partial != 1) Fail(json.Where(), "partial_rotary_factor {} is not supported; expected 1", partial);
+}
+
+// Mistral: one window for all layers, 4096 where the key is absent, none where it is null (as transformers reads it).
+// Qwen: only with use_sliding_window, from layer max_window_layers on. "layer_types" overrides the choice of layers.
+std::vector<int64_t> ReadSlidingWindow(const JsonView& json, Family family, int64_t num_layers) {
+  std::vector<int64_t> windows(static_cast<size_t>(num_layers), 0);
+  bool is_mistral = family == Family::kMistral;
+  bool is_qwen = family == Family::kQwen2 || family == Family::kQwen3;
+  int64_t window = 0;
+  if (json.Has("sliding_window"))
+    window = Size(json, "sliding_window");
+  else if (is_mistral && !json.json().contains("sliding_window"))
+    window = 4096;
+  if (is_qwen && !json.BoolOr("use_sliding_window", false)) window = 0;
+  if (window == 0 || (!is_mistral && !is_qwen)) return windows;
+  int64_t first = is_qwen ? json.IntOr("max_window_layers", 28) : 0;
+  for (int64_t layer = std::max<int64_t>(first, 0); layer < num_layers; ++layer) windows[layer] = window;
+  if (!json.Has("layer_types")) return windows;
+  JsonView types = json.At("layer_types");
+  if (types.Size() != windows.size()) Fail(types.Where(), "has {} entries for {} layers", types.Size(), num_layers);
+  for (size_t layer = 0; layer < windows.size(); ++layer) {
+    std::string type = types.At(layer).String();
+    if (type != "full_attention" && type != "sliding_attention")
+      Fail(types.At(layer).Where(), "\"{}\" is not supported; expected full_attention or sliding_attention", type);
+    windows[layer] = type == "sliding_attention" ? window : 0;
+  }
+  return windows;
+}
+
+std::vector<int64_t> ReadIds(const JsonView& json, const char* key, int64_t vocab_size) {
+  std::vector<int64_t> ids;
+  if (!json.Has(key)) return ids;
+  JsonView value = json.At(key);
+  if (value.json().is_array())
+    for (size_t i = 0; i < value.Size(); ++i) ids.push_back(value.At(i).Int());
+  else
+    ids.push_back(value.Int());
+  // Some configs carry -1 or an id beyond a cut vocabulary for "none"; such an id can never be produced.
+  std::erase_if(ids, [&](int64_t id) { return id < 0 || id >= vocab_size; });
+  return ids;
+}
+
+DType ReadDType(const JsonView& json) {
+  const char* key = json.Has("dtype") ? "dtype" : "torch_dtype";
+  std::string name = json.StringOr(key, "bfloat16");
+  if (name == "float32") return DType::kF32;
+  if (name == "float16") return DType::kF16;
+  if (name == "bfloat16") return DType::kBF16;
+  Fail(json.At(key).Where(), "weight type \"{}\" is not supported; expected float32, float16 or bfloat16", name);
+}
+
+void CheckHeads(const JsonView& json, const ModelConfig& config) {
+  if (config.num_heads % config.num_kv_heads != 0)
+    Fail(json.At("num_key_value_heads").Where(), "{} does not divide num_attention_heads {}", config.num_kv_heads,
+         config.num_heads);
+  if (config.head_dim % 2 != 0)
+    Fail(json.Where(), "head_dim {} is odd; rotary embedding needs an even one", config.head_dim);
+}
+
+std::string_view DTypeName(DType dtype) {
+  return dtype == DType::kF32 ? "float32" : dtype == DType::kF16 ? "float16" : "bfloat16";
+}
+
+// Keys that a config needs and that no pass changes: written only where the source lacks them, so that a source's own
+// style (rope_parameters or rope_theta, one eos id or a list) survives a rewrite.
+void WriteIfAbsent(const ModelConfig& c, Json* json) {
+  auto put = [&](const char* key, Json value) {
+    if (!json->contains(key)) (*json)[key] = std::move(value);
+  };
+  const FamilyRow& row = Row(c.family);
+  put("architectures", {row.architecture});
+  put("model_type", row.model_type);
+  put("hidden_act", "silu");
+  put("rms_norm_eps", c.rms_norm_eps);
+  put("max_position_embeddings", c.max_position);
+  if (!json->contains("rope_parameters")) {
+    put("rope_theta", c.rope_theta);
+    Json scaling = nullptr;
+    if (c.rope_scaling.kind == RopeScaling::Kind::kLinear)
+      scaling = {{"rope_type", "linear"}, {"factor", c.rope_scaling.factor}};
+    if (c.rope_scaling.kind == RopeScaling::Kind::kLlama3)
+      scaling = {{"rope_type", "llama3"},
+                 {"factor", c.rope_scaling.factor},
+                 {"low_freq_factor", c.rope_scaling.low_freq_factor},
+                 {"high_freq_factor", c.rope_scaling.high_freq_factor},
+                 {"original_max_position_embeddings", c.rope_scaling.original_max_position}};
+    put("rope_scaling", scaling);
+  }
+  int64_t window = c.sliding_window.empty() ? 0 : *std::max_element(c.sliding_window.begin(), c.sliding_window.end());
+  if (c.family == Family::kMistral) put("sliding_window", window > 0 ? Json(window) : Json(nullptr));
+  if (row.bias_key) put("attention_bias", c.qkv_bias);
+  if (c.family == Family::kLlama) put("mlp_bias", c.mlp_bias);
+  auto ids = [](const std::vector<int64_t>& list) { return list.size() == 1 ? Json(list[0]) : Json(list); };
+  if (!c.bos_ids.empty()) put("bos_token_id", ids(c.bos_ids));
+  if (!c.eos_ids.empty()) put("eos_token_id", ids(c.eos_ids));
+}
+
+}  // namespace
+
+std::string_view Name(Family family) { return Row(family).model_type; }
+
+ModelConfig ParseConfig(const Json& source, const std::string& where) {
+  JsonView json(source, where);
+  const FamilyRow& row = ReadFamily(json);
+  ModelConfig config;
+  config.source = source;
+  config.family = row.family;
+  config.vocab_size = Size(json, "vocab_size");
+  config.hidden_size = Size(json, "hidden_size");
+  config.intermediate_size = Size(json, "intermediate_size");
+  config.num_layers = Size(json, "num_hidden_layers");
+  if (config.num_layers > 10000) Fail(json.At("num_hidden_layers").Where(), "{} layers", config.num_layers);
+  config.num_heads = Size(json, "num_attention_heads");
+  config.num_kv_heads = json.Has("num_key_value_heads") ? Size(json, "num_key_value_heads") : config.num_heads;
+  if (json.Has("head_dim"))
+    config.head_dim = Size(json, "head_dim");
+  else if (row.default_head_dim > 0)
+    config.head_dim = row.default_head_dim;
+  else if (config.hidden_size % config.num_heads == 0)
+    config.head_dim = config.hidden_size / config.num_heads;
+  else
+    Fail(json.Where(), "hidden_size {} is not a multiple of num_attention_heads {} and head_dim is not given",
+         config.hidden_size, config.num_heads);
+  CheckHeads(json, config);
+  config.max_position = json.Has("max_position_embeddings") ? Size(json, "max_position_embeddings") : 2048;
+  config.rms_norm_eps = Positive(json, "rms_norm_eps", 1e-6);
+  std::string activation = json.StringOr("hidden_act", "silu");
+  if (activation != "silu") Fail(json.At("hidden_act").Where(), "\"{}\" is not supported; expected silu", activation);
+  ReadRope(json, &config);
+  config.sliding_window = ReadSlidingWindow(json, config.family, config.num_layers);
+  config.tie_embeddings = json.BoolOr("tie_word_embeddings", false);
+  bool attention_bias = row.bias_key && json.BoolOr("attention_bias", false);
+  config.qkv_bias = row.qkv_bias || attention_bias;
+  config.o_bias = attention_bias;
+  config.mlp_bias = config.family == Family::kLlama && json.BoolOr("mlp_bias", false);
+  config.qk_norm = row.qk_norm;
+  config.dtype = ReadDType(json);
+  config.bos_ids = ReadIds(json, "bos_token_id", config.vocab_size);
+  config.eos_ids = ReadIds(json, "eos_token_id", config.vocab_size);
+  if (json.Has("quantization_config")) config.quantization = ParseQuantizationConfig(json.At("quantization_config"));
+  return config;
+}
+
+ModelConfig ReadConfig(const std::filesystem::path& config_json) {
+  return ParseConfig(ReadJsonFile(config_json), config_json.string());
+}
+
+Json ToJson(const ModelConfig& config) {
+  Json json = config.source;
+  WriteIfAbsent(config, &json);
+  json["vocab_size"] = config.vocab_size;
+  json["hidden_size"] = config.hidden_size;
+  json["intermediate_size"] = config.intermediate_size;
+  json["num_hidden_layers"] = config.num_layers;
+  json["num_attention_heads"] = config.num_heads;
+  json["num_key_value_heads"] = config.num_kv_heads;
+  json["head_dim"] = config.head_dim;
+  if (json.contains("layer_types")) {
+    Json types = Json::array();
+    for (int64_t window : config.sliding_window) types.push_back(window > 0 ? "sliding_attention" : "full_attention");
+    json["layer_types"] = types;
+  }
+  json["tie_word_embeddings"] = config.tie_embeddings;
+  json[json.contains("dtype") ? "dtype" : "torch_dtype"] = DTypeName(config.dtype);
+  if (config.quantization)
+    json["quantization_config"] = ToJson(*config.quantization);
+  else
+    json.erase("quantization_config");
+  return json;
+}
+
+}  // namespace ecld
