@@ -1,0 +1,34 @@
+#pragma once
+// Continues a prompt: prefill in chunks, then one token at a time until a stop id, the limit, or the caller's wish.
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "runtime/sampler.h"
+#include "runtime/session.h"
+
+namespace ecld {
+
+struct GenerateOptions {
+  int64_t max_tokens = 256;
+  std::vector<int64_t> stop_ids;  // ModelConfig::eos_ids as a rule
+  SamplerOptions sampler;
+};
+
+struct Generation {
+  enum class End { kStopId, kMaxTokens, kCaller };
+  std::vector<int32_t> tokens;  // without the stop id
+  End end = End::kMaxTokens;
+  double prefill_ms = 0;  // up to the first token's logits
+  double decode_ms = 0;   // everything after
+};
+
+// on_token is called with each token as it is chosen (the stop id excluded); returning false ends the generation.
+// THROWS Error: empty prompt, bad sampler options, prompt and max_tokens beyond the model's max_position, and what
+// Session throws.
+Generation Generate(Session& session, std::span<const int32_t> prompt, const GenerateOptions& options,
+                    const std::function<bool(int32_t token)>& on_token = {});
+
+}  // namespace ecld
