@@ -40,7 +40,7 @@ class Options {
   std::vector<Options> List(const std::string& key);
   // Whether it is written in the file or set on the command line; counts as asked for.
   bool Has(const std::string& key);
-  std::vector<std::string> Keys() const;   // all of them, filled in ones too
+  std::vector<std::string> Keys() const;  // all of them, filled in ones too
 
   // Replaces the value of a key that was read.
   void Set(const std::string& key, const std::string& value);

@@ -1,0 +1,69 @@
+#include "recipes/recipe.h"
+
+#include <limits>
+
+#include "core/error.h"
+#include "recipes/yaml_reader.h"
+
+namespace ecld {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kMaxSeed = std::numeric_limits<int64_t>::max();
+
+// A path of the recipe means the same after the resolved recipe was stored somewhere else.
+std::string ReadPath(Options& options, const std::string& key, const fs::path& base) {
+  std::string path = options.String(key, "");
+  if (path.empty() || base.empty() || fs::path(path).is_absolute()) return path;
+  path = fs::absolute(base / path).lexically_normal().string();
+  options.Set(key, path);
+  return path;
+}
+
+CalibrationOptions ReadCalibration(Options options, uint64_t seed, const fs::path& base) {
+  CalibrationOptions calibration;
+  calibration.text = ReadPath(options, "text", base);
+  calibration.windows = options.Int("windows", calibration.windows, 1, 1 << 20);
+  calibration.window_tok = options.Int("window_tok", calibration.window_tok, 2, 1 << 20);
+  calibration.choice = options.Choice("choice", calibration.choice, {"even", "random"});
+  calibration.seed = static_cast<uint64_t>(options.Int("seed", static_cast<int64_t>(seed), 0, kMaxSeed));
+  options.Finish();
+  return calibration;
+}
+
+}  // namespace
+
+std::string Recipe::Resolved() const { return WriteYaml(root.resolved()); }
+
+Recipe ParseRecipe(std::string_view text, const std::string& where, const std::vector<std::string>& overrides,
+                   const fs::path& base) {
+  YAML::Node tree = ReadYaml(text, where);
+  if (!tree.IsMap()) Fail(where, "is not a recipe; expected a mapping with version, name and stages");
+  for (const auto& assignment : overrides) ApplyOverride(tree, assignment);
+
+  Options root(tree, where, "");
+  if (!root.Has("version")) Fail(where, "has no version; this ECLD reads recipes with version: 1");
+  if (int64_t version = root.Int("version", 1, 0, kMaxSeed); version != 1)
+    Fail(root.Where("version"), "{} is not a version this ECLD reads; it reads 1", version);
+  std::string name = root.String("name", fs::path(where).stem().string());
+  std::string description = root.String("description", "");
+  uint64_t seed = static_cast<uint64_t>(root.Int("seed", 0, 0, kMaxSeed));
+  std::string teacher = ReadPath(root, "teacher", base);
+  CalibrationOptions calibration;
+  calibration.seed = seed;
+  if (root.Has("calibration")) calibration = ReadCalibration(root.Map("calibration"), seed, base);
+
+  if (!root.Has("stages")) Fail(where, "has no stages; a recipe lists at least one, like \"- pass: quantize.round\"");
+  std::vector<Stage> stages;
+  for (Options& options : root.List("stages")) {
+    if (!options.Has("pass")) Fail(options.Where(), "names no pass, like \"pass: quantize.round\"");
+    std::string pass = options.String("pass", "");
+    stages.push_back({pass, options});
+  }
+  if (stages.empty()) Fail(root.Where("stages"), "is empty; a recipe lists at least one stage");
+  root.Finish();
+  return Recipe{name, description, seed, teacher, calibration, std::move(stages), root};
+}
+
+}  // namespace ecld

@@ -1,0 +1,55 @@
+#pragma once
+// A recipe: which passes run, in which order, with which options. Read from YAML:
+//
+//   version: 1
+//   name: w4
+//   calibration: {windows: 64, window_tok: 512}      # only when a pass needs text; the file: --calibration
+//   stages:
+//     - pass: quantize.round
+//       bits: 4
+//
+// Reading checks the frame; the options of a stage are checked by the pass that is made of them (pass_table.h). This
+// file knows no pass and needs no Torch. Every error carries file, line and path.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "recipes/options.h"
+
+namespace ecld {
+
+struct CalibrationOptions {
+  std::string text;             // a UTF-8 file; empty: none was named
+  int64_t windows = 64;         // how many
+  int64_t window_tok = 512;     // tokens of each
+  std::string choice = "even";  // "even": spread over the text; "random": seeded places
+  uint64_t seed = 0;
+};
+
+struct Stage {
+  std::string pass;
+  Options options;  // of the pass; "pass" itself is read
+};
+
+struct Recipe {
+  std::string name, description;
+  uint64_t seed = 0;
+  std::string teacher;  // a checkpoint directory; empty: the input model
+  CalibrationOptions calibration;
+  std::vector<Stage> stages;
+  Options root;  // the whole tree; defaults are filled in as options are read
+
+  // The resolved recipe as YAML: the file, the overrides, and every default asked for so far. Reading it again gives
+  // the same recipe.
+  std::string Resolved() const;
+};
+
+// where: the file, for errors. overrides: "stages.0.bits=3", applied in order. Paths inside (calibration.text,
+// teacher) are taken relative to base and made absolute. THROWS Error.
+Recipe ParseRecipe(std::string_view text, const std::string& where, const std::vector<std::string>& overrides = {},
+                   const std::filesystem::path& base = "");
+
+}  // namespace ecld
