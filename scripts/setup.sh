@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Makes this checkout ready to build: Debian packages, and .venv with LibTorch. Safe to run again; does nothing when
+# all is there.
+#   scripts/setup.sh             what the programs need
+#   scripts/setup.sh --tests     and what the tests need: test libraries, clang, the oracles' Python packages
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(build-essential cmake ninja-build ccache pkg-config ca-certificates python3 python3-venv
+          nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev
+          libpcre2-dev libutf8proc-dev libsentencepiece-dev)
+requirements=scripts/python-libtorch.txt
+case "${1:-}" in
+  "") ;;
+  --tests)
+    packages+=(libgtest-dev libgmock-dev libbenchmark-dev clang libclang-rt-14-dev clang-format)
+    requirements=scripts/python-oracles.txt ;;
+  *) echo "usage: scripts/setup.sh [--tests]" >&2; exit 2 ;;
+esac
+
+say() { echo "setup: $*" >&2; }
+
+missing=()
+for package in "${packages[@]}"; do
+  [[ "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null)" == "install ok installed" ]] || missing+=("$package")
+done
+if (( ${#missing[@]} )); then
+  as_root=()
+  if (( EUID != 0 )); then
+    if ! command -v sudo >/dev/null; then
+      say "these Debian packages are missing, and this is neither root nor is there sudo. As root, run:"
+      say "  apt-get install --no-install-recommends ${missing[*]}"
+      exit 1
+    fi
+    as_root=(sudo)
+  fi
+  say "installing Debian packages: ${missing[*]}"
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" \
+    >/dev/null
+fi
+
+# The environment is complete when its stamp names the list that was installed last and this path (a copied
+# environment points to where it was made).
+stamp=.venv/setup-stamp
+wanted="$(pwd) $(cat scripts/python-libtorch.txt "$requirements" | sha256sum)"
+complete="$(pwd) $(cat scripts/python-libtorch.txt scripts/python-oracles.txt | sha256sum)"
+if [[ ! -f $stamp ]] || ! grep -qxF -e "$wanted" -e "$complete" $stamp; then
+  if [[ ! -x .venv/bin/pip ]] || [[ "$(head -1 .venv/bin/pip)" != "#!$(pwd)/.venv/bin/python"* ]]; then
+    say "making .venv"
+    rm -rf .venv
+    /usr/bin/python3 -m venv .venv
+  fi
+  say "installing Python packages of $requirements (LibTorch is large)"
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --only-binary :all: \
+    -r "$requirements"
+  echo "$wanted" > $stamp
+fi
