@@ -1,0 +1,160 @@
+#include "checkpoint/config.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "checkpoint/tensor_table.h"
+#include "tests/testing/expect_error.h"
+
+namespace ecld {
+namespace {
+
+Json Llama() {
+  return ParseJson(R"({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 100,
+    "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "rms_norm_eps": 1e-5, "rope_theta": 500000.0, "max_position_embeddings": 128,
+    "tie_word_embeddings": true, "torch_dtype": "bfloat16", "eos_token_id": [3, 4], "bos_token_id": 1})",
+                   "config.json");
+}
+
+ModelConfig With(const char* key, Json value) {
+  Json json = Llama();
+  json[key] = std::move(value);
+  return ParseConfig(json, "config.json");
+}
+
+std::vector<int64_t> Windows(const char* text) {
+  Json json = Llama();
+  json.merge_patch(ParseJson(text, "patch"));
+  // merge_patch removes null keys, but here null has a meaning of its own.
+  if (std::string_view(text).find("null") != std::string_view::npos) json["sliding_window"] = nullptr;
+  return ParseConfig(json, "config.json").sliding_window;
+}
+
+TEST(Config, ReadsBothRopeStyles) {
+  Json old_style = Llama();
+  old_style["rope_scaling"] = {{"rope_type", "llama3"},
+                               {"factor", 8.0},
+                               {"low_freq_factor", 1.0},
+                               {"high_freq_factor", 4.0},
+                               {"original_max_position_embeddings", 8192}};
+  Json new_style = Llama();
+  new_style.erase("rope_theta");
+  new_style["rope_parameters"] = old_style["rope_scaling"];
+  new_style["rope_parameters"]["rope_theta"] = 500000.0;
+  for (const Json& json : {old_style, new_style}) {
+    ModelConfig config = ParseConfig(json, "config.json");
+    EXPECT_EQ(config.rope_theta, 500000.0);
+    EXPECT_EQ(config.rope_scaling.kind, RopeScaling::Kind::kLlama3);
+    EXPECT_EQ(config.rope_scaling.factor, 8.0);
+    EXPECT_EQ(config.rope_scaling.original_max_position, 8192);
+  }
+  EXPECT_EQ(With("rope_scaling", {{"type", "linear"}, {"factor", 2.0}}).rope_scaling.kind, RopeScaling::Kind::kLinear);
+}
+
+TEST(Config, SlidingWindowByFamily) {
+  using W = std::vector<int64_t>;
+  EXPECT_EQ(Windows(R"({"sliding_window": 8})"), (W{0, 0})) << "Llama has none";
+  EXPECT_EQ(Windows(R"({"model_type": "mistral", "sliding_window": 8})"), (W{8, 8}));
+  EXPECT_EQ(Windows(R"({"model_type": "mistral"})"), (W{4096, 4096})) << "the default where the key is absent";
+  EXPECT_EQ(Windows(R"({"model_type": "mistral", "sliding_window": null})"), (W{0, 0}));
+  EXPECT_EQ(Windows(R"({"model_type": "qwen2", "sliding_window": 8, "max_window_layers": 1})"), (W{0, 0}));
+  EXPECT_EQ(
+      Windows(R"({"model_type": "qwen2", "sliding_window": 8, "max_window_layers": 1, "use_sliding_window": true})"),
+      (W{0, 8}));
+  EXPECT_EQ(Windows(R"({"model_type": "qwen3", "sliding_window": 8, "use_sliding_window": true,
+                        "layer_types": ["sliding_attention", "full_attention"]})"),
+            (W{8, 0}));
+}
+
+TEST(Config, BiasesNormsAndHeadSizesByFamily) {
+  EXPECT_FALSE(With("model_type", "llama").qkv_bias);
+  EXPECT_TRUE(With("attention_bias", true).o_bias);
+  EXPECT_TRUE(With("model_type", "qwen2").qkv_bias);
+  EXPECT_FALSE(With("model_type", "qwen2").o_bias);
+  EXPECT_TRUE(With("model_type", "qwen3").qk_norm);
+  EXPECT_EQ(With("model_type", "qwen3").head_dim, 128);
+  EXPECT_EQ(With("head_dim", 32).QueryWidth(), 128) << "not hidden_size";
+  EXPECT_EQ(With("model_type", "mistral").head_dim, 16);
+}
+
+TEST(Config, RewriteKeepsEveryForeignKeyAndReadsBackEqual) {
+  Json json = Llama();
+  json["some_key_of_another_tool"] = {{"x", 1}};
+  ModelConfig config = ParseConfig(json, "config.json");
+  config.intermediate_size = 64;
+  config.quantization = QuantizationConfig{
+      {{"group_0", {"Linear"}, {4, 32, true}}, {"group_1", {"re:.*down_proj"}, {8, 0, false}}}, {"lm_head"}};
+  Json written = ToJson(config);
+  EXPECT_EQ(written["some_key_of_another_tool"]["x"], 1);
+  EXPECT_EQ(written["intermediate_size"], 64);
+  ModelConfig back = ParseConfig(written, "written");
+  EXPECT_EQ(ToJson(back).dump(), written.dump());
+  EXPECT_EQ(back.eos_ids, (std::vector<int64_t>{3, 4}));
+  ASSERT_TRUE(back.quantization);
+  EXPECT_EQ(back.quantization->FormatOf("model.layers.0.mlp.up_proj", "Linear"), (PackedFormat{4, 32, true}));
+  EXPECT_EQ(back.quantization->FormatOf("model.layers.0.mlp.down_proj", "Linear"), (PackedFormat{8, 0, false}));
+  EXPECT_EQ(back.quantization->FormatOf("lm_head", "Linear"), std::nullopt);
+  EXPECT_EQ(back.quantization->FormatOf("model.embed_tokens", "Embedding"), std::nullopt);
+}
+
+TEST(Config, MistakesAreNamed) {
+  EXPECT_ERROR(With("model_type", "mixtral"), "config.json: model_type: architecture \"mixtral\" is not supported");
+  EXPECT_ERROR(With("model_type", "lama"), "did you mean llama?");
+  EXPECT_ERROR(With("hidden_size", "64"), "hidden_size: expected an integer, found \"64\"");
+  EXPECT_ERROR(With("hidden_size", 0), "hidden_size: expected 1 to 2^31 - 1, found 0");
+  EXPECT_ERROR(With("num_hidden_layers", 20000), "num_hidden_layers");
+  EXPECT_ERROR(With("num_key_value_heads", 3), "num_key_value_heads: 3 does not divide num_attention_heads 4");
+  EXPECT_ERROR(With("num_attention_heads", 6), "hidden_size 64 is not a multiple of num_attention_heads 6");
+  EXPECT_ERROR(With("head_dim", 15), "head_dim 15 is odd");
+  EXPECT_ERROR(With("hidden_act", "gelu"), "\"gelu\" is not supported; expected silu");
+  EXPECT_ERROR(With("rope_scaling", {{"rope_type", "yarn"}, {"factor", 4}}), "rope type \"yarn\" is not supported");
+  EXPECT_ERROR(With("rope_scaling", {{"rope_type", "linear"}}), "rope_scaling: key \"factor\" is missing");
+  EXPECT_ERROR(With("torch_dtype", "int8"), "weight type \"int8\" is not supported");
+  EXPECT_ERROR(With("partial_rotary_factor", 0.5), "partial_rotary_factor 0.5 is not supported");
+  Json json = Llama();
+  json.erase("vocab_size");
+  EXPECT_ERROR(ParseConfig(json, "config.json"), "key \"vocab_size\" is missing");
+}
+
+TEST(QuantizationConfig, MistakesAreNamed) {
+  Json good = ToJson(QuantizationConfig{{{"group_0", {"Linear"}, {4, 128, true}}}, {}});
+  auto with = [&](const char* pointer, Json value) {
+    Json json = good;
+    json[Json::json_pointer(pointer)] = std::move(value);
+    return With("quantization_config", json);
+  };
+  EXPECT_ERROR(with("/quant_method", "gptq"), "quantization_config.quant_method: \"gptq\" is not supported");
+  EXPECT_ERROR(with("/format", "int-quantized"), "expected \"pack-quantized\"");
+  EXPECT_ERROR(with("/config_groups/group_0/weights/num_bits", 5), "5");
+  EXPECT_ERROR(with("/config_groups/group_0/weights/group_size", -3), "group_size");
+  EXPECT_ERROR(with("/config_groups/group_0/weights/actorder", "group"), "stores a group index per input");
+  EXPECT_ERROR(with("/config_groups/group_0/weights/strategy", "block"), "expected \"group\" or \"channel\"");
+  EXPECT_ERROR(with("/config_groups/group_0/input_activations", Json::object()), "quantized activations");
+  EXPECT_ERROR(with("/ignore", Json::array({"re:("})), "is not a regular expression");
+}
+
+std::filesystem::path SharedModels() {
+  const char* root = std::getenv("ECLD_TEST_DATA");
+  return root ? std::filesystem::path(root) / "models" : std::filesystem::path();
+}
+
+// Parameter counts as the checkpoints' own model cards and index files give them.
+TEST(RealConfigs, ParameterCounts) {
+  if (SharedModels().empty()) GTEST_SKIP() << "ECLD_TEST_DATA is not set";
+  auto count = [](const char* name) { return ParameterCount(ReadConfig(SharedModels() / "configs" / name)); };
+  EXPECT_EQ(count("meta-llama--Meta-Llama-3.1-8B_config.json"), 8030261248u);
+  EXPECT_EQ(count("meta-llama--Meta-Llama-3.1-70B_config.json"), 70553706496u);
+  EXPECT_EQ(count("Qwen--Qwen3-8B_config.json"), 8190735360u);
+  EXPECT_EQ(count("Qwen--Qwen3-0.6B_config.json"), 596049920u);
+  EXPECT_EQ(count("Mistral-7B-v0.1.config.json"), 7241732096u);
+  EXPECT_EQ(count("Mistral-Nemo-Base-2407.config.json"), 12247782400u);
+  EXPECT_EQ(count("executorch-Llama-3.2-1B-Instruct.config.json"), 1235814400u);
+  EXPECT_EQ(count("executorch-Qwen2.5-0.5B-Instruct.config.json"), 494032768u);
+  EXPECT_ERROR(count("mistralai--Mixtral-8x7B-v0.1_config.json"), "\"mixtral\" is not supported");
+  EXPECT_ERROR(count("Qwen--Qwen3-30B-A3B_config.json"), "is not supported");
+}
+
+}  // namespace
+}  // namespace ecld
