@@ -5,7 +5,6 @@
 //
 // RoundRows is the maths for a chunk of rows; RoundPass walks the checkpoint with it.
 
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,21 +12,13 @@
 #include "core/threads.h"
 #include "model/pass.h"
 #include "quantize/grid.h"
+#include "quantize/scheme.h"
 
 namespace ecld {
 
-// Matrices whose module name matches get another format than the rest.
-struct SchemeOverride {
-  std::string match;                   // glob over the module name, "*.mlp.down_proj", or "re:<regex>" of all of it
-  std::optional<PackedFormat> format;  // nullopt: stay dense
-};
-
 struct RoundOptions {
-  PackedFormat format;  // of all projections of the blocks
+  Scheme scheme;  // bits, group size, symmetry: of all projections, of the embedding, of the head, by name
   Clip clip = Clip::kMinMax;
-  std::optional<PackedFormat> embeddings;  // of the embedding (and of the head tied to it); nullopt: dense
-  std::optional<PackedFormat> lm_head;     // of a head that is not tied; nullopt: dense
-  std::vector<SchemeOverride> overrides;   // the first match counts
 };
 
 // Packed rows as packed_format.h draws them, and the sums that their relative error is made of.
