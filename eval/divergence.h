@@ -4,13 +4,12 @@
 // the logits are there. Both models run window by window; rows of logits are compared a few at a time.
 
 #include <span>
-#include <string>
 #include <vector>
 
-#include "eval/logits.h"
 #include "eval/perplexity.h"
 #include "eval/statistics.h"
 #include "eval/windows.h"
+#include "runtime/session.h"
 
 namespace ecld {
 
@@ -22,7 +21,11 @@ struct DivergenceScore {
 };
 
 // THROWS Error: vocabularies of different size; else as Perplexity.
-DivergenceScore Divergence(LogitSource& reference, LogitSource& model, std::span<const int32_t> ids,
-                           const std::vector<Window>& windows, ThreadPool& pool, const std::string& where);
+DivergenceScore Divergence(Session& reference, Session& model, std::span<const int32_t> ids,
+                           const std::vector<Window>& windows);
+
+// sum_i p_i (log p_i - log q_i) with p = softmax(reference), q = softmax(model), all in double. Never below zero but
+// for rounding. REQUIRES: both finite and of one size.
+double KlDivergence(std::span<const float> reference, std::span<const float> model);
 
 }  // namespace ecld

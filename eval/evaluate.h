@@ -25,7 +25,6 @@ struct EvalOptions {
 
 struct Metric {
   double value = 0;
-  std::string unit;                      // "nats/token", "1"
   std::optional<double> standard_error;  // clustered by window; absent with one window
 };
 
@@ -34,7 +33,7 @@ struct EvaluatedModel {
   std::string config_sha256;
   std::string format;      // "BF16", or "BF16, W4 g128 sym"
   uint64_t weights_B = 0;  // of all stored tensors
-  int64_t params = 0;
+  uint64_t params = 0;     // logical ones; a tied matrix once
 };
 
 struct EvalResult {
@@ -48,11 +47,11 @@ struct EvalResult {
   int64_t windows = 0;   // run
   int64_t scored_tok = 0;
 
-  Metric perplexity, nll;
-  std::optional<Metric> reference_perplexity, kl, top1_agreement;  // with a reference only
+  Metric perplexity, nll;                                          // nll: nats per token
+  std::optional<Metric> reference_perplexity, kl, top1_agreement;  // with a reference; kl: nats per token
 
-  double seconds = 0;  // of the scoring
-  uint64_t peak_resident_B = 0;
+  double scoring_s = 0;
+  uint64_t peak_resident_B = 0;  // while scoring, of all models, mapped weights included
   int threads = 0;
   DeviceFacts device;
 };
@@ -61,10 +60,13 @@ struct EvalResult {
 // positions; a tokenizer or vocabulary that differs from the reference's; a logit that is NaN or infinite.
 EvalResult Evaluate(const EvalOptions& options);
 
-// schema "ecld.eval", version 1: every figure with its unit, standard error, method and conditions.
+inline constexpr std::string_view kEvalSchema = "ecld.eval";
+inline constexpr std::string_view kEvalVersion = "1.0.0";
+
+// Every figure with its unit, standard error, 95 % interval, method and conditions.
 Json ToJson(const EvalResult& result);
 
-// The line of EvaluatedModel::format.
+// How the weights are stored, for EvaluatedModel::format.
 std::string FormatLine(const ModelConfig& config);
 
 }  // namespace ecld

@@ -4,13 +4,13 @@
 // windows of the same token ids.
 
 #include <cstdint>
+#include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
-#include "eval/logits.h"
 #include "eval/statistics.h"
 #include "eval/windows.h"
+#include "runtime/session.h"
 
 namespace ecld {
 
@@ -18,13 +18,15 @@ struct PerplexityScore {
   Mean nll_nats;  // per token
 
   double Perplexity() const;
-  // Delta method: perplexity * se(nll).
+  // Delta method: perplexity * se(nll). Absent with one window.
   std::optional<double> StandardError() const;
 };
 
-// ids: the whole text. where: names the model in errors.
-// THROWS Error: an id outside the model's vocabulary; a logit that is NaN or infinite (never scored).
-PerplexityScore Perplexity(LogitSource& model, std::span<const int32_t> ids, const std::vector<Window>& windows,
-                           ThreadPool& pool, const std::string& where);
+// ids: the whole text; windows: of these ids. THROWS Error: an id outside the vocabulary, a window longer than the
+// model's positions, a logit that is NaN or infinite (it is never scored).
+PerplexityScore Perplexity(Session& model, std::span<const int32_t> ids, const std::vector<Window>& windows);
+
+// -log softmax(logits)[target], in nats. REQUIRES: logits finite, target in range.
+double NegativeLogLikelihood(std::span<const float> logits, int32_t target);
 
 }  // namespace ecld

@@ -22,10 +22,9 @@ struct ProfileTable {
 };
 
 struct DeviceProfile {
-  // Sections of profile.json besides schema, tables and the source letters. The keys that must be there, and their
-  // types, are listed in profile.cpp; null is "not known".
-  std::string created_utc;  // "2026-01-31T12:00:00Z"
-  Json tool, device, variant, provenance, fit, limits;
+  // The sections of profile.json by name: what there must be in them is listed in manifest.cpp; null is "not known".
+  // Further keys are kept.
+  Json created_utc, tool, device, variant, provenance, fit, limits;
 
   std::map<std::string, ProfileTable, std::less<>> tables;  // an absent one has no entry
 
@@ -33,13 +32,10 @@ struct DeviceProfile {
   const Table& At(std::string_view table) const;
 };
 
-// The rules between tables and manifest (section by section in checks.cpp). THROWS Error on what cannot be right: the
-// weights of the layers do not sum to the variant's, a kv_B that the layers contradict, a quality value outside its
-// interval. Sets layers to partial when its times do not sum to phase's within 10 %. Warns on a prefill that takes
-// less time for more tokens.
-void CheckProfile(DeviceProfile& profile);
+// provenance.kinds: the meaning of each source letter.
+Json SourceKinds();
 
-// Checks, writes to a staging directory, and puts it in place of directory by rename. THROWS Error.
+// Checks, writes to a staging directory beside it, and puts that in place of directory by rename. THROWS Error.
 void WriteProfile(const std::filesystem::path& directory, DeviceProfile profile);
 
 // THROWS Error: another schema or major version, a missing key, a table whose bytes are not those the manifest was

@@ -13,16 +13,18 @@ inline constexpr std::string_view kProfileVersion = "1.0.0";
 
 // What a column may hold, besides nothing.
 enum class ColumnType {
-  kText,    // no comma, quote or control character
-  kCount,   // integer, 0 .. 2^63 - 1
-  kNumber,  // finite, 0 or more
-  kFlag,    // 0 or 1
-  kSource,  // one letter, never empty: see kSources
+  kText,     // one of the choices if there are any, else any text without comma, quote or control character
+  kCount,    // integer, 0 .. 2^63 - 1
+  kNumber,   // finite, 0 or more
+  kFlag,     // 0 or 1
+  kSource,   // the letter of one of Sources(), never empty
+  kSamples,  // integer of at least 1, never empty: repetitions or items behind the row
 };
 
 struct Column {
   std::string_view name;
   ColumnType type;
+  std::string_view choices = {};  // "disk|ram|cold"
 };
 
 struct TableSchema {
@@ -30,7 +32,7 @@ struct TableSchema {
   std::span<const Column> columns;
 };
 
-// Where a row's figures come from: measured, fitted, roofline model, interpolated, copied. Strongest first.
+// Where a row's figures come from, strongest first: measured, fitted, roofline model, interpolated, copied.
 struct Source {
   char letter;
   std::string_view meaning;

@@ -1,0 +1,83 @@
+#include "eval/device.h"
+
+#include <sched.h>
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <atomic>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <string_view>
+
+#include "core/memory.h"
+#include "eval/measure.h"
+
+namespace ecld {
+namespace {
+
+// The instruction set extensions that a kernel may ask for, as /proc/cpuinfo spells them.
+constexpr std::string_view kKernelFeatures[] = {
+    "avx2",        "fma",      "f16c",     "avx512f",  "avx512bw", "avx512vl", "avx512_vnni",
+    "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16",                      // x86_64
+    "asimd",       "asimddp",  "asimdhp",  "i8mm",     "bf16",     "sve",      "sve2",  // aarch64
+};
+
+// The value of the first line "key : value" of /proc/cpuinfo; "" where the kernel has no such line.
+std::string CpuInfo(std::string_view key) {
+  std::ifstream stream("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(stream, line)) {
+    size_t colon = line.find(':');
+    if (!line.starts_with(key) || colon == std::string::npos) continue;
+    if (line.find_first_not_of(" \t", key.size()) != colon) continue;
+    size_t begin = line.find_first_not_of(" \t", colon + 1);
+    return begin == std::string::npos ? "" : line.substr(begin);
+  }
+  return "";
+}
+
+}  // namespace
+
+DeviceFacts ReadDeviceFacts() {
+  DeviceFacts facts;
+  facts.vendor = CpuInfo("vendor_id");
+  facts.cpu = CpuInfo("model name");
+  utsname name{};
+  if (uname(&name) == 0) {
+    facts.isa = name.machine;
+    facts.os = std::string(name.sysname) + " " + name.release;
+  }
+  if (facts.cpu.empty()) facts.cpu = facts.isa;
+
+  std::istringstream flags(" " + CpuInfo("flags") + " " + CpuInfo("Features"));
+  for (std::string flag; flags >> flag;)
+    for (std::string_view known : kKernelFeatures)
+      if (flag == known) facts.features.push_back(flag);
+
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  if (sched_getaffinity(0, sizeof(cores), &cores) == 0) facts.cores = CPU_COUNT(&cores);
+  facts.memory_B = TotalMemoryBytes();
+  return facts;
+}
+
+double MeasureReadBandwidth(ThreadPool& pool) {
+  // 256 MiB lie beyond the caches of today's machines; a small device gives what it can spare.
+  const size_t words = std::min<size_t>(size_t{256} << 20, AvailableMemoryBytes() / 4) / sizeof(uint64_t);
+  auto buffer = std::make_unique_for_overwrite<uint64_t[]>(words);
+  pool.ParallelFor(static_cast<int64_t>(words), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) buffer[i] = static_cast<uint64_t>(i);
+  });
+  std::atomic<uint64_t> sink = 0;  // keeps the sums, and so the reads, from being left out
+  Timing timing = Measure([&] {
+    pool.ParallelFor(static_cast<int64_t>(words), 1, [&](int64_t begin, int64_t end) {
+      uint64_t sum = 0;
+      for (int64_t i = begin; i < end; ++i) sum += buffer[i];
+      sink += sum;
+    });
+  });
+  return static_cast<double>(words * sizeof(uint64_t)) / (timing.median_ms / 1000);
+}
+
+}  // namespace ecld

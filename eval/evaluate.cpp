@@ -1,0 +1,126 @@
+#include "eval/evaluate.h"
+
+#include <chrono>
+#include <vector>
+
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/tokenizer/tokenizer.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "core/hash.h"
+#include "core/memory.h"
+#include "eval/divergence.h"
+#include "eval/perplexity.h"
+#include "runtime/model.h"
+#include "runtime/session.h"
+
+namespace ecld {
+namespace {
+
+EvaluatedModel Describe(const Checkpoint& checkpoint) {
+  return {.directory = checkpoint.directory().string(),
+          .config_sha256 = checkpoint.ConfigSha256(),
+          .format = FormatLine(checkpoint.config()),
+          .weights_B = checkpoint.WeightBytes(),
+          .params = ParameterCount(checkpoint.config())};
+}
+
+std::string ReadText(const std::filesystem::path& path) {
+  std::string text = ReadTextFile(path);
+  if (text.empty()) Fail(path.string(), "is empty; there is nothing to score");
+  return text;
+}
+
+// Figures are comparable token by token only when both models read the same ids.
+void RequireSameIds(const EvalOptions& options, const Checkpoint& model, const Checkpoint& reference,
+                    std::string_view text, const std::vector<int32_t>& ids) {
+  if (model.config().vocab_size != reference.config().vocab_size)
+    Fail(options.reference.string(),
+         "its vocabulary has {} tokens, that of {} has {}; only models that share one can be compared",
+         reference.config().vocab_size, options.model.string(), model.config().vocab_size);
+  std::vector<int32_t> reference_ids = Tokenizer::Open(options.reference)->Encode(text, options.add_special);
+  if (reference_ids == ids) return;
+  size_t at = 0;
+  while (at < ids.size() && at < reference_ids.size() && ids[at] == reference_ids[at]) ++at;
+  Fail(options.reference.string(),
+       "its tokenizer differs from that of {}: the text has {} and {} tokens, the first other one at {}",
+       options.model.string(), reference_ids.size(), ids.size(), at);
+}
+
+void RequirePositions(const EvalOptions& options, const std::filesystem::path& directory, const ModelConfig& config) {
+  if (options.windows.window > config.max_position)
+    Fail("window", "found {}, {} was made for at most {} positions", options.windows.window, directory.string(),
+         config.max_position);
+}
+
+Metric PerplexityMetric(const PerplexityScore& score) { return {score.Perplexity(), score.StandardError()}; }
+Metric MeanMetric(const Mean& mean) { return {mean.value, mean.standard_error}; }
+
+void ScoreAlone(Session& model, const std::vector<int32_t>& ids, const std::vector<Window>& windows,
+                EvalResult* result) {
+  PerplexityScore score = Perplexity(model, ids, windows);
+  result->perplexity = PerplexityMetric(score);
+  result->nll = MeanMetric(score.nll_nats);
+  result->scored_tok = score.nll_nats.count;
+}
+
+void ScoreBeside(Session& reference, Session& model, const std::vector<int32_t>& ids,
+                 const std::vector<Window>& windows, EvalResult* result) {
+  DivergenceScore score = Divergence(reference, model, ids, windows);
+  result->perplexity = PerplexityMetric(score.model);
+  result->nll = MeanMetric(score.model.nll_nats);
+  result->reference_perplexity = PerplexityMetric(score.reference);
+  result->kl = MeanMetric(score.kl_nats);
+  result->top1_agreement = MeanMetric(score.top1_agreement);
+  result->scored_tok = score.kl_nats.count;
+}
+
+}  // namespace
+
+std::string FormatLine(const ModelConfig& config) {
+  std::string line(Name(config.dtype));
+  if (config.quantization)
+    for (const QuantizationConfig::Group& group : config.quantization->groups) line += ", " + group.format.Name();
+  return line;
+}
+
+EvalResult Evaluate(const EvalOptions& options) {
+  std::string text = ReadText(options.text);
+  Checkpoint checkpoint = Checkpoint::Open(options.model);
+  RequirePositions(options, options.model, checkpoint.config());
+  std::vector<int32_t> ids = Tokenizer::Open(options.model)->Encode(text, options.add_special);
+  std::vector<Window> windows = Windows(static_cast<int64_t>(ids.size()), options.windows, options.text.string());
+
+  EvalResult result{.model = Describe(checkpoint),
+                    .text_file = options.text.string(),
+                    .text_sha256 = Sha256Hex(text),
+                    .text_B = text.size(),
+                    .options = options.windows,
+                    .add_special = options.add_special,
+                    .text_tok = static_cast<int64_t>(ids.size()),
+                    .windows = static_cast<int64_t>(windows.size()),
+                    .device = ReadDeviceFacts()};
+  ThreadPool pool(options.threads);
+  result.threads = pool.size();
+  RuntimeModel model(checkpoint);
+  Session session(model, pool);
+  ResetPeakResident();
+  auto start = std::chrono::steady_clock::now();
+  if (options.reference.empty()) {
+    ScoreAlone(session, ids, windows, &result);
+  } else {
+    Checkpoint reference = Checkpoint::Open(options.reference);
+    RequirePositions(options, options.reference, reference.config());
+    RequireSameIds(options, checkpoint, reference, text, ids);
+    result.reference = Describe(reference);
+    RuntimeModel reference_model(reference);
+    Session reference_session(reference_model, pool);
+    start = std::chrono::steady_clock::now();
+    ScoreBeside(reference_session, session, ids, windows, &result);
+  }
+  result.scoring_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result.peak_resident_B = PeakResidentBytes();
+  return result;
+}
+
+}  // namespace ecld

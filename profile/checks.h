@@ -1,0 +1,17 @@
+#pragma once
+// The rules that hold between the tables of a profile. One function per rule in checks.cpp, in the order of this list:
+//   every table has rows, and "absent" is not said of one that is there
+//   the weights of a complete set of layers sum to variant.file_B
+//   kv_B of a phase row is batch * (prompt_tok + gen_tok) * the layers' kv_B_per_tok
+//   the times of a complete set of layers sum to prefill_ms of the same shape within 10 %, else layers is partial
+//   a quality value lies in its interval
+//   more prompt tokens take more time (a warning only: machines are noisy)
+
+#include "profile/profile.h"
+
+namespace ecld {
+
+// THROWS Error where a rule is broken, naming table and row; may turn the status of layers to partial.
+void CheckProfile(DeviceProfile& profile);
+
+}  // namespace ecld
