@@ -156,14 +156,20 @@ void CheckpointWriter::WritePiece(std::string_view name, uint64_t offset, std::s
 }
 
 void CheckpointWriter::WriteFloats(const TensorSpec& spec, std::span<const float> values) {
-  assert(!spec.format && values.size() == static_cast<size_t>(spec.Elements()));
+  assert(values.size() == static_cast<size_t>(spec.Elements()));
+  WriteFloatsPiece(spec, 0, values);
+}
+
+void CheckpointWriter::WriteFloatsPiece(const TensorSpec& spec, int64_t first_element, std::span<const float> values) {
+  assert(!spec.format);
   constexpr size_t kChunk = 1 << 20;
-  std::vector<std::byte> buffer(std::min(kChunk, values.size()) * SizeOf(config_.dtype));
+  const size_t size = SizeOf(config_.dtype), first = static_cast<size_t>(first_element);
+  std::vector<std::byte> buffer(std::min(kChunk, values.size()) * size);
   for (size_t done = 0; done < values.size(); done += kChunk) {
     auto chunk = values.subspan(done, std::min(kChunk, values.size() - done));
     RefuseNotFinite(chunk, spec, config_.dtype);
     FromFloat(config_.dtype, chunk.data(), chunk.size(), buffer.data());
-    WritePiece(spec.name, done * SizeOf(config_.dtype), std::span(buffer).first(chunk.size() * SizeOf(config_.dtype)));
+    WritePiece(spec.name, (first + done) * size, std::span(buffer).first(chunk.size() * size));
   }
 }
 

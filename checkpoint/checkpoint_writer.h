@@ -40,6 +40,8 @@ class CheckpointWriter {
 
   // A dense parameter from floats, rounded to config.dtype. THROWS Error when a value is NaN, or overflows the type.
   void WriteFloats(const TensorSpec& spec, std::span<const float> values);
+  // A piece of it, from element first_element on; counts as WritePiece does.
+  void WriteFloatsPiece(const TensorSpec& spec, int64_t first_element, std::span<const float> values);
   // A parameter unchanged from another checkpoint whose stored form is the same. THROWS Error otherwise.
   void CopyFrom(const Checkpoint& source, const TensorSpec& spec);
 
