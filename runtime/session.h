@@ -80,8 +80,12 @@ class Session {
 
  private:
   void CheckPieces(std::span<const Piece> pieces) const;
+  void Embed(std::span<const Piece> pieces);
+  void RotationTable(std::span<const Piece> pieces);
+  void Norm(const std::vector<float>& weight, const std::vector<float>& x, int64_t rows, std::vector<float>* y);
   void Multiply(const Linear& linear, const std::vector<float>& x, int64_t rows, std::vector<float>* y);
-  void Attention(int64_t layer, std::span<const Piece> pieces, int64_t rows);
+  void Attend(size_t layer, std::span<const Piece> pieces, int64_t rows);
+  void AttendPiece(size_t layer, const Piece& piece, int64_t row);
   void FeedForward(const Block& block, int64_t rows);
   void Begin(int64_t layer) const;
   void End(int64_t layer) const;
@@ -92,6 +96,7 @@ class Session {
   LayerObserver* observer_ = nullptr;
   // Activations, [rows, width]; kept between calls so that decoding does not allocate.
   std::vector<float> hidden_, normed_, query_, key_, value_, attended_, projected_, gate_, up_;
+  std::vector<float> cosine_, sine_;  // [rows, head_dim / 2]
 };
 
 }  // namespace ecld

@@ -1,11 +1,11 @@
 #pragma once
 // y[m, out_features] = x[m, in_features] * weight[out_features, in_features]^T, weight dense or packed, x and y
-// float32. The product of each row is accumulated in float32. Implementations differ in speed, not in meaning:
-// reference.cpp is the definition, and every other one must match it within Tolerance.
+// float32. The products of each row are accumulated in float32. Implementations differ in speed, not in meaning:
+// reference.cpp is the definition, and every other one agrees with it up to the order of the sums (rounding below 1e-6
+// * in_features of the sum of absolute products).
 
 #include <cstdint>
 #include <string_view>
-#include <vector>
 
 #include "core/threads.h"
 #include "kernels/packing/weight_view.h"
@@ -19,8 +19,8 @@ struct GemmArgs {
   float* y = nullptr;  // [m, out_features], row-major, written whole
 };
 
-// Runs the first implementation in the list that supports the problem, or the one named (THROWS Error when unknown,
-// or when it does not support this problem or this CPU).
+// Runs the first implementation in the list that supports the problem, or the one named. THROWS Error when the name is
+// unknown, or the named one does not support this problem or this CPU. The result does not depend on the pool's size.
 void Gemm(const GemmArgs& args, ThreadPool& pool, std::string_view implementation = "");
 
 }  // namespace ecld

@@ -1,0 +1,175 @@
+#include "runtime/score.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "core/error.h"
+
+namespace ecld {
+namespace {
+
+// A stretch of one window that runs in one call.
+struct Stretch {
+  size_t window;
+  int64_t begin, end;  // token positions
+};
+
+// A row of hidden states whose logits are wanted.
+struct WantedRow {
+  int64_t row;  // in the batch
+  int64_t window;
+  int64_t position;  // of the token it predicts
+};
+
+class Scorer {
+ public:
+  Scorer(std::span<Session* const> sessions, std::span<const ScoreWindow> windows, const PositionVisitor& visit)
+      : sessions_(sessions), windows_(windows), visit_(visit), hidden_(sessions.size()), logits_(sessions.size()) {
+    Check();
+    caches_.resize(sessions.size());
+    vocab_size_ = sessions.front()->model().config().vocab_size;
+    chunk_rows_ = std::max<int64_t>(1, kLogitsBytes / 4 / vocab_size_);
+  }
+
+  // Fills batches of kBatchRows with windows in order; a window that does not fit goes on in the next batch.
+  void Run() {
+    std::vector<Stretch> batch;
+    int64_t rows = 0;
+    for (size_t window = 0; window < windows_.size(); ++window) {
+      const auto length = static_cast<int64_t>(windows_[window].tokens.size()) - 1;  // the last token predicts nothing
+      for (int64_t begin = 0; begin < length;) {
+        const int64_t end = std::min(length, begin + kBatchRows - rows);
+        batch.push_back({window, begin, end});
+        rows += end - begin;
+        begin = end;
+        if (rows == kBatchRows) {
+          RunBatch(batch);
+          batch.clear();
+          rows = 0;
+        }
+      }
+    }
+    if (!batch.empty()) RunBatch(batch);
+  }
+
+ private:
+  void Check() const {
+    for (const Session* session : sessions_) {
+      const int64_t first = sessions_.front()->model().config().vocab_size;
+      const int64_t own = session->model().config().vocab_size;
+      if (own != first)
+        Fail(session->model().checkpoint().directory().string(),
+             "has a vocabulary of {}, but the model it is compared with has {}", own, first);
+    }
+    for (size_t i = 0; i < windows_.size(); ++i) {
+      const auto size = static_cast<int64_t>(windows_[i].tokens.size());
+      if (windows_[i].first_scored < 1 || windows_[i].first_scored >= size)
+        Fail("",
+             "window {} has {} tokens and is scored from position {}: must hold at least two tokens and be scored "
+             "from between 1 and its last",
+             i, size, windows_[i].first_scored);
+      CheckIds(windows_[i].tokens.last(1), size - 1);
+    }
+  }
+
+  // The last token of a window is never run, so Session does not see it.
+  void CheckIds(std::span<const int32_t> last, int64_t position) const {
+    const ModelConfig& config = sessions_.front()->model().config();
+    if (last[0] < 0 || last[0] >= config.vocab_size)
+      Fail(sessions_.front()->model().checkpoint().directory().string(),
+           "token id {} at position {} is outside the vocabulary of {}", last[0], position, config.vocab_size);
+  }
+
+  void RunBatch(std::span<const Stretch> batch) {
+    std::vector<WantedRow> wanted;
+    int64_t row = 0;
+    for (const Stretch& stretch : batch)
+      for (int64_t i = stretch.begin; i < stretch.end; ++i, ++row)
+        if (i + 1 >= windows_[stretch.window].first_scored)
+          wanted.push_back({row, static_cast<int64_t>(stretch.window), i + 1});
+    for (size_t s = 0; s < sessions_.size(); ++s) Forward(s, batch, wanted);
+    const auto count = static_cast<int64_t>(wanted.size());
+    for (int64_t begin = 0; begin < count; begin += chunk_rows_)
+      VisitChunk(std::span(wanted).subspan(static_cast<size_t>(begin),
+                                           static_cast<size_t>(std::min(chunk_rows_, count - begin))),
+                 begin);
+  }
+
+  // Leaves the hidden states of the wanted rows in hidden_[s], one after another.
+  void Forward(size_t s, std::span<const Stretch> batch, std::span<const WantedRow> wanted) {
+    Session& session = *sessions_[s];
+    auto& caches = caches_[s];
+    // Only a window that began in the batch before may go on in this one.
+    std::erase_if(caches, [&](const auto& entry) { return entry.first != batch.front().window; });
+    std::vector<Piece> pieces;
+    for (const Stretch& stretch : batch) {
+      KvCache& cache = caches.try_emplace(stretch.window, session.model()).first->second;
+      const auto count = static_cast<size_t>(stretch.end - stretch.begin);
+      pieces.push_back({&cache, windows_[stretch.window].tokens.subspan(static_cast<size_t>(stretch.begin), count)});
+    }
+    const std::span<const float> all = session.Forward(pieces);
+    const auto width = static_cast<size_t>(session.model().config().hidden_size);
+    hidden_[s].clear();
+    for (const WantedRow& row : wanted) {
+      const auto states = all.subspan(static_cast<size_t>(row.row) * width, width);
+      hidden_[s].insert(hidden_[s].end(), states.begin(), states.end());
+    }
+  }
+
+  void VisitChunk(std::span<const WantedRow> rows, int64_t first) {
+    const auto vocab = static_cast<size_t>(vocab_size_);
+    for (size_t s = 0; s < sessions_.size(); ++s) {
+      const auto width = static_cast<size_t>(sessions_[s]->model().config().hidden_size);
+      logits_[s].resize(rows.size() * vocab);
+      sessions_[s]->Logits(
+          std::span<const float>(hidden_[s]).subspan(static_cast<size_t>(first) * width, rows.size() * width),
+          logits_[s]);
+    }
+    sessions_.front()->pool().ParallelFor(static_cast<int64_t>(rows.size()), 1, [&](int64_t begin, int64_t end) {
+      std::vector<std::span<const float>> side_by_side(sessions_.size());
+      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+        for (size_t s = 0; s < sessions_.size(); ++s)
+          side_by_side[s] = std::span<const float>(logits_[s]).subspan(i * vocab, vocab);
+        visit_(rows[i].window, rows[i].position, side_by_side);
+      }
+    });
+  }
+
+  std::span<Session* const> sessions_;
+  std::span<const ScoreWindow> windows_;
+  const PositionVisitor& visit_;
+  int64_t vocab_size_ = 0, chunk_rows_ = 0;
+  std::vector<std::map<size_t, KvCache>> caches_;    // per session, by window
+  std::vector<std::vector<float>> hidden_, logits_;  // per session
+};
+
+}  // namespace
+
+void VisitPositions(std::span<Session* const> sessions, std::span<const ScoreWindow> windows,
+                    const PositionVisitor& visit) {
+  Scorer(sessions, windows, visit).Run();
+}
+
+std::vector<std::vector<double>> Score(Session& session, std::span<const ScoreWindow> windows) {
+  std::vector<std::vector<double>> scores;
+  for (const ScoreWindow& window : windows)
+    scores.emplace_back(std::max<int64_t>(0, static_cast<int64_t>(window.tokens.size()) - window.first_scored));
+  Session* const sessions[] = {&session};
+  VisitPositions(sessions, windows, [&](int64_t window, int64_t position, auto logits) {
+    const ScoreWindow& scored = windows[static_cast<size_t>(window)];
+    const auto token = static_cast<size_t>(scored.tokens[static_cast<size_t>(position)]);
+    scores[static_cast<size_t>(window)][static_cast<size_t>(position - scored.first_scored)] =
+        static_cast<double>(logits[0][token]) - LogSumExp(logits[0]);
+  });
+  return scores;
+}
+
+double LogSumExp(std::span<const float> logits) {
+  const double largest = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (float logit : logits) sum += std::exp(static_cast<double>(logit) - largest);
+  return largest + std::log(sum);
+}
+
+}  // namespace ecld
