@@ -1,0 +1,85 @@
+#include "profile/lookup.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+
+#include "tests/profile/small_profile.h"
+#include "tests/testing/expect_error.h"
+#include "tests/testing/near.h"
+
+namespace ecld {
+namespace {
+
+// prefill_ms = f(log prompt, log batch) at the points given, so that interpolation of a bilinear f is exact.
+double Bilinear(double prompt, double batch) {
+  double p = std::log(prompt), b = std::log(batch);
+  return 5 + 3 * p + 2 * b + 0.7 * p * b;
+}
+
+Table BilinearPhase() {
+  Table phase(FindTableSchema("phase", "test"));
+  for (int64_t batch : {1, 4, 8})
+    for (int64_t prompt : {16, 64, 512}) AddPhase(phase, batch, prompt, Bilinear(double(prompt), double(batch)));
+  return phase;
+}
+
+TEST(LookUpPhase, GivesMeasuredRowsAsTheyAre) {
+  Estimate estimate = LookUpPhase(SmallProfile().At("phase"), "prefill_ms", 64, 4);
+  EXPECT_EQ(estimate.value, 190);
+  EXPECT_EQ(estimate.src, 'm');
+  EXPECT_TRUE(estimate.in_range);
+}
+
+TEST(LookUpPhase, IsExactForBilinearFunctionsOfTheLogarithms) {
+  Table phase = BilinearPhase();
+  for (double prompt : {16.0, 17.0, 63.0, 64.0, 100.0, 512.0})
+    for (double batch : {1.0, 2.0, 4.0, 5.5, 8.0}) {
+      Estimate estimate = LookUpPhase(phase, "prefill_ms", prompt, batch);
+      EXPECT_TRUE(estimate.in_range);
+      EXPECT_TRUE(Near(std::array{estimate.value}, std::array{Bilinear(prompt, batch)}, Relative(1e-12)));
+      bool on_grid = (prompt == 16 || prompt == 64 || prompt == 512) && (batch == 1 || batch == 4 || batch == 8);
+      EXPECT_EQ(estimate.src, on_grid ? 'm' : 'i') << prompt << " " << batch;
+    }
+}
+
+TEST(LookUpPhase, DoesNotExtrapolate) {
+  Table phase = BilinearPhase();
+  for (auto [prompt, batch] : {std::pair{15.0, 1.0}, {513.0, 1.0}, {16.0, 9.0}, {1e9, 1e9}}) {
+    Estimate estimate = LookUpPhase(phase, "prefill_ms", prompt, batch);
+    EXPECT_FALSE(estimate.in_range);
+    EXPECT_TRUE(std::isnan(estimate.value));
+  }
+}
+
+TEST(LookUpPhase, AMissingCornerIsNotInvented) {
+  Table phase(FindTableSchema("phase", "test"));
+  AddPhase(phase, 1, 16, 10);
+  AddPhase(phase, 1, 64, 50);
+  AddPhase(phase, 4, 16, 30);
+  EXPECT_FALSE(LookUpPhase(phase, "prefill_ms", 32, 2).in_range);
+  EXPECT_TRUE(LookUpPhase(phase, "prefill_ms", 32, 1).in_range);
+  EXPECT_TRUE(LookUpPhase(phase, "prefill_ms", 16, 2).in_range);
+  EXPECT_FALSE(LookUpPhase(phase, "e2e_ms", 16, 1).in_range) << "a column that was not measured";
+}
+
+TEST(LookUpPhase, TheWeakestSourceIsSaid) {
+  Table phase(FindTableSchema("phase", "test"));
+  AddPhase(phase, 1, 16, 10);
+  AddPhase(phase, 1, 64, 50);
+  phase.Set("src", std::string("c"));
+  EXPECT_EQ(LookUpPhase(phase, "prefill_ms", 16, 1).src, 'm');
+  EXPECT_EQ(LookUpPhase(phase, "prefill_ms", 32, 1).src, 'c');
+}
+
+TEST(LookUpPhase, BadQuestionsAreErrors) {
+  Table phase = BilinearPhase();
+  EXPECT_ERROR(LookUpPhase(phase, "prefill", 16, 1), "phase.csv: has no column of numbers \"prefill\"");
+  EXPECT_ERROR(LookUpPhase(phase, "src", 16, 1), "has no column of numbers \"src\"");
+  EXPECT_ERROR(LookUpPhase(phase, "prefill_ms", 0, 1), "must be numbers of 1 or more");
+  EXPECT_ERROR(LookUpPhase(phase, "prefill_ms", std::nan(""), 1), "must be numbers of 1 or more");
+}
+
+}  // namespace
+}  // namespace ecld
