@@ -1,0 +1,116 @@
+#include "tests/testing/tiny_checkpoint.h"
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "checkpoint/checkpoint_writer.h"
+#include "checkpoint/tensor_table.h"
+#include "core/random.h"
+
+namespace ecld {
+namespace {
+
+const char* DTypeKey(DType dtype) {
+  return dtype == DType::kF32 ? "float32" : dtype == DType::kF16 ? "float16" : "bfloat16";
+}
+
+// Small enough numbers that a short text already runs through all of the scaling's branches.
+void PutRope(const TinyOptions& options, Json* json) {
+  constexpr double kTheta = 10000;
+  Json scaling = nullptr;
+  if (options.rope_scaling == RopeScaling::Kind::kLinear) scaling = {{"rope_type", "linear"}, {"factor", 2.5}};
+  if (options.rope_scaling == RopeScaling::Kind::kLlama3) {
+    scaling = {{"rope_type", "llama3"},
+               {"factor", 8.0},
+               {"low_freq_factor", 1.0},
+               {"high_freq_factor", 4.0},
+               {"original_max_position_embeddings", 64}};
+  }
+  if (options.rope_parameters) {
+    Json parameters = scaling.is_null() ? Json{{"rope_type", "default"}} : scaling;
+    parameters["rope_theta"] = kTheta;
+    (*json)["rope_parameters"] = parameters;
+  } else {
+    (*json)["rope_theta"] = kTheta;
+    (*json)["rope_scaling"] = scaling;
+  }
+}
+
+void PutFamily(const TinyOptions& options, Json* json) {
+  const bool window = options.sliding_window > 0;
+  switch (options.family) {
+    case Family::kLlama:
+      (*json)["architectures"] = {"LlamaForCausalLM"};
+      (*json)["attention_bias"] = options.bias;
+      (*json)["mlp_bias"] = options.bias;
+      break;
+    case Family::kQwen2:
+    case Family::kQwen3:
+      (*json)["architectures"] = {options.family == Family::kQwen2 ? "Qwen2ForCausalLM" : "Qwen3ForCausalLM"};
+      (*json)["use_sliding_window"] = window;
+      (*json)["sliding_window"] = window ? Json(options.sliding_window) : Json(nullptr);
+      (*json)["max_window_layers"] = 1;
+      if (options.family == Family::kQwen3) (*json)["attention_bias"] = options.bias;
+      break;
+    case Family::kMistral:
+      (*json)["architectures"] = {"MistralForCausalLM"};
+      (*json)["sliding_window"] = window ? Json(options.sliding_window) : Json(nullptr);
+      break;
+  }
+}
+
+// Matrices keep the scale of their input, the head too, so that logits have a spread near 1; norms spread around 1.
+std::vector<float> Values(const TensorSpec& spec, bool tied, Random* random) {
+  double center = 0, spread = 0.1;
+  if (spec.matrix()) {
+    spread = spec.role == Role::kEmbedding && !tied ? 1 : 1 / std::sqrt(static_cast<double>(spec.shape[1]));
+  } else if (!spec.bias) {
+    center = 1;
+    spread = 0.2;
+  }
+  std::vector<float> values(static_cast<size_t>(spec.Elements()));
+  for (float& value : values) value = static_cast<float>(center + spread * random->Normal());
+  return values;
+}
+
+}  // namespace
+
+Json TinyConfigJson(const TinyOptions& options) {
+  Json json = {{"model_type", Name(options.family)},
+               {"hidden_act", "silu"},
+               {"hidden_size", options.hidden_size},
+               {"intermediate_size", options.intermediate_size},
+               {"num_hidden_layers", options.num_layers},
+               {"num_attention_heads", options.num_heads},
+               {"num_key_value_heads", options.num_kv_heads},
+               {"head_dim", options.head_dim > 0 ? options.head_dim : options.hidden_size / options.num_heads},
+               {"vocab_size", options.vocab_size},
+               {"max_position_embeddings", options.max_position},
+               {"rms_norm_eps", 1e-5},
+               {"initializer_range", 0.02},
+               {"attention_dropout", 0.0},
+               {"tie_word_embeddings", options.tied},
+               {"torch_dtype", DTypeKey(options.dtype)},
+               {"use_cache", true},
+               {"bos_token_id", 0},
+               {"eos_token_id", 2}};
+  PutRope(options, &json);
+  PutFamily(options, &json);
+  return json;
+}
+
+ModelConfig WriteTinyCheckpoint(const std::filesystem::path& directory, const TinyOptions& options) {
+  const Json json = TinyConfigJson(options);
+  const ModelConfig config = ParseConfig(json, "tiny config");
+  // No tensor is more than a third of the model, so this much for each shard makes two.
+  CheckpointWriter writer(directory, config, WeightFileBytes(config) * 13 / 20);
+  Random random(options.seed);
+  for (const TensorSpec& spec : writer.table()) writer.WriteFloats(spec, Values(spec, options.tied, &random));
+  writer.Finish(directory);
+  WriteJsonFile(directory / "config.json", json);  // as the family writes it, not as ECLD would
+  WriteTinyTokenizer(directory);
+  return config;
+}
+
+}  // namespace ecld
