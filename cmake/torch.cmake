@@ -12,7 +12,8 @@ if(NOT ECLD_TORCH_INCLUDE)
 endif()
 get_filename_component(torch_root ${ECLD_TORCH_INCLUDE} DIRECTORY)
 add_library(ecld_torch INTERFACE)
-target_include_directories(ecld_torch SYSTEM INTERFACE
-                           ${ECLD_TORCH_INCLUDE} ${ECLD_TORCH_INCLUDE}/torch/csrc/api/include)
+# Searched last: the wheel carries headers of fmt and others, whose libraries we take from the system.
+target_compile_options(ecld_torch INTERFACE "SHELL:-idirafter ${ECLD_TORCH_INCLUDE}"
+                       "SHELL:-idirafter ${ECLD_TORCH_INCLUDE}/torch/csrc/api/include")
 target_link_libraries(ecld_torch INTERFACE ${torch_root}/lib/libtorch_cpu.so ${torch_root}/lib/libc10.so)
 target_link_options(ecld_torch INTERFACE -Wl,-rpath,${torch_root}/lib -Wl,--allow-shlib-undefined)

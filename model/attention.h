@@ -1,0 +1,28 @@
+#pragma once
+// The attention arithmetic of a block: rotary positions and causal attention, with the options of the supported
+// architectures. Float32 throughout, in transformers' order of operations, so that long positions agree too.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#include "checkpoint/config.h"
+
+namespace ecld {
+
+struct RotaryTables {
+  at::Tensor cosine, sine;  // [tokens, head_dim]
+};
+
+// Tables for positions 0 .. tokens-1 (RoFormer, Su et al. 2021, arXiv 2104.09864, eq. 34), with linear or Llama-3.1
+// frequency scaling.
+RotaryTables MakeRotaryTables(const ModelConfig& config, int64_t tokens);
+
+// states [windows, heads, tokens, head_dim] turned by their positions; halves of a head are the pairs.
+at::Tensor Rotate(const at::Tensor& states, const RotaryTables& tables);
+
+// Causal attention. query [windows, heads, tokens, head_dim]; key, value [windows, kv_heads, tokens, head_dim], each
+// shared by heads / kv_heads query heads. window: how many last positions a token sees, itself included; 0 = all.
+at::Tensor CausalAttention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, int64_t window);
+
+}  // namespace ecld

@@ -1,0 +1,49 @@
+#include "model/embedding.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cassert>
+
+#include "core/error.h"
+
+namespace ecld {
+
+at::Tensor Embed(const Checkpoint& checkpoint, const std::vector<std::vector<int32_t>>& windows) {
+  const int64_t hidden_size = checkpoint.config().hidden_size, vocab_size = checkpoint.config().vocab_size;
+  const WeightView embedding = checkpoint.Weight(Find(checkpoint.table(), Role::kEmbedding));
+  const auto count = static_cast<int64_t>(windows.size());
+  const auto tokens = static_cast<int64_t>(windows.empty() ? 0 : windows.front().size());
+  at::Tensor hidden = at::empty({count, tokens, hidden_size}, at::kFloat);
+  float* row = hidden.data_ptr<float>();
+  for (const auto& window : windows) {
+    assert(static_cast<int64_t>(window.size()) == tokens);
+    for (int32_t id : window) {
+      if (id < 0 || id >= vocab_size)
+        Fail(checkpoint.directory().string(), "token id {} is outside the vocabulary of {}", id, vocab_size);
+      ReadRow(embedding, id, row);
+      row += hidden_size;
+    }
+  }
+  return hidden;
+}
+
+at::Tensor Logits(const Checkpoint& checkpoint, const at::Tensor& hidden) {
+  constexpr int64_t kRows = 4096;  // of the head, as floats at a time
+  const ModelConfig& config = checkpoint.config();
+  const std::vector<float> norm = checkpoint.ReadFloats(Find(checkpoint.table(), Role::kFinalNorm));
+  at::Tensor weight = at::tensor(norm);
+  at::Tensor normed = weight * (hidden * at::rsqrt(hidden.square().mean(-1, true) + config.rms_norm_eps));
+  const WeightView head = checkpoint.Head();
+  std::vector<at::Tensor> parts;
+  for (int64_t first = 0; first < head.out_features; first += kRows) {
+    const int64_t rows = std::min(kRows, head.out_features - first);
+    at::Tensor part = at::empty({rows, head.in_features}, at::kFloat);
+    for (int64_t row = 0; row < rows; ++row)
+      ReadRow(head, first + row, part.data_ptr<float>() + row * head.in_features);
+    parts.push_back(at::linear(normed, part));
+  }
+  return at::cat(parts, -1);
+}
+
+}  // namespace ecld

@@ -1,0 +1,20 @@
+#pragma once
+// The two ends of a model around its blocks: token ids to hidden states, and hidden states to logits. Rows are read
+// from the mapped checkpoint as they are needed, so neither end is ever held as floats whole.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "checkpoint/checkpoint.h"
+
+namespace ecld {
+
+// windows: equally long lists of ids -> [windows, tokens, hidden_size]. THROWS Error on an id outside the vocabulary.
+at::Tensor Embed(const Checkpoint& checkpoint, const std::vector<std::vector<int32_t>>& windows);
+
+// Final norm and head: [..., hidden_size] -> [..., vocab_size].
+at::Tensor Logits(const Checkpoint& checkpoint, const at::Tensor& hidden);
+
+}  // namespace ecld
