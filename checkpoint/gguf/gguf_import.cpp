@@ -1,0 +1,70 @@
+#include "checkpoint/gguf/gguf_import.h"
+
+#include "checkpoint/checkpoint_writer.h"
+#include "checkpoint/gguf/gguf_config.h"
+#include "checkpoint/gguf/gguf_tokenizer.h"
+#include "checkpoint/gguf/gguf_weights.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "core/progress.h"
+
+namespace ecld {
+namespace {
+
+namespace fs = std::filesystem;
+
+void CheckVocabularyFits(const GgufContents& gguf, const ModelConfig& config) {
+  auto tokens = std::ssize(ReadGgufVocabulary(gguf).tokens);
+  if (tokens > config.vocab_size) {
+    Fail(gguf.where, "has {} tokens but an embedding of {} rows", tokens, config.vocab_size);
+  }
+}
+
+// The output directory is replaced whole, so it must be ours: new, empty, or an earlier checkpoint.
+void RefuseForeignDirectory(const fs::path& directory) {
+  std::error_code error;
+  if (!fs::exists(directory, error) || fs::exists(directory / "config.json", error)) return;
+  if (!fs::is_directory(directory, error) || !fs::is_empty(directory, error)) {
+    Fail(directory.string(), "exists and is no checkpoint; it would be replaced. Choose another output");
+  }
+}
+
+void WriteWeights(const GgufContents& gguf, CheckpointWriter& writer) {
+  ThreadPool pool;
+  Progress progress("import", std::ssize(writer.table()), "tensors");
+  for (const TensorSpec& spec : writer.table()) {
+    WriteGgufTensor(gguf, spec, writer, pool);
+    progress.Advance(1, spec.name);
+  }
+}
+
+}  // namespace
+
+void ImportGguf(const fs::path& gguf_path, const fs::path& out_directory, const ImportOptions& options) {
+  if (options.dtype != DType::kBF16 && options.dtype != DType::kF16 && options.dtype != DType::kF32) {
+    Fail("dtype", "{} is not a type to import into; BF16, F16 and F32 are", Name(options.dtype));
+  }
+  GgufFile file(gguf_path);
+  const GgufContents& gguf = file.contents();
+  ModelConfig config = ReadGgufConfig(gguf, options.dtype);
+  CheckGgufTensors(gguf, TensorTable(config));
+  CheckVocabularyFits(gguf, config);
+
+  RequireSeparate(gguf_path, out_directory);
+  DirectoryLock lock(out_directory);
+  RefuseForeignDirectory(out_directory);
+  fs::path staged = (out_directory.has_filename() ? out_directory : out_directory.parent_path());
+  staged += ".partial";
+  std::error_code error;
+  fs::remove_all(staged, error);  // an import is short: a killed one begins anew
+  fs::path tokenizer = staged / "tokenizer";
+  CheckpointWriter writer(staged, config);
+  fs::create_directories(tokenizer, error);
+  WriteTokenizerFiles(gguf, tokenizer);
+  WriteWeights(gguf, writer);
+  writer.Finish(tokenizer);
+  fs::remove_all(tokenizer, error);
+  PublishDirectory(staged, out_directory);
+}
+
+}  // namespace ecld

@@ -1,0 +1,30 @@
+#pragma once
+// The tokenizer files of a Hugging Face checkpoint, rebuilt from a GGUF vocabulary. Everything goes into
+// tokenizer.json, which all readers of checkpoints know: byte-level BPE with the pre-tokenizer that tokenizer.ggml.pre
+// names, or BPE over sentencepiece's pieces with byte fallback. Texts get the same ids as in llama.cpp.
+
+#include <filesystem>
+
+#include "checkpoint/gguf/gguf_vocabulary.h"
+#include "core/json.h"
+
+namespace ecld {
+
+// The content of tokenizer.json. THROWS Error on a pre-tokenizer that is not known.
+// where: of the GGUF file, for errors.
+Json TokenizerJson(const GgufVocabulary& vocabulary, const std::string& where);
+
+// Writes tokenizer.json, tokenizer_config.json (special tokens, chat template) and generation_config.json (the ids at
+// which generation stops) into directory.
+void WriteTokenizerFiles(const GgufContents& gguf, const std::filesystem::path& directory);
+
+// The normalizer, pre-tokenizer and merge rule of a byte-level BPE that tokenizer.ggml.pre names.
+struct PreTokenizer {
+  Json normalizer;
+  Json pre_tokenizer;
+  bool ignore_merges;  // a word that is a token is that token, whatever the merges say
+};
+// THROWS Error naming the known ones.
+PreTokenizer FindPreTokenizer(const std::string& name, const std::string& where);
+
+}  // namespace ecld
