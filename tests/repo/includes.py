@@ -1,0 +1,53 @@
+"""Which room may include which: the table of the design, checked against every #include with a path from the root."""
+import re
+
+ARROWS = {
+    "core": "",
+    "profile": "core",
+    "kernels": "core",
+    "checkpoint": "core kernels/packing",
+    "runtime": "core kernels checkpoint",
+    "eval": "core profile kernels checkpoint runtime",
+    "cli/device": "core profile kernels checkpoint runtime eval",
+    "model": "core kernels checkpoint",
+    "prune": "core checkpoint model",
+    "quantize": "core kernels/packing checkpoint model",
+    "distill": "core kernels/packing checkpoint model",
+    "recipes": "core profile kernels checkpoint runtime eval model prune quantize distill",
+    "cli/workbench": "core profile kernels checkpoint runtime eval cli/device model prune quantize distill recipes",
+}
+DEVICE_HALF = ("core", "profile", "kernels", "checkpoint", "runtime", "eval", "cli/device")
+INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
+TORCH = re.compile(r"^(torch|ATen|c10)/")
+
+
+def room_of(path):
+    """The room that a path from the root lies in; None outside all rooms (tests, programs' main files)."""
+    return next((room for room in ARROWS if path.startswith(room + "/")), None)
+
+
+def violations(root):
+    """Lines 'file:line: kernels may not include checkpoint', for every source file in a room below root."""
+    found = []
+    for path in sorted(p for p in root.rglob("*") if p.suffix in (".h", ".cpp", ".cu", ".cuh")):
+        name = path.relative_to(root).as_posix()
+        room = room_of(name)
+        if room is None:
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            match = INCLUDE.match(line)
+            if not match:
+                continue
+            quoted, target = match.group(1) == '"', match.group(2)
+            if TORCH.match(target):
+                if room in DEVICE_HALF:
+                    found.append(f"{name}:{number}: {room} may not include Torch")
+            elif quoted and not (root / target).exists():
+                found.append(f"{name}:{number}: \"{target}\" is not a path from the root")
+            elif quoted and not allowed(room, target):
+                found.append(f"{name}:{number}: {room} may not include {room_of(target) or target}")
+    return found
+
+
+def allowed(room, target):
+    return any(target.startswith(permitted + "/") for permitted in [room, *ARROWS[room].split()])
