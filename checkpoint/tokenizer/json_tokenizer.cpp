@@ -1,0 +1,134 @@
+#include "checkpoint/tokenizer/json_tokenizer.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include "checkpoint/tokenizer/added_tokens.h"
+#include "checkpoint/tokenizer/bpe.h"
+#include "checkpoint/tokenizer/json_tokenizer_model.h"
+#include "checkpoint/tokenizer/normalizer.h"
+#include "checkpoint/tokenizer/pre_tokenizer.h"
+#include "checkpoint/tokenizer/word_cache.h"
+#include "core/error.h"
+
+namespace ecld {
+namespace {
+
+// What one call of Encode works with. Kept between calls: the words it remembers are what makes the next call fast.
+struct Scratch {
+  WordCache cache;
+  BpeModel::Scratch bpe;
+};
+
+class JsonTokenizer final : public Tokenizer {
+ public:
+  JsonTokenizer(const JsonTokenizerFile& file, const std::string& where, const TokenizerConfig& config);
+
+  std::vector<int32_t> Encode(std::string_view text, bool add_special) const override;
+  std::string Decode(std::span<const int32_t> ids, bool skip_special) const override;
+  int64_t vocab_size() const override { return parts_.decoded.size(); }
+  std::optional<int32_t> IdOf(std::string_view token) const override;
+  std::optional<int32_t> bos() const override { return bos_; }
+  std::optional<int32_t> eos() const override { return eos_; }
+
+ private:
+  std::optional<int32_t> NamedToken(const std::optional<std::string>& name, const std::string& where) const;
+  std::unique_ptr<Scratch> TakeScratch() const;
+  void EncodeWord(std::string_view word, Scratch& scratch, std::vector<int32_t>& ids) const;
+
+  JsonTokenizerModel parts_;
+  BpeModel bpe_;
+  std::optional<int32_t> bos_, eos_;
+
+  mutable std::mutex mutex_;
+  mutable std::vector<std::unique_ptr<Scratch>> idle_;  // one per thread that was ever in Encode at the same time
+};
+
+JsonTokenizer::JsonTokenizer(const JsonTokenizerFile& file, const std::string& where, const TokenizerConfig& config)
+    : parts_(file, where), bpe_(parts_.bpe_options, parts_.vocabulary, ReadMerges(file, parts_, where)) {
+  bos_ = NamedToken(config.bos_token, config.where);
+  eos_ = NamedToken(config.eos_token, config.where);
+  if (!bos_ && !parts_.before_text.empty()) bos_ = parts_.before_text.front();
+}
+
+std::optional<int32_t> JsonTokenizer::NamedToken(const std::optional<std::string>& name,
+                                                 const std::string& where) const {
+  if (!name) return std::nullopt;
+  std::optional<int32_t> id = IdOf(*name);
+  if (!id) Fail(where, "names the special token \"{}\", which is not in tokenizer.json", *name);
+  return id;
+}
+
+std::optional<int32_t> JsonTokenizer::IdOf(std::string_view token) const {
+  for (const AddedToken& added : parts_.added_tokens)
+    if (added.content == token) return added.id;
+  int32_t id = parts_.vocabulary.Find(token);
+  return id < 0 ? std::nullopt : std::optional(id);
+}
+
+std::unique_ptr<Scratch> JsonTokenizer::TakeScratch() const {
+  std::lock_guard lock(mutex_);
+  if (idle_.empty()) return std::make_unique<Scratch>();
+  std::unique_ptr<Scratch> scratch = std::move(idle_.back());
+  idle_.pop_back();
+  return scratch;
+}
+
+void JsonTokenizer::EncodeWord(std::string_view word, Scratch& scratch, std::vector<int32_t>& ids) const {
+  if (word.size() > WordCache::kMaxBytes || word.empty()) {
+    bpe_.Encode(word, scratch.bpe, ids);
+    return;
+  }
+  size_t slot;
+  if (scratch.cache.Find(word, ids, slot)) return;
+  size_t first = ids.size();
+  bpe_.Encode(word, scratch.bpe, ids);
+  scratch.cache.Store(slot, word, std::span(ids).subspan(first));
+}
+
+std::vector<int32_t> JsonTokenizer::Encode(std::string_view text, bool add_special) const {
+  std::unique_ptr<Scratch> scratch = TakeScratch();
+  std::vector<int32_t> ids;
+  ids.reserve(text.size() / 3 + 8);
+  if (add_special) ids = parts_.before_text;
+  bool at_start = true;  // nothing of the text was taken yet
+  auto words = [&](std::string_view piece, const AddedToken* token) {
+    if (token)
+      ids.push_back(token->id);
+    else
+      parts_.pre_tokenizer.Split(piece, at_start, [&](std::string_view word) { EncodeWord(word, *scratch, ids); });
+    at_start = false;
+  };
+  std::string storage;
+  parts_.raw_matcher.Split(text, [&](std::string_view piece, const AddedToken* token) {
+    if (token)
+      words(piece, token);
+    else
+      parts_.normalized_matcher.Split(parts_.normalizer.Apply(piece, storage), words);
+  });
+  if (add_special) ids.insert(ids.end(), parts_.after_text.begin(), parts_.after_text.end());
+  std::lock_guard lock(mutex_);
+  idle_.push_back(std::move(scratch));
+  return ids;
+}
+
+std::string JsonTokenizer::Decode(std::span<const int32_t> ids, bool skip_special) const {
+  std::string text;
+  for (int32_t id : ids) {
+    if (!parts_.decoded.Has(id))
+      Fail("decode", "token id {} is not in the vocabulary (of {} ids)", id, parts_.decoded.size());
+    if (skip_special && parts_.special[static_cast<size_t>(id)]) continue;
+    text += parts_.decoded.Bytes(id);
+  }
+  parts_.decoder.Strip(text);
+  return text;
+}
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> ReadJsonTokenizer(std::string_view text, const std::string& where,
+                                             const TokenizerConfig& config) {
+  return std::make_unique<JsonTokenizer>(ParseJsonTokenizer(text, where), where, config);
+}
+
+}  // namespace ecld

@@ -1,0 +1,24 @@
+#pragma once
+// Reads the text of a tokenizer.json. Vocabulary and merges are hundreds of thousands of entries and go straight into
+// flat lists; everything else stays JSON.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/json.h"
+
+namespace ecld {
+
+struct JsonTokenizerFile {
+  Json json;                                                // the file with model.vocab and model.merges emptied
+  std::vector<std::pair<std::string, int32_t>> vocab;       // token text, id; as in the file
+  std::vector<std::pair<std::string, std::string>> merges;  // in order of rank
+};
+
+// THROWS Error on malformed JSON, an id that is no id, or a merge that is not two tokens.
+JsonTokenizerFile ParseJsonTokenizer(std::string_view text, const std::string& where);
+
+}  // namespace ecld

@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""Compares our tokenizers with Hugging Face tokenizers, id for id, on about 1 MB of mixed text.
+
+usage: tokenizer_oracle.py --tokenize <our tokenize program> --data <test data> [tokenizer.json ...]
+
+The text is code, prose, technical and multilingual files of the test data, and seeded random strings: emoji,
+Chinese, Arabic, Korean, combining marks, odd spaces, special tokens, broken UTF-8. Hugging Face takes valid text
+only, so both sides get the text with broken bytes replaced; that ours takes the broken bytes themselves is the
+business of the unit tests.
+"""
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+
+from tokenizers import Tokenizer
+
+TOKENIZERS = [
+    "tok-llama3/tokenizer.json",
+    "tok-qwen2/qwen2.tokenizer.json",
+    "tok-qwen2/qwen3.tokenizer.json",
+    "tok-mistral-nemo-derived/tokenizer.json",
+    "tinystories-656k-hf/tokenizer.json",
+    "stories260K-hf/tokenizer.json",
+]
+
+ALPHABETS = [
+    "abc XYZ '\u2019.,;:!?-_/\\()[]{}<>|@#$%^&*+=~`\"",
+    "0123456789 \u00bd\u2167\u0663\u0967",
+    " \t\n\r\u00a0\u2003\u3000\u0085\u2028\u200b\u180e\ufeff",
+    "\u4e2d\u6587\u6c49\u5b57\u3002\uff0c\u3042\u304b\u3099\u30ab",
+    "\u0627\u0644\u0639\u0631\u0628\u064a\u0629\u064e\u0651 \u0622",
+    "\ud55c\uad6d\uc5b4 \u1112\u1161\u11ab",
+    "e\u0301\u0308 \u00e9 A\u030a \u212b \u0915\u093c \u09c7\u09be \ufb01",
+    "\U0001f600\U0001f999\U0001f468\u200d\U0001f469\u200d\U0001f467\u2764\ufe0f\U0001f1e9\U0001f1ea",
+    "'s'S 't're'VE'm'll'd'\u017f \u01c5\u02b0\u1f88",
+]
+
+
+def random_text(rng, size, special_tokens):
+    parts = []
+    length = 0
+    while length < size:
+        if rng.random() < 0.02 and special_tokens:
+            part = rng.choice(special_tokens)
+        elif rng.random() < 0.05:
+            part = bytes(rng.randrange(256) for _ in range(rng.randrange(1, 12))).decode("utf-8", errors="replace")
+        else:
+            alphabet = rng.choice(ALPHABETS)
+            part = "".join(rng.choice(alphabet) for _ in range(rng.randrange(1, 12)))
+        parts.append(part)
+        length += len(part.encode())
+    return "".join(parts)
+
+
+def mixed_text(data, special_tokens, seed=1):
+    rng = random.Random(seed)
+    parts = []
+    for name, size in (("code", 250_000), ("multilingual", 290_000), ("c4", 120_000), ("technical", 100_000),
+                       ("wiki", 60_000)):
+        with open(os.path.join(data, "data", "calib", name + ".utf8"), "rb") as file:
+            parts.append(file.read(size).decode("utf-8", errors="replace"))
+    parts.append(random_text(rng, 200_000, special_tokens))
+    return "".join(parts)
+
+
+def ours(program, tokenizer_json, text, add_special):
+    with tempfile.TemporaryDirectory() as directory:
+        os.symlink(os.path.abspath(tokenizer_json), os.path.join(directory, "tokenizer.json"))
+        path = os.path.join(directory, "text")
+        with open(path, "wb") as file:
+            file.write(text.encode())
+        command = [program, directory, path] + (["--add-special"] if add_special else [])
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return [int(line) for line in output.split()]
+
+
+def compare(program, tokenizer_json, data):
+    reference = Tokenizer.from_file(tokenizer_json)
+    reference.no_truncation()
+    reference.no_padding()
+    with open(tokenizer_json, encoding="utf-8") as file:
+        special = [token["content"] for token in json.load(file)["added_tokens"]]
+    text = mixed_text(data, special)
+    for add_special in (False, True):
+        expected = reference.encode(text, add_special_tokens=add_special).ids
+        found = ours(program, tokenizer_json, text, add_special)
+        if expected != found:
+            first = next((i for i, (a, b) in enumerate(zip(expected, found)) if a != b), min(len(expected), len(found)))
+            print(f"{tokenizer_json}: differs at token {first} of {len(expected)} (ours {len(found)}): "
+                  f"expected {expected[first:first + 8]} = {reference.decode(expected[max(first - 4, 0):first + 8])!r}, "
+                  f"found {found[first:first + 8]} = {reference.decode(found[max(first - 4, 0):first + 8])!r}")
+            return False
+    print(f"{tokenizer_json}: {len(text.encode())} bytes, {len(expected)} ids equal")
+    return True
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tokenize", required=True)
+    parser.add_argument("--data", default=os.environ.get("ECLD_TEST_DATA"))
+    parser.add_argument("tokenizers", nargs="*")
+    args = parser.parse_args()
+    if not args.data:
+        print("ECLD_TEST_DATA is not set: skipped")
+        return 77
+    paths = args.tokenizers or [os.path.join(args.data, "models", name) for name in TOKENIZERS]
+    results = [compare(args.tokenize, path, args.data) for path in paths]
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
