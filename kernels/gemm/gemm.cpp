@@ -14,6 +14,11 @@ namespace {
 bool Always(const GemmArgs&) { return true; }
 
 constexpr std::array kImplementations = {
+#if defined(__x86_64__)
+    GemmImplementation{"avx512", GemmAvx512Supports, GemmAvx512},
+    GemmImplementation{"avx2", GemmAvx2Supports, GemmAvx2},
+#endif
+    GemmImplementation{"portable", Always, GemmPortable},
     GemmImplementation{"reference", Always, GemmReference},
 };
 

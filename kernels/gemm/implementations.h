@@ -18,5 +18,12 @@ struct GemmImplementation {
 std::span<const GemmImplementation> GemmImplementations();
 
 void GemmReference(const GemmArgs& args, ThreadPool& pool);
+void GemmPortable(const GemmArgs& args, ThreadPool& pool);
+#if defined(__x86_64__)
+bool GemmAvx2Supports(const GemmArgs& args);
+void GemmAvx2(const GemmArgs& args, ThreadPool& pool);
+bool GemmAvx512Supports(const GemmArgs& args);
+void GemmAvx512(const GemmArgs& args, ThreadPool& pool);
+#endif
 
 }  // namespace ecld
