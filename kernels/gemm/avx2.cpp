@@ -5,8 +5,6 @@
 
 #include <immintrin.h>
 
-#include <cstring>
-
 #include "kernels/gemm/tiled.h"
 
 #define ECLD_TARGET __attribute__((target("avx2,fma,f16c")))
@@ -82,15 +80,17 @@ ECLD_TARGET void WidenF16(const std::byte* from, int64_t count, float* to) {
   ToFloat(DType::kF16, from + i * 2, static_cast<size_t>(count - i), to + i);
 }
 
-// Eight codes of up to 4 bits fill kBits bytes; each lane shifts the word to its own code.
+// Each lane shifts the word of eight codes to its own.
 template <int kBits>
 ECLD_TARGET __m256i EightCodes(const std::byte* codes) {
-  if constexpr (kBits == 8) return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes)));
-  uint32_t word = 0;
-  std::memcpy(&word, codes, kBits < 4 ? kBits : 4);
-  const __m256i shifts = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(kBits));
-  const __m256i shifted = _mm256_srlv_epi32(_mm256_set1_epi32(static_cast<int>(word)), shifts);
-  return _mm256_and_si256(shifted, _mm256_set1_epi32((1 << kBits) - 1));
+  if constexpr (kBits == 8) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes)));
+  } else {
+    const __m256i word = _mm256_set1_epi32(static_cast<int>(EightCodesWord<kBits>(codes)));
+    const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i shifted = _mm256_srlv_epi32(word, _mm256_mullo_epi32(lanes, _mm256_set1_epi32(kBits)));
+    return _mm256_and_si256(shifted, _mm256_set1_epi32((1 << kBits) - 1));
+  }
 }
 
 template <int kBits>

@@ -4,8 +4,6 @@
 
 #include <immintrin.h>
 
-#include <cstring>
-
 #include "kernels/gemm/tiled.h"
 
 #define ECLD_TARGET __attribute__((target("avx512f")))
@@ -95,19 +93,18 @@ ECLD_TARGET void WidenF16(const std::byte* from, int64_t count, float* to) {
   ToFloat(DType::kF16, from + i * 2, static_cast<size_t>(count - i), to + i);
 }
 
-// Sixteen codes. Eight of up to 4 bits fill kBits bytes; each lane shifts its half's word to its own code.
+// Each lane shifts the word of its eight codes to its own.
 template <int kBits>
 ECLD_TARGET __m512i SixteenCodes(const std::byte* codes) {
-  if constexpr (kBits == 8) return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
-  constexpr size_t kBytes = kBits < 4 ? kBits : 4;
-  uint32_t low = 0, high = 0;
-  std::memcpy(&low, codes, kBytes);
-  std::memcpy(&high, codes + kBytes, kBytes);
-  const __m512i words =
-      _mm512_mask_set1_epi32(_mm512_set1_epi32(static_cast<int>(low)), 0xff00, static_cast<int>(high));
-  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7);
-  const __m512i shifted = _mm512_srlv_epi32(words, _mm512_mullo_epi32(lanes, _mm512_set1_epi32(kBits)));
-  return _mm512_and_si512(shifted, _mm512_set1_epi32((1 << kBits) - 1));
+  if constexpr (kBits == 8) {
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+  } else {
+    const __m512i low = _mm512_set1_epi32(static_cast<int>(EightCodesWord<kBits>(codes)));
+    const __m512i words = _mm512_mask_set1_epi32(low, 0xff00, static_cast<int>(EightCodesWord<kBits>(codes + kBits)));
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7);
+    const __m512i shifted = _mm512_srlv_epi32(words, _mm512_mullo_epi32(lanes, _mm512_set1_epi32(kBits)));
+    return _mm512_and_si512(shifted, _mm512_set1_epi32((1 << kBits) - 1));
+  }
 }
 
 template <int kBits>

@@ -4,6 +4,8 @@
 // registers. An instruction set supplies the inner functions; which threads, blocks and formats is decided in
 // tiled.cpp alone. A few rows of x (decoding) take the same way with a panel that is used once, from the cache.
 
+#include <cstring>
+
 #include "kernels/gemm/implementations.h"
 
 namespace ecld {
@@ -30,6 +32,21 @@ struct TileKernels {
 };
 
 void GemmTiled(const TileKernels& kernels, const GemmArgs& args, ThreadPool& pool);
+
+// Eight codes of 2, 3 or 4 bits, which fill kBits bytes. (Three bytes copied as one piece would be read back before the
+// copy has reached the cache.)
+template <int kBits>
+inline uint32_t EightCodesWord(const std::byte* codes) {
+  static_assert(kBits >= 2 && kBits <= 4);
+  if constexpr (kBits == 4) {
+    uint32_t word;
+    std::memcpy(&word, codes, 4);
+    return word;
+  }
+  uint16_t low;
+  std::memcpy(&low, codes, 2);
+  return kBits == 2 ? low : low | std::to_integer<uint32_t>(codes[2]) << 16;
+}
 
 // The plain form of TileKernels::dequantize, for the codes that do not fill a vector.
 void DequantizeCodes(int bits, const std::byte* codes, int64_t count, int zero, float scale, float* to);
