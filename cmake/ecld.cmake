@@ -2,6 +2,7 @@
 
 add_library(ecld_flags INTERFACE)
 target_include_directories(ecld_flags INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_definitions(ecld_flags INTERFACE ECLD_VERSION="${PROJECT_VERSION}")
 target_compile_options(ecld_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wno-missing-field-initializers
                        $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # false alarms of GCC 12 on string concatenation
                        $<$<BOOL:${ECLD_WERROR}>:-Werror>)

@@ -1,0 +1,102 @@
+#include "recipes/pass_table.h"
+
+#include <array>
+
+#include "core/error.h"
+#include "distill/blocks.h"
+#include "prune/ffn.h"
+#include "quantize/round.h"
+
+namespace ecld {
+namespace {
+
+PackedFormat ReadFormat(Options& options, const PackedFormat& fallback) {
+  PackedFormat format;
+  format.bits = static_cast<int>(options.Int("bits", fallback.bits, 2, 8));
+  format.group_size = options.Int("group_size", fallback.group_size, 0, 1 << 20);
+  format.symmetric = options.Bool("symmetric", fallback.symmetric);
+  CheckFormat(format, options.Where());
+  return format;
+}
+
+// A mapping that, when it is there, gives a format of its own; what it leaves out is as in fallback.
+std::optional<PackedFormat> ReadOwnFormat(Options& options, const std::string& key, const PackedFormat& fallback) {
+  if (!options.Has(key)) return std::nullopt;
+  Options own = options.Map(key);
+  PackedFormat format = ReadFormat(own, fallback);
+  own.Finish();
+  return format;
+}
+
+SchemeOverride ReadOverride(Options options, const PackedFormat& fallback) {
+  if (!options.Has("match")) Fail(options.Where(), "names no matrices, like match: \"*.mlp.down_proj\"");
+  SchemeOverride override;
+  override.match = options.String("match", "");
+  if (!options.Bool("dense", false)) override.format = ReadFormat(options, fallback);
+  options.Finish();
+  return override;
+}
+
+std::unique_ptr<Pass> MakeRound(Options& options) {
+  RoundOptions round;
+  Scheme& scheme = round.scheme;
+  scheme.format = ReadFormat(options, scheme.format);
+  round.clip = options.Choice("clip", "minmax", {"minmax", "mse"}) == "mse" ? Clip::kMse : Clip::kMinMax;
+  scheme.embeddings = ReadOwnFormat(options, "embeddings", scheme.format);
+  scheme.lm_head = ReadOwnFormat(options, "lm_head", scheme.format);
+  for (const Options& item : options.List("overrides")) scheme.overrides.push_back(ReadOverride(item, scheme.format));
+  return std::make_unique<RoundPass>(std::move(round));
+}
+
+std::unique_ptr<Pass> MakePruneFfn(Options& options) {
+  PruneFfnOptions prune;
+  prune.ratio = options.Number("ratio", prune.ratio, 0, 0.95);
+  prune.multiple_of = options.Int("multiple_of", prune.multiple_of, 1, 1 << 20);
+  prune.repair = options.Bool("repair", prune.repair);
+  prune.ridge = options.Number("ridge", prune.ridge, 0, 1e6);
+  return std::make_unique<PruneFfnPass>(prune);
+}
+
+std::unique_ptr<Pass> MakeDistillBlocks(Options& options) {
+  DistillBlocksOptions distill;
+  distill.epochs = options.Int("epochs", distill.epochs, 1, 10'000);
+  distill.learning_rate = options.Number("learning_rate", distill.learning_rate, 0, 1);
+  distill.batch_windows = options.Int("batch_windows", distill.batch_windows, 1, 1 << 16);
+  distill.held_out = options.Number("held_out", distill.held_out, 0, 0.9);
+  distill.weight_decay = options.Number("weight_decay", distill.weight_decay, 0, 1);
+  return std::make_unique<DistillBlocksPass>(distill);
+}
+
+constexpr std::array kPasses = {
+    PassEntry{"prune.ffn", "remove feed-forward channels that matter least on calibration text, refit the rest",
+              MakePruneFfn},
+    PassEntry{"distill.blocks", "train each block towards the teacher's block output on calibration text",
+              MakeDistillBlocks},
+    PassEntry{"quantize.round", "round weights to 2, 3, 4 or 8 bits in groups; no calibration needed", MakeRound},
+};
+
+}  // namespace
+
+std::span<const PassEntry> PassTable() { return kPasses; }
+
+const PassEntry& FindPass(const std::string& name, const std::string& where) {
+  std::vector<std::string> names;
+  for (const PassEntry& entry : kPasses) {
+    if (entry.name == name) return entry;
+    names.emplace_back(entry.name);
+  }
+  Fail(where, "there is no pass \"{}\"{}", name, DidYouMean(name, names));
+}
+
+std::vector<PreparedStage> PrepareStages(Recipe& recipe) {
+  std::vector<PreparedStage> prepared;
+  for (Stage& stage : recipe.stages) {
+    const PassEntry& entry = FindPass(stage.pass, stage.options.Where("pass"));
+    auto pass = entry.make(stage.options);
+    stage.options.Finish();
+    prepared.push_back({stage.pass, stage.options.Where(), std::move(pass)});
+  }
+  return prepared;
+}
+
+}  // namespace ecld

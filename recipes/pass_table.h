@@ -1,0 +1,31 @@
+#pragma once
+// The catalogue of passes: a name as it stands in recipes, one line on what it does, and how to make one from the
+// options of a stage. Adding a pass is a line in pass_table.cpp and the function that reads its options.
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/pass.h"
+#include "recipes/plan.h"
+#include "recipes/recipe.h"
+
+namespace ecld {
+
+struct PassEntry {
+  std::string_view name;  // "<room>.<what>"
+  std::string_view summary;
+  std::unique_ptr<Pass> (*make)(Options& options);
+};
+
+std::span<const PassEntry> PassTable();
+
+// THROWS Error listing close names. where: for the error.
+const PassEntry& FindPass(const std::string& name, const std::string& where);
+
+// Makes the pass of every stage; the recipe then holds every default. THROWS Error on an unknown pass or option.
+std::vector<PreparedStage> PrepareStages(Recipe& recipe);
+
+}  // namespace ecld

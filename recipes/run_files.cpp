@@ -1,0 +1,90 @@
+#include "recipes/run_files.h"
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/hash.h"
+
+namespace ecld {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+fs::path WithSuffix(fs::path path, const char* suffix) {
+  path += suffix;
+  return path;
+}
+
+void RemoveAll(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) Fail(path.string(), "cannot remove: {}", error.message());
+}
+
+}  // namespace
+
+RunFiles::RunFiles(const fs::path& output) {
+  if (output.empty()) Fail("--out", "is empty; name the directory to make");
+  out = fs::absolute(output).lexically_normal();
+  if (!out.has_filename()) out = out.parent_path();
+  work = WithSuffix(out, ".work");
+  stages = WithSuffix(out, ".stages");
+}
+
+fs::path RunFiles::Stage(size_t index) const { return work / fmt::format("stage-{}", index); }
+fs::path RunFiles::Staging(size_t index) const { return WithSuffix(Stage(index), ".staging"); }
+fs::path RunFiles::Scratch(size_t index) const { return WithSuffix(Stage(index), ".scratch"); }
+
+void RunFiles::CheckReplaceable(bool overwrite) const {
+  if (!fs::exists(out)) return;
+  if (!fs::is_directory(out)) Fail(out.string(), "exists and is not a directory; choose another output");
+  if (fs::is_empty(out)) return;
+  if (!overwrite) Fail(out.string(), "exists; choose another output, or --overwrite to replace it");
+  if (!fs::exists(out / "config.json"))
+    Fail(out.string(), "is not a checkpoint directory, so --overwrite does not replace it; choose another output");
+}
+
+void RunFiles::PrepareWork(bool restart) const {
+  bool exists = fs::exists(work);
+  if (exists && !fs::exists(work / "journal.json") && !(fs::is_directory(work) && fs::is_empty(work)))
+    Fail(work.string(), "is needed as work directory, but holds something that no run left; move it away");
+  if (exists && restart) RemoveAll(work);
+  std::error_code error;
+  fs::create_directories(work, error);
+  if (error) Fail(work.string(), "cannot create: {}", error.message());
+}
+
+void RunFiles::CleanUp(bool keep_stages) const {
+  if (!fs::exists(work)) return;
+  if (keep_stages) {
+    fs::remove(work / "journal.json");
+    PublishDirectory(work, stages);
+  } else {
+    RemoveAll(work);
+  }
+}
+
+bool RunFiles::FinishedBy(const RunIdentity& identity) const {
+  if (!fs::exists(out / "report.json") || !fs::exists(out / "config.json")) return false;
+  Json report = ReadJsonFile(out / "report.json");
+  JsonView view(report, (out / "report.json").string());
+  return view.Has("identity") && ParseRunIdentity(view.At("identity")) == identity;
+}
+
+uint64_t RunFiles::WorkBytes() const {
+  uint64_t bytes = 0;
+  if (fs::is_directory(work))
+    for (const auto& entry : fs::recursive_directory_iterator(work))
+      if (entry.is_regular_file()) bytes += entry.file_size();
+  return bytes;
+}
+
+std::map<std::string, std::string> WeightFileHashes(const fs::path& directory) {
+  std::map<std::string, std::string> hashes;
+  for (const auto& entry : fs::directory_iterator(directory))
+    if (entry.path().extension() == ".safetensors")
+      hashes[entry.path().filename().string()] = Sha256HexOfFile(entry.path());
+  return hashes;
+}
+
+}  // namespace ecld

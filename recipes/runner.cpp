@@ -1,0 +1,239 @@
+#include "recipes/runner.h"
+
+#include <chrono>
+#include <optional>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/hash.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "core/progress.h"
+#include "core/version.h"
+#include "recipes/calibration.h"
+#include "recipes/journal.h"
+#include "recipes/run_files.h"
+#include "recipes/verify.h"
+
+namespace ecld {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Runner {
+ public:
+  Runner(const Recipe& recipe, const std::vector<PreparedStage>& stages, const RunRequest& request);
+
+  RunIdentity Identity() const;
+  void Plan();
+  const RunPlan& plan() const { return plan_; }
+  RunResult Run();
+
+ private:
+  size_t FirstOpenStage() const;
+  void RunStage(size_t index, Journal& journal);
+  Json RunPass(size_t index, const Checkpoint& in, const Planned& planned, Journal& journal);
+  void Verify(size_t index, const ModelConfig& planned, Journal& journal);
+  Json Publish(const Journal& journal);
+
+  const Recipe& recipe_;
+  const std::vector<PreparedStage>& stages_;
+  const RunRequest& request_;
+  RunFiles files_;
+  Checkpoint input_;
+  std::optional<Checkpoint> teacher_;  // when a pass needs one that is not the input
+  TokenWindows calibration_;
+  PlanRequest plan_request_;
+  RunPlan plan_;
+};
+
+Runner::Runner(const Recipe& recipe, const std::vector<PreparedStage>& stages, const RunRequest& request)
+    : recipe_(recipe),
+      stages_(stages),
+      request_(request),
+      files_(request.out),
+      input_(Checkpoint::Open(request.model)) {
+  if (NeedsTeacher(stages) && !recipe.teacher.empty()) teacher_ = Checkpoint::Open(recipe.teacher);
+  for (const fs::path& output : {files_.out, files_.work, files_.stages}) {
+    RequireSeparate(request.model, output);
+    if (teacher_) RequireSeparate(recipe.teacher, output);
+  }
+}
+
+RunIdentity Runner::Identity() const {
+  RunIdentity identity;
+  identity.tool = std::string(kProgramVersion);
+  identity.recipe = Sha256Hex(recipe_.Resolved());
+  identity.input = input_.QuickIdentity();
+  if (NeedsTeacher(stages_)) identity.teacher = teacher_ ? teacher_->QuickIdentity() : identity.input;
+  if (NeedsCalibration(stages_) && !recipe_.calibration.text.empty())
+    identity.calibration = Sha256HexOfFile(recipe_.calibration.text);
+  return identity;
+}
+
+void Runner::Plan() {
+  plan_request_.input = &input_;
+  plan_request_.teacher = teacher_ ? &*teacher_ : nullptr;
+  plan_request_.calibration = &recipe_.calibration;
+  plan_request_.out = files_.out;
+  plan_request_.memory_budget_B = request_.memory_budget_B;
+  plan_request_.disk_in_use_B = files_.WorkBytes();
+  plan_request_.keep_stages = request_.keep_stages;
+  plan_ = PlanRun(stages_, plan_request_);
+  if (NeedsCalibration(stages_)) calibration_ = ReadCalibration(recipe_.calibration, input_);
+}
+
+RunResult Runner::Run() {
+  DirectoryLock lock(files_.out);
+  RunIdentity identity = Identity();
+  if (!request_.overwrite && files_.FinishedBy(identity)) {
+    files_.CleanUp(request_.keep_stages);
+    LogInfo("{} is already the finished result of this run", files_.out.string());
+    return {true, ReadJsonFile(files_.out / "report.json")};
+  }
+  files_.CheckReplaceable(request_.overwrite);
+  Plan();
+  files_.PrepareWork(request_.restart);
+  Journal journal(files_.work, identity);
+  size_t first = FirstOpenStage();
+  if (journal.resumed()) LogInfo("resuming the run in {} at stage {}", files_.work.string(), first + 1);
+  for (size_t index = first; index < stages_.size(); ++index) RunStage(index, journal);
+  Json report = Publish(journal);
+  files_.CleanUp(request_.keep_stages);
+  return {false, std::move(report)};
+}
+
+// A later stage makes the earlier ones unnecessary, and they may be gone.
+size_t Runner::FirstOpenStage() const {
+  for (size_t index = stages_.size(); index > 0; --index)
+    if (fs::exists(files_.Stage(index - 1))) return index;
+  return 0;
+}
+
+void Runner::RunStage(size_t index, Journal& journal) {
+  const PreparedStage& stage = stages_[index];
+  LogInfo("stage {} of {}: {}", index + 1, stages_.size(), stage.pass);
+  const Checkpoint in = index == 0 ? input_ : Checkpoint::Open(files_.Stage(index - 1));
+  const Planned planned = stage.object->Plan(InputOf(stage, in.config(), plan_request_, plan_));
+  for (const std::string& note : planned.notes) LogInfo("{}: {}", stage.pass, note);
+
+  const fs::path staging = files_.Staging(index);
+  Json entry = journal.Entry(index);
+  if (entry.is_null() || !fs::exists(staging)) entry = RunPass(index, in, planned, journal);
+  // With an entry, every tensor is written; without the writer's own journal, Finish was done too.
+  if (!fs::exists(staging / "config.json") || fs::exists(staging / "written.journal"))
+    CheckpointWriter(staging, planned.config).Finish(in.directory());
+  Verify(index, planned.config, journal);
+  PublishDirectory(staging, files_.Stage(index));
+
+  fs::remove_all(files_.Scratch(index));
+  if (index > 0 && !request_.keep_stages) fs::remove_all(files_.Stage(index - 1));
+}
+
+Json Runner::RunPass(size_t index, const Checkpoint& in, const Planned& planned, Journal& journal) {
+  const PreparedStage& stage = stages_[index];
+  const fs::path staging = files_.Staging(index), scratch = files_.Scratch(index);
+  const bool resumed = fs::exists(staging);
+  if (!resumed) fs::remove_all(scratch);
+  fs::create_directories(scratch);
+
+  Json details = Json::object();
+  PassContext context;
+  context.seed = recipe_.seed;
+  context.memory_budget_B = request_.memory_budget_B;
+  if (stage.object->Needs().calibration) context.calibration = &calibration_;
+  if (stage.object->Needs().teacher) context.teacher = teacher_ ? &*teacher_ : &input_;
+  context.scratch = scratch;
+  context.report = &details;
+
+  ResetPeakResident();
+  const auto start = std::chrono::steady_clock::now();
+  CheckpointWriter out(staging, planned.config);
+  stage.object->Run(in, out, context);
+  out.Commit(true);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+
+  Json entry = {{"pass", stage.pass},
+                {"resumed", resumed},  // then time and memory are those of the last part
+                {"time_s", seconds},
+                {"peak_memory_B", PeakResidentBytes()},
+                {"input_B", in.WeightBytes()},
+                {"output_B", planned.output_B},
+                {"planned",
+                 {{"time_s", planned.seconds > 0 ? Json(planned.seconds) : Json(nullptr)},
+                  {"peak_memory_B", planned.peak_memory_B},
+                  {"output_B", plan_.stages[index].planned.output_B}}},
+                {"params", ParameterCount(planned.config)},
+                {"notes", planned.notes},
+                {"details", std::move(details)}};
+  journal.Record(index, entry);
+  LogInfo("{}: {} in {}, peak memory {}", stage.pass, FormatBytes(planned.output_B), FormatDuration(seconds),
+          FormatBytes(entry["peak_memory_B"].get<uint64_t>()));
+  return entry;
+}
+
+void Runner::Verify(size_t index, const ModelConfig& planned, Journal& journal) {
+  try {
+    Verified verified = VerifyStage(files_.Staging(index), planned);
+    Json entry = journal.Entry(index);
+    entry["output_B"] = verified.bytes;
+    entry["verified_tensors"] = verified.tensors;
+    journal.Record(index, entry);
+  } catch (const Error& error) {
+    // What is damaged may not be resumed from.
+    fs::remove_all(files_.Staging(index));
+    fs::remove_all(files_.Scratch(index));
+    Fail(stages_[index].where,
+         "the output of {} did not pass verification and was dropped; the same command runs "
+         "this stage again. Found: {}",
+         stages_[index].pass, error.what());
+  }
+}
+
+Json Runner::Publish(const Journal& journal) {
+  const fs::path last = files_.Stage(stages_.size() - 1);
+  const Checkpoint output = Checkpoint::Open(last);
+  Json stages = Json::array();
+  double seconds = 0;
+  uint64_t peak_memory_B = 0;
+  for (size_t index = 0; index < stages_.size(); ++index) {
+    stages.push_back(journal.Entry(index));
+    seconds += stages.back().at("time_s").get<double>();
+    peak_memory_B = std::max(peak_memory_B, stages.back().at("peak_memory_B").get<uint64_t>());
+  }
+  auto describe = [](const Checkpoint& checkpoint, const fs::path& directory) -> Json {
+    return {{"directory", directory.string()},
+            {"weights_B", checkpoint.WeightBytes()},
+            {"params", ParameterCount(checkpoint.config())},
+            {"weights_sha256", WeightFileHashes(checkpoint.directory())}};
+  };
+  Json report = {{"schema", "ecld.report"},
+                 {"version", 1},
+                 {"tool", kProgramVersion},
+                 {"recipe", {{"name", recipe_.name}, {"sha256", Sha256Hex(recipe_.Resolved())}}},
+                 {"identity", ToJson(Identity())},
+                 {"input", describe(input_, request_.model)},
+                 {"output", describe(output, files_.out)},
+                 {"time_s", seconds},
+                 {"peak_memory_B", peak_memory_B},
+                 {"stages", std::move(stages)}};
+  WriteFileAtomically(last / "recipe.yaml", recipe_.Resolved());
+  WriteJsonFile(last / "report.json", report);
+  PublishDirectory(last, files_.out);
+  return report;
+}
+
+}  // namespace
+
+RunPlan PlanRecipe(const Recipe& recipe, const std::vector<PreparedStage>& stages, const RunRequest& request) {
+  Runner runner(recipe, stages, request);
+  RunFiles(request.out).CheckReplaceable(request.overwrite);
+  runner.Plan();
+  return runner.plan();
+}
+
+RunResult RunRecipe(const Recipe& recipe, const std::vector<PreparedStage>& stages, const RunRequest& request) {
+  return Runner(recipe, stages, request).Run();
+}
+
+}  // namespace ecld
