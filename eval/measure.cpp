@@ -33,15 +33,19 @@ Timing Summarize(const std::vector<double>& samples_ms) {
   return timing;
 }
 
-Timing Measure(const std::function<void()>& work, const MeasureOptions& options) {
+Timing Measure(const std::function<void()>& work, const MeasureOptions& options, const std::function<void()>& prepare) {
   using Clock = std::chrono::steady_clock;
-  for (int i = 0; i < options.warmup; ++i) work();
+  auto run_ms = [&] {
+    if (prepare) prepare();
+    Clock::time_point start = Clock::now();
+    work();
+    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  };
+  for (int i = 0; i < options.warmup; ++i) run_ms();
   std::vector<double> samples_ms;
   double total_ms = 0;
   for (int i = 0; i < options.max_reps && (i < options.min_reps || total_ms < options.budget_ms); ++i) {
-    Clock::time_point start = Clock::now();
-    work();
-    samples_ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+    samples_ms.push_back(run_ms());
     total_ms += samples_ms.back();
   }
   return Summarize(samples_ms);

@@ -37,6 +37,8 @@ double Quantile(std::vector<double> samples, double q);
 // REQUIRES: samples not empty, in milliseconds.
 Timing Summarize(const std::vector<double>& samples_ms);
 
-Timing Measure(const std::function<void()>& work, const MeasureOptions& options = {});
+// prepare, if given, runs before each run of work and is not timed.
+Timing Measure(const std::function<void()>& work, const MeasureOptions& options = {},
+               const std::function<void()>& prepare = {});
 
 }  // namespace ecld

@@ -1,0 +1,231 @@
+#include "eval/profile_device.h"
+
+#include <algorithm>
+#include <cctype>
+#include <ctime>
+#include <set>
+
+#include "checkpoint/checkpoint.h"
+#include "core/error.h"
+#include "core/hash.h"
+#include "core/version.h"
+#include "eval/device.h"
+#include "eval/evaluate.h"
+#include "eval/measure.h"
+#include "eval/profile_tables.h"
+#include "runtime/model.h"
+
+namespace ecld {
+namespace {
+
+// The share of the time budget that the phases get; the rest is for single matrix products.
+constexpr double kPhaseShare = 0.75;
+
+ProfileGrid ShortGrid() {
+  return {.prompts_tok = {16, 64, 256}, .batches = {1, 4}, .gen_tok = 8, .op_rows = {1, 16, 64}};
+}
+
+ProfileGrid FullGrid() {
+  return {.prompts_tok = {16, 64, 128, 256, 512, 1024, 2048, 4096},
+          .batches = {1, 2, 4, 8, 16, 32},
+          .gen_tok = 16,
+          .op_rows = {1, 2, 4, 8, 16, 64, 256}};
+}
+
+std::string UtcNow() {
+  std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  char text[32];
+  std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
+
+// "amd-epyc" from "AMD EPYC".
+std::string Slug(std::string_view name) {
+  std::string slug;
+  for (unsigned char c : name) {
+    if (std::isalnum(c))
+      slug += static_cast<char>(std::tolower(c));
+    else if (!slug.empty() && slug.back() != '-')
+      slug += '-';
+  }
+  while (!slug.empty() && slug.back() == '-') slug.pop_back();
+  return slug;
+}
+
+Json OrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+Json DeviceSection(const ProfileOptions& options, const DeviceFacts& facts, ThreadPool& pool) {
+  return {{"id", options.device_id.empty() ? Slug(facts.cpu) : options.device_id},
+          {"vendor", OrNull(facts.vendor)},
+          {"name", facts.cpu},
+          {"kind", "cpu"},
+          {"compute_capability", nullptr},
+          {"mem_capacity_B", facts.memory_B},
+          {"mem_bw_Bps", MeasureReadBandwidth(pool)},
+          {"mem_bw_src", "m"},
+          {"peak_fp16_flops", nullptr},
+          {"tdp_W", nullptr},
+          {"idle_W", nullptr},
+          {"driver", nullptr},
+          {"runtime", facts.os},
+          {"clock_state", {{"locked", nullptr}, {"sm_MHz", nullptr}, {"mem_MHz", nullptr}}},
+          {"power_cap_W", nullptr},
+          {"role", "ue"},
+          {"isa", facts.isa},
+          {"features", facts.features},
+          {"cores", facts.cores},
+          {"threads", pool.size()}};
+}
+
+// Over the lines "<sha256>  <file name>" of the weight files in name order, so that it can be checked by hand.
+std::string WeightsSha256(const std::filesystem::path& directory) {
+  std::set<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(directory))
+    if (entry.path().extension() == ".safetensors") files.insert(entry.path());
+  Sha256 sum;
+  for (const auto& file : files) sum.Update(Sha256HexOfFile(file) + "  " + file.filename().string() + "\n");
+  return sum.HexDigest();
+}
+
+double StoredBits(const TensorSpec& spec, const Checkpoint& checkpoint) {
+  if (spec.format) return spec.format->bits;
+  return 8.0 * static_cast<double>(SizeOf(checkpoint.Tensor(spec.name).dtype));
+}
+
+// bits: mean over the weights of the blocks. group and sym: null when dense or not the same everywhere.
+Json QuantSection(const Checkpoint& checkpoint) {
+  double bits = 0, elements = 0, embed_bits = 0, head_bits = 0;
+  std::optional<PackedFormat> format;
+  bool first = true, same = true;
+  for (const TensorSpec& spec : checkpoint.table()) {
+    if (!spec.matrix()) continue;
+    if (spec.role == Role::kEmbedding)
+      embed_bits = head_bits = StoredBits(spec, checkpoint);  // a tied head: the same
+    else if (spec.role == Role::kHead)
+      head_bits = StoredBits(spec, checkpoint);
+    else {
+      bits += StoredBits(spec, checkpoint) * static_cast<double>(spec.Elements());
+      elements += static_cast<double>(spec.Elements());
+      if (first) format = spec.format;
+      same &= format == spec.format;
+      first = false;
+    }
+  }
+  Json quant = {{"bits", bits / elements},  {"group", nullptr},       {"sym", nullptr}, {"zero_point", nullptr},
+                {"embed_bits", embed_bits}, {"head_bits", head_bits}, {"kv_bits", 32}};
+  if (format && same) {
+    quant["group"] = format->group_size;
+    quant["sym"] = format->symmetric;
+    quant["zero_point"] = !format->symmetric;
+  }
+  return quant;
+}
+
+Json VariantSection(const ProfileOptions& options, const Checkpoint& checkpoint) {
+  const ModelConfig& config = checkpoint.config();
+  const auto layers = static_cast<size_t>(config.num_layers);
+  Json arch = {{"n_layers", config.num_layers},
+               {"d_model", config.hidden_size},
+               {"n_head", std::vector<int64_t>(layers, config.num_heads)},
+               {"n_kv_head", std::vector<int64_t>(layers, config.num_kv_heads)},
+               {"d_ff", std::vector<int64_t>(layers, config.intermediate_size)},
+               {"vocab", config.vocab_size},
+               {"tie_embeddings", config.tie_embeddings}};
+  int64_t file_B = 0;
+  for (int64_t weight_B : WeightBytesByLayer(checkpoint)) file_B += weight_B;
+  std::filesystem::path directory = std::filesystem::absolute(options.model).lexically_normal();
+  if (directory.filename().empty()) directory = directory.parent_path();
+  return {{"id", options.variant_id.empty() ? directory.filename().string() : options.variant_id},
+          {"base_model", OrNull(options.base_model)},
+          {"recipe_sha256", OrNull(options.recipe_sha256)},
+          {"weights_sha256", WeightsSha256(options.model)},
+          {"config_sha256", checkpoint.ConfigSha256()},
+          {"arch", arch},
+          {"quant", QuantSection(checkpoint)},
+          {"params", ParameterCount(config)},
+          {"file_B", file_B},
+          {"parent_variant", nullptr}};
+}
+
+Json ProvenanceSection() {
+  return {{"kinds", SourceKinds()}, {"timer", kTimer},           {"warmup", kProfileWarmup},
+          {"reps", kProfileReps},   {"stat", "median"},          {"power_source", "none"},
+          {"power_scope", nullptr}, {"datasets", Json::array()}, {"seed", kProfileSeed}};
+}
+
+// One row of quality.csv and one of provenance.datasets, from a written eval result.
+void AddQuality(const ProfileOptions& options, const Checkpoint& checkpoint, DeviceProfile* profile) {
+  Json json = ReadJsonFile(options.eval);
+  JsonView eval(json, options.eval.string());
+  if (eval.At("schema").String() != kEvalSchema)
+    Fail(eval.At("schema").Where(), "expected \"{}\", found \"{}\"", kEvalSchema, eval.At("schema").String());
+  JsonView model_sha256 = eval.At("model").At("config_sha256");
+  if (model_sha256.String() != checkpoint.ConfigSha256())
+    Fail(model_sha256.Where(), "is the result of another checkpoint than {}", options.model.string());
+
+  JsonView windows = eval.At("windows"), text = eval.At("text"), metrics = eval.At("metrics");
+  std::string task = std::filesystem::path(text.At("file").String()).stem().string();
+  Table quality(FindTableSchema("quality", "profile"));
+  for (size_t i = 0; i < metrics.Size(); ++i) {
+    JsonView metric = metrics.At(i);
+    if (metric.At("name").String() != "perplexity") continue;
+    quality.AddRow();
+    quality.Set("task", task);
+    quality.Set("metric", std::string("ppl"));
+    quality.Set("prompt_fmt",
+                fmt::format("window {} stride {}", windows.At("window_tok").Int(), windows.At("stride_tok").Int()));
+    quality.Set("shots", int64_t{0});
+    quality.Set("value", metric.At("value").Number());
+    if (metric.Has("ci95")) {
+      quality.Set("ci_lo", metric.At("ci95").At(size_t{0}).Number());
+      quality.Set("ci_hi", metric.At("ci95").At(size_t{1}).Number());
+    }
+    quality.Set("n", metric.At("n").Int());
+    quality.Set("dataset_sha256", text.At("sha256").String());
+    quality.Set("src", std::string("m"));
+  }
+  profile->tables.emplace("quality", ProfileTable{TableStatus::kComplete, std::move(quality)});
+  profile->provenance["datasets"].push_back({{"name", task},
+                                             {"split", nullptr},
+                                             {"n", windows.At("scored_tok").Int()},
+                                             {"sha256", text.At("sha256").String()},
+                                             {"licence", nullptr}});
+}
+
+}  // namespace
+
+DeviceProfile ProfileDevice(const ProfileOptions& options) {
+  if (options.budget_s < 0) Fail("budget", "found {} s, expected 0 (no limit) or more", options.budget_s);
+  const ProfileGrid grid = options.full ? FullGrid() : ShortGrid();
+  const double budget_s = options.full ? 0 : options.budget_s;
+  Checkpoint::Open(options.model);  // refuses a bad one before anything is measured, and maps nothing for long
+  ThreadPool pool(options.threads);
+  DeviceProfile profile;
+  auto add = [&](const char* name, ProfileTable table) {
+    if (!table.table.rows().empty()) profile.tables.emplace(name, std::move(table));
+  };
+  add("load", MeasureLoads(options.model, pool));  // first: later the files are mapped
+
+  RuntimeModel model(Checkpoint::Open(options.model));
+  const Checkpoint& checkpoint = model.checkpoint();
+  profile.created_utc = UtcNow();
+  profile.tool = {{"name", "ecld"}, {"version", kProgramVersion}, {"git", nullptr}};
+  profile.device = DeviceSection(options, ReadDeviceFacts(), pool);
+  profile.variant = VariantSection(options, checkpoint);
+  profile.provenance = ProvenanceSection();
+  profile.fit = Json::object();
+  if (!options.eval.empty()) AddQuality(options, checkpoint, &profile);
+
+  PhaseTables phases = MeasurePhases(model, pool, grid, TimeBudget(budget_s * kPhaseShare));
+  profile.limits = {
+      {"max_batch", phases.max_batch}, {"max_ctx_tok", checkpoint.config().max_position}, {"oom_at", nullptr}};
+  add("phase", std::move(phases.phase));
+  add("layers", std::move(phases.layers));
+  add("ops", MeasureOps(model, pool, grid, TimeBudget(budget_s * (1 - kPhaseShare))));
+  WriteProfile(options.out, profile);
+  return ReadProfile(options.out);
+}
+
+}  // namespace ecld

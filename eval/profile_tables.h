@@ -1,0 +1,63 @@
+#pragma once
+// The measurements behind ProfileDevice, one function per group of tables. Each returns the rows it could measure and
+// says "partial" where the grid has points that it left out for time or memory.
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "core/threads.h"
+#include "profile/profile.h"
+#include "runtime/model.h"
+
+namespace ecld {
+
+struct ProfileGrid {
+  std::vector<int64_t> prompts_tok, batches;
+  int64_t gen_tok = 8;
+  std::vector<int64_t> op_rows;  // m of the matrix products
+};
+
+// Time that is left for a group of tables.
+class TimeBudget {
+ public:
+  explicit TimeBudget(double seconds) : seconds_(seconds) {}  // 0: no limit
+  bool Allows(double more_s) const {
+    std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start_;
+    return seconds_ == 0 || spent.count() + more_s <= seconds_;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  double seconds_;
+};
+
+inline constexpr int kProfileWarmup = 1;
+inline constexpr int kProfileReps = 3;  // at least; more where they are short
+inline constexpr uint64_t kProfileSeed = 1;
+
+struct PhaseTables {
+  ProfileTable phase, layers;
+  int64_t max_batch = 0;  // measured
+};
+
+// phase.csv and layers.csv from the same runs: at each grid point whole requests, prefill and gen_tok
+// decode steps on random tokens, with the clock read at every layer boundary.
+PhaseTables MeasurePhases(const RuntimeModel& model, ThreadPool& pool, const ProfileGrid& grid,
+                          const TimeBudget& budget);
+
+// ops.csv: every matrix product of the model, by shape and storage, with every kernel that supports it. Repetitions
+// walk through all matrices of the shape, so that weights come from memory as they do in a model.
+ProfileTable MeasureOps(const RuntimeModel& model, ThreadPool& pool, const ProfileGrid& grid, const TimeBudget& budget);
+
+// load.csv: from opening the directory to the first logits of a one-token prompt. "ram": files in the page cache;
+// "disk": dropped from it, and left out where the kernel kept them. "cold", after a start of the machine, cannot be
+// measured from inside it. REQUIRES: nothing has the checkpoint mapped.
+ProfileTable MeasureLoads(const std::filesystem::path& directory, ThreadPool& pool);
+
+// Bytes of all stored tensors by layer, [num_layers + 2]: embedding, blocks, final norm with head. A tied head counts
+// with the embedding.
+std::vector<int64_t> WeightBytesByLayer(const Checkpoint& checkpoint);
+
+}  // namespace ecld
