@@ -30,11 +30,11 @@ int32_t Sampler::Next(std::span<const float> logits) {
   if (options_.top_k > 0 && options_.top_k < static_cast<int64_t>(order_.size())) {
     std::partial_sort(order_.begin(), order_.begin() + options_.top_k, order_.end(), more_likely);
     order_.resize(static_cast<size_t>(options_.top_k));
-  } else {
+  } else if (options_.top_p < 1) {
     std::sort(order_.begin(), order_.end(), more_likely);
   }
 
-  const double largest = logits[static_cast<size_t>(order_.front())];
+  const double largest = *std::max_element(logits.begin(), logits.end());
   probabilities_.clear();
   for (int32_t id : order_)
     probabilities_.push_back(std::exp((logits[static_cast<size_t>(id)] - largest) / options_.temperature));

@@ -29,7 +29,7 @@ class Sampler {
  private:
   SamplerOptions options_;
   Random random_;
-  std::vector<int32_t> order_;         // candidates, most likely first
+  std::vector<int32_t> order_;         // candidates, most likely first where a cut needs the order
   std::vector<double> probabilities_;  // of order_, not normalized
 };
 
