@@ -35,7 +35,7 @@ bool IsNumber(GgufValueType type) { return IsInteger(type) || Describe(type) == 
 
 void GgufValue::Wrong(std::string_view expected) const {
   if (array_) Fail(where_, "expected {}, found an array of {} {}s", expected, count_, Describe(type_));
-  Fail(where_, "expected {}, found a {}", expected, Describe(type_));
+  Fail(where_, "expected {}, found {} {}", expected, IsInteger(type_) ? "an" : "a", Describe(type_));
 }
 
 int64_t GgufValue::IntAt(size_t index) const {

@@ -1,0 +1,229 @@
+#include "checkpoint/gguf/gguf_import.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/gguf/gguf_weights.h"
+#include "core/files.h"
+#include "tests/gguf/tiny_gguf.h"
+#include "tests/testing/expect_error.h"
+#include "tests/testing/near.h"
+#include "tests/testing/temp_dir.h"
+
+namespace ecld {
+namespace {
+
+class GgufImport : public testing::Test {
+ protected:
+  Checkpoint Import(const GgufBuilder& builder, const ImportOptions& options = {}) {
+    ImportGguf(builder.Write(directory_ / "m.gguf"), directory_ / "out", options);
+    return Checkpoint::Open(directory_ / "out");
+  }
+
+  static std::vector<float> Values(const Checkpoint& checkpoint, Role role, int64_t layer = -1, bool bias = false) {
+    return checkpoint.ReadFloats(Find(checkpoint.table(), role, layer, bias));
+  }
+
+  // Rows of eight elements that count up from row * 8, in this order.
+  static std::vector<float> Rows(const std::vector<int>& order) {
+    std::vector<float> values;
+    for (int row : order) {
+      for (int i = 0; i < 8; ++i) values.push_back(static_cast<float>(row * 8 + i));
+    }
+    return values;
+  }
+
+  TempDir directory_;
+};
+
+TEST_F(GgufImport, UndoesTheRowOrderOfLlama) {
+  Checkpoint checkpoint = Import(TinyGguf().File());
+  EXPECT_EQ(checkpoint.config().family, Family::kLlama);
+  // Per head of four rows: GGUF has first, third, second, fourth.
+  EXPECT_TRUE(Near(Values(checkpoint, Role::kQuery, 1), Rows({0, 2, 1, 3, 4, 6, 5, 7}), Exact()));
+  EXPECT_TRUE(Near(Values(checkpoint, Role::kKey, 0), Rows({0, 2, 1, 3}), Exact()));
+  EXPECT_TRUE(Near(Values(checkpoint, Role::kValue, 0), Rows({0, 1, 2, 3}), Exact()));
+  EXPECT_TRUE(Near(Values(checkpoint, Role::kEmbedding), Rows({0, 1, 2, 3, 4, 5, 6}), Exact()));
+}
+
+TEST_F(GgufImport, KeepsTheRowOrderOfQwen) {
+  for (const char* architecture : {"qwen2", "qwen3"}) {
+    Checkpoint checkpoint = Import(TinyGguf{.architecture = architecture}.File());
+    EXPECT_EQ(Name(checkpoint.config().family), architecture);
+    EXPECT_EQ(checkpoint.config().head_dim, 4);
+    EXPECT_TRUE(Near(Values(checkpoint, Role::kQuery, 0), Rows({0, 1, 2, 3, 4, 5, 6, 7}), Exact()));
+    if (checkpoint.config().family == Family::kQwen2) {
+      EXPECT_TRUE(Near(Values(checkpoint, Role::kKey, 1, true), std::vector<float>{0, 1, 2, 3}, Exact()));
+    } else {
+      EXPECT_TRUE(Near(Values(checkpoint, Role::kKeyNorm, 1), std::vector<float>{0, 1, 2, 3}, Exact()));
+    }
+  }
+}
+
+TEST_F(GgufImport, UndoesTheOrderOfBiasesToo) {
+  GgufBuilder file = TinyGguf().File();
+  for (const char* block : {"blk.0.", "blk.1."}) {
+    std::string prefix = block;
+    TinyGguf::Indexed(file, prefix + "attn_q.bias", {8});
+    for (const char* name : {"attn_k.bias", "attn_v.bias"}) TinyGguf::Indexed(file, prefix + name, {4});
+    TinyGguf::Indexed(file, prefix + "attn_output.bias", {8});
+  }
+  Checkpoint checkpoint = Import(file);
+  EXPECT_TRUE(Near(Values(checkpoint, Role::kQuery, 1, true), std::vector<float>{0, 2, 1, 3, 4, 6, 5, 7}, Exact()));
+  EXPECT_TRUE(Near(Values(checkpoint, Role::kValue, 1, true), std::vector<float>{0, 1, 2, 3}, Exact()));
+}
+
+TEST(UndoHeadInterleave, IsTheInverseOfInterleaving) {
+  constexpr int64_t kHeads = 3, kHeadDim = 8, kColumns = 2;
+  std::vector<float> plain(kHeads * kHeadDim * kColumns), interleaved(plain.size()), undone(plain.size());
+  for (size_t i = 0; i < plain.size(); ++i) plain[i] = static_cast<float>(i);
+  // [heads, 2, head_dim / 2] to [heads, head_dim / 2, 2], as the converter to GGUF does.
+  for (int64_t row = 0; row < kHeads * kHeadDim; ++row) {
+    int64_t head = row / kHeadDim, side = row % kHeadDim / (kHeadDim / 2), pair = row % (kHeadDim / 2);
+    for (int64_t c = 0; c < kColumns; ++c) {
+      interleaved[(head * kHeadDim + pair * 2 + side) * kColumns + c] = plain[row * kColumns + c];
+    }
+  }
+  UndoHeadInterleave(interleaved, kHeadDim, kColumns, undone);
+  EXPECT_TRUE(Near(undone, plain, Exact()));
+}
+
+TEST_F(GgufImport, WritesTheConfig) {
+  Json tied = ToJson(Import(TinyGguf().File()).config());
+  EXPECT_EQ(tied["architectures"], Json({"LlamaForCausalLM"}));
+  EXPECT_EQ(tied["vocab_size"], 7);
+  EXPECT_EQ(tied["intermediate_size"], 12);
+  EXPECT_EQ(tied["num_key_value_heads"], 1);
+  EXPECT_EQ(tied["rms_norm_eps"].dump(), "1e-05");
+  EXPECT_EQ(tied["rope_theta"], 10000.0);
+  EXPECT_EQ(tied["rope_scaling"], nullptr);
+  EXPECT_EQ(tied["tie_word_embeddings"], true);
+  EXPECT_EQ(tied["torch_dtype"], "bfloat16");
+  EXPECT_EQ(tied["eos_token_id"], 0);
+  EXPECT_FALSE(tied.contains("bos_token_id"));
+
+  Checkpoint untied = Import(TinyGguf{.tied = false}.File(), {.dtype = DType::kF16});
+  EXPECT_FALSE(untied.config().tie_embeddings);
+  EXPECT_EQ(untied.config().dtype, DType::kF16);
+  EXPECT_TRUE(Near(Values(untied, Role::kHead), Rows({0, 1, 2, 3, 4, 5, 6}), Exact()));
+}
+
+TEST_F(GgufImport, ASlidingWindowMakesItMistral) {
+  GgufBuilder file = TinyGguf().File();
+  file.Key("llama.attention.sliding_window", uint32_t{32});
+  Checkpoint checkpoint = Import(file);
+  EXPECT_EQ(checkpoint.config().family, Family::kMistral);
+  EXPECT_EQ(checkpoint.config().sliding_window, (std::vector<int64_t>{32, 32}));
+}
+
+// The divisors as Llama 3.1 has them, from the rule in its paper's code: low 1, high 4, original length 8192.
+std::vector<float> Llama3Divisors(int64_t head_dim, double factor) {
+  std::vector<float> divisors;
+  for (int64_t i = 0; i < head_dim; i += 2) {
+    double turns = 8192 * std::pow(500000.0, -static_cast<double>(i) / static_cast<double>(head_dim));
+    double smooth = std::clamp((turns / (2 * std::numbers::pi) - 1) / 3, 0.0, 1.0);
+    divisors.push_back(static_cast<float>(1 / ((1 - smooth) / factor + smooth)));
+  }
+  return divisors;
+}
+
+TEST_F(GgufImport, ReadsLlama3RopeScaling) {
+  GgufBuilder file = TinyGguf{.head_dim = 64}.File();
+  file.Key("llama.rope.freq_base", 500000.0f);
+  std::vector<float> divisors = Llama3Divisors(64, 32);
+  GgufBuilder right = file, wrong = file, narrow = file;
+  right.Floats("rope_freqs.weight", {32}, divisors);
+  RopeScaling scaling = Import(right).config().rope_scaling;
+  EXPECT_EQ(scaling.kind, RopeScaling::Kind::kLlama3);
+  EXPECT_EQ(scaling.factor, 32);
+  EXPECT_EQ(scaling.low_freq_factor, 1);
+  EXPECT_EQ(scaling.high_freq_factor, 4);
+  EXPECT_EQ(scaling.original_max_position, 8192);
+
+  divisors[3] = 1.01f;
+  wrong.Floats("rope_freqs.weight", {32}, divisors);
+  EXPECT_ERROR(Import(wrong), "tensor rope_freqs.weight: value 1.0099999904632568 at 3 is not that of the llama3 rope");
+  narrow.Floats("rope_freqs.weight", {16}, std::vector<float>(16, 1));
+  EXPECT_ERROR(Import(narrow), "tensor rope_freqs.weight: expected 32 values of type F32, found 16 of type F32");
+}
+
+TEST_F(GgufImport, ReadsLinearRopeScaling) {
+  GgufBuilder linear = TinyGguf().File();
+  linear.Key("llama.rope.scaling.type", std::string("linear")).Key("llama.rope.scaling.factor", 4.0f);
+  Checkpoint scaled = Import(linear);
+  EXPECT_EQ(scaled.config().rope_scaling.kind, RopeScaling::Kind::kLinear);
+  EXPECT_EQ(scaled.config().rope_scaling.factor, 4);
+  GgufBuilder yarn = TinyGguf().File();
+  yarn.Key("llama.rope.scaling.type", std::string("yarn"));
+  EXPECT_ERROR(Import(yarn), "llama.rope.scaling.type: \"yarn\" is not supported");
+}
+
+TEST_F(GgufImport, RefusesOtherModels) {
+  EXPECT_ERROR(Import(TinyGguf{.architecture = "gemma2"}.File()),
+               "m.gguf: general.architecture: \"gemma2\" is not supported; llama, qwen2 and qwen3 are");
+  auto with = [](const char* key, auto value) {
+    GgufBuilder file = TinyGguf().File();
+    file.Key(key, value);
+    return file;
+  };
+  EXPECT_ERROR(Import(with("llama.expert_count", uint32_t{8})), "a mixture of experts is not supported");
+  EXPECT_ERROR(Import(with("split.count", uint16_t{3})), "this is one of 3 parts of a split file");
+  EXPECT_ERROR(Import(with("llama.rope.dimension_count", uint32_t{2})), "2 of 4 dimensions: partial rotary");
+  EXPECT_ERROR(Import(with("llama.attention.value_length", uint32_t{6})), "6 differs from the key length 4");
+  EXPECT_ERROR(Import(TinyGguf().WithSizes(TinyGguf().Vocabulary())), "has no tensor token_embd.weight");
+  GgufBuilder uneven = TinyGguf().Vocabulary();
+  uneven.Key("llama.embedding_length", uint32_t{8}).Key("llama.attention.head_count", std::vector<int32_t>{2, 1});
+  EXPECT_ERROR(Import(TinyGguf().WithTensors(uneven)), "llama.attention.head_count: differs from layer to layer");
+}
+
+TEST_F(GgufImport, RefusesMissingStrayAndMisshapenTensors) {
+  GgufBuilder missing = TinyGguf().File(), stray = missing, misshapen = missing;
+  auto named = [](GgufBuilder& file, const char* name) {
+    return std::find_if(file.tensors.begin(), file.tensors.end(), [&](const auto& info) { return info.name == name; });
+  };
+  missing.tensors.erase(named(missing, "blk.1.ffn_up.weight"));
+  EXPECT_ERROR(Import(missing), "has no tensor blk.1.ffn_up.weight, which becomes model.layers.1.mlp.up_proj.weight");
+  stray.Floats("blk.0.attn_q_norm.weight", {4}, {1, 1, 1, 1});
+  EXPECT_ERROR(Import(stray), "tensor blk.0.attn_q_norm.weight has no place in a model of this architecture");
+  named(misshapen, "blk.0.attn_k.weight")->shape = {4, 8};
+  EXPECT_ERROR(Import(misshapen), "tensor blk.0.attn_k.weight has shape [8, 4], expected [4, 8]");
+}
+
+TEST_F(GgufImport, RefusesValuesThatDoNotFit) {
+  for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), 1e6f}) {
+    GgufBuilder file = TinyGguf{.tied = false}.Metadata();
+    file = TinyGguf().WithTensors(file);
+    std::vector<float> head(7 * 8);
+    head[9] = bad;
+    file.Floats("output.weight", {7, 8}, head);
+    EXPECT_ERROR(Import(file, {.dtype = DType::kF16}), "at element 9 cannot be stored as F16");
+  }
+  EXPECT_ERROR(Import(TinyGguf().File(), {.dtype = DType::kI8}), "I8 is not a type to import into");
+}
+
+TEST_F(GgufImport, PublishesWholeOrNothing) {
+  namespace fs = std::filesystem;
+  GgufBuilder broken = TinyGguf{.pre = "klingon"}.File();
+  EXPECT_ERROR(Import(broken), "\"klingon\" is not supported");
+  EXPECT_FALSE(fs::exists(directory_ / "out"));
+  Import(TinyGguf().File());
+  EXPECT_FALSE(fs::exists(directory_ / "out.partial"));
+  EXPECT_FALSE(fs::exists(directory_ / "out" / "tokenizer"));
+  // A second import replaces a checkpoint, a failed one leaves it, and nothing else is ever replaced.
+  Import(TinyGguf().File(), {.dtype = DType::kF32});
+  EXPECT_ERROR(Import(broken), "klingon");
+  EXPECT_EQ(Checkpoint::Open(directory_ / "out").config().dtype, DType::kF32);
+  fs::path foreign = directory_ / "documents";
+  fs::create_directory(foreign);
+  WriteFileAtomically(foreign / "letter.txt", "Dear");
+  EXPECT_ERROR(ImportGguf(directory_ / "m.gguf", foreign), "exists and is no checkpoint; it would be replaced");
+  EXPECT_ERROR(ImportGguf(directory_ / "m.gguf", directory_.path()), "output contains the input");
+}
+
+}  // namespace
+}  // namespace ecld

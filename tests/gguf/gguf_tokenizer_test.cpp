@@ -1,0 +1,132 @@
+#include "checkpoint/gguf/gguf_tokenizer.h"
+
+#include <gtest/gtest.h>
+
+#include "core/files.h"
+#include "tests/gguf/tiny_gguf.h"
+#include "tests/testing/expect_error.h"
+#include "tests/testing/temp_dir.h"
+
+namespace ecld {
+namespace {
+
+Json Rebuild(const GgufBuilder& builder) {
+  std::string bytes = builder.Bytes();
+  GgufContents gguf = ParseGguf(std::as_bytes(std::span(bytes)), "m.gguf");
+  return TokenizerJson(ReadGgufVocabulary(gguf), gguf.where);
+}
+
+GgufBuilder SentencePiece() {
+  GgufBuilder file;
+  file.Key("general.architecture", std::string("llama")).Key("tokenizer.ggml.model", std::string("llama"));
+  file.Key("tokenizer.ggml.tokens",
+           std::vector<std::string>{"<unk>", "<s>", "<0x0A>", "a", "b", "c", "bc", "ab", "abc"});
+  file.Key("tokenizer.ggml.scores", std::vector<float>{0, 0, 0, -6, -7, -8, -1, -2, -3});
+  file.Key("tokenizer.ggml.token_type", std::vector<int32_t>{2, 3, 6, 1, 1, 1, 1, 1, 1});
+  file.Key("tokenizer.ggml.unknown_token_id", uint32_t{0}).Key("tokenizer.ggml.bos_token_id", uint32_t{1});
+  return file;
+}
+
+TEST(GgufTokenizer, RebuildsAByteLevelBpe) {
+  Json json = Rebuild(TinyGguf().Vocabulary());
+  EXPECT_EQ(json["model"]["type"], "BPE");
+  EXPECT_EQ(json["model"]["byte_fallback"], false);
+  EXPECT_EQ(json["model"]["merges"], Json::parse(R"([["a", "b"]])"));
+  // The unused token is left out; the others keep their ids.
+  EXPECT_EQ(json["model"]["vocab"], Json::parse(R"({"<|end|>": 0, "a": 1, "b": 2, "ab": 3, "Ġ": 4, "<tool>": 5})"));
+  ASSERT_EQ(json["added_tokens"].size(), 2u);
+  EXPECT_EQ(json["added_tokens"][0]["content"], "<|end|>");
+  EXPECT_EQ(json["added_tokens"][0]["special"], true);
+  EXPECT_EQ(json["added_tokens"][1]["id"], 5);
+  EXPECT_EQ(json["added_tokens"][1]["special"], false);
+  EXPECT_EQ(json["post_processor"], nullptr);
+  EXPECT_EQ(json["pre_tokenizer"], Json::parse(R"({"type": "Sequence", "pretokenizers": [
+      {"type": "Digits", "individual_digits": true},
+      {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}]})"));
+}
+
+TEST(GgufTokenizer, KnowsThePreTokenizersByName) {
+  for (const char* name : {"llama-bpe", "qwen2", "deepseek-r1-qwen", "tekken", "smollm", "gpt-2"}) {
+    EXPECT_FALSE(FindPreTokenizer(name, "m.gguf").pre_tokenizer.is_null()) << name;
+  }
+  EXPECT_EQ(FindPreTokenizer("qwen2", "").normalizer["type"], "NFC");
+  EXPECT_TRUE(FindPreTokenizer("llama-bpe", "").ignore_merges);
+  EXPECT_ERROR(FindPreTokenizer("default", "m.gguf"),
+               "m.gguf: tokenizer.ggml.pre: pre-tokenizer \"default\" is not supported; llama-bpe, qwen2, "
+               "deepseek-r1-qwen, tekken, smollm, gpt-2 are");
+}
+
+TEST(GgufTokenizer, RebuildsASentencePieceBpe) {
+  Json json = Rebuild(SentencePiece());
+  EXPECT_EQ(json["model"]["unk_token"], "<unk>");
+  EXPECT_EQ(json["model"]["byte_fallback"], true);
+  EXPECT_EQ(json["model"]["fuse_unk"], true);
+  EXPECT_EQ(json["model"]["vocab"]["<0x0A>"], 2);
+  // By falling score of the whole; of the two ways to "abc", the longer left part first.
+  EXPECT_EQ(json["model"]["merges"], Json::parse(R"([["b", "c"], ["a", "b"], ["ab", "c"], ["a", "bc"]])"));
+  EXPECT_EQ(json["normalizer"]["normalizers"][0]["prepend"], "▁");
+  EXPECT_EQ(json["decoder"]["decoders"].size(), 4u);
+  EXPECT_EQ(json["post_processor"]["single"][0]["SpecialToken"]["id"], "<s>");
+  EXPECT_EQ(json["post_processor"]["special_tokens"]["<s>"]["ids"], Json::parse("[1]"));
+
+  GgufBuilder bare = SentencePiece();
+  bare.Key("tokenizer.ggml.add_space_prefix", false).Key("tokenizer.ggml.add_bos_token", false);
+  Json without = Rebuild(bare);
+  EXPECT_EQ(without["normalizer"]["normalizers"].size(), 1u);
+  EXPECT_EQ(without["decoder"]["decoders"].size(), 3u);
+  EXPECT_EQ(without["post_processor"], nullptr);
+}
+
+TEST(GgufTokenizer, AddsTheEndOfText) {
+  GgufBuilder file = TinyGguf().Vocabulary();
+  file.Key("tokenizer.ggml.add_eos_token", true);
+  Json single = Rebuild(file)["post_processor"]["single"];
+  ASSERT_EQ(single.size(), 2u);
+  EXPECT_EQ(single[0]["Sequence"]["id"], "A");
+  EXPECT_EQ(single[1]["SpecialToken"]["id"], "<|end|>");
+}
+
+TEST(GgufTokenizer, WritesTheFilesBeside) {
+  GgufBuilder builder = TinyGguf().File();
+  builder.Key("tokenizer.ggml.eot_token_id", uint32_t{5}).Key("tokenizer.chat_template", std::string("{{ messages }}"));
+  std::string bytes = builder.Bytes();
+  TempDir directory;
+  WriteTokenizerFiles(ParseGguf(std::as_bytes(std::span(bytes)), "m.gguf"), directory.path());
+  Json config = ReadJsonFile(directory / "tokenizer_config.json");
+  EXPECT_EQ(config["eos_token"], "<|end|>");
+  EXPECT_EQ(config["add_bos_token"], false);
+  EXPECT_EQ(config["model_max_length"], 128);
+  EXPECT_EQ(config["chat_template"], "{{ messages }}");
+  EXPECT_FALSE(config.contains("bos_token"));
+  EXPECT_FALSE(config.contains("pad_token"));  // all ones stands for none
+  EXPECT_EQ(ReadJsonFile(directory / "generation_config.json")["eos_token_id"], Json::parse("[0, 5]"));
+}
+
+TEST(GgufTokenizer, RefusesBadVocabularies) {
+  auto rebuild = [](TinyGguf tiny) { return Rebuild(tiny.Vocabulary()); };
+  auto with_key = [](const char* key, auto value) {
+    GgufBuilder file = TinyGguf().Vocabulary();
+    file.Key(key, value);
+    return Rebuild(file);
+  };
+  EXPECT_ERROR(rebuild({.kinds = {3, 1}}), "tokenizer.ggml.token_type: has 2 entries for 7 tokens");
+  EXPECT_ERROR(rebuild({.kinds = {3, 1, 1, 1, 1, 4, 7}}), "token 6 has type 7; 1 to 6 exist");
+  EXPECT_ERROR(rebuild({.tokens = {"<|end|>", "a", "b", "ab", "a", "<tool>", "<pad>"}}),
+               "token 4 \"a\" is there twice");
+  EXPECT_ERROR(rebuild({.tokens = {"<|end|>", "a", "b", "ab", "\xff", "<tool>", "<pad>"}}),
+               "token 4 is not valid UTF-8");
+  EXPECT_ERROR(rebuild({.tokens = {}, .kinds = {}}), "tokenizer.ggml.tokens: has no token");
+  EXPECT_ERROR(rebuild({.merges = {"ab"}}), "merge \"ab\" is not two tokens");
+  EXPECT_ERROR(rebuild({.merges = {""}}), "merge \"\" is not two tokens");
+  EXPECT_ERROR(rebuild({.merges = {"b a"}}), "merge \"b a\" needs \"ba\", which is no token");
+  EXPECT_ERROR(with_key("tokenizer.ggml.bos_token_id", uint32_t{7}), "bos_token_id 7 is outside the 7 tokens");
+  EXPECT_ERROR(with_key("tokenizer.ggml.add_bos_token", true),
+               "tokenizer.ggml.bos_token_id or eos_token_id is missing");
+  GgufBuilder other;
+  other.Key("tokenizer.ggml.model", std::string("t5"));
+  EXPECT_ERROR(Rebuild(other),
+               "tokenizer.ggml.model: tokenizer \"t5\" is not supported; gpt2 (byte-level BPE) and llama");
+}
+
+}  // namespace
+}  // namespace ecld
