@@ -5,7 +5,7 @@
 #include <cassert>
 #include <cstring>
 
-#include "model/attention.h"
+#include "model/operations.h"
 
 namespace ecld {
 namespace {
@@ -20,10 +20,6 @@ at::ScalarType TorchType(DType dtype) {
   if (dtype == DType::kBF16) return at::kBFloat16;
   if (dtype == DType::kF16) return at::kHalf;
   return at::kFloat;
-}
-
-at::Tensor RmsNorm(const at::Tensor& input, const at::Tensor& weight, double epsilon) {
-  return weight * (input * at::rsqrt(input.square().mean(-1, true) + epsilon));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <cassert>
 
 #include "core/error.h"
+#include "model/operations.h"
 
 namespace ecld {
 
@@ -30,10 +31,8 @@ at::Tensor Embed(const Checkpoint& checkpoint, const std::vector<std::vector<int
 
 at::Tensor Logits(const Checkpoint& checkpoint, const at::Tensor& hidden) {
   constexpr int64_t kRows = 4096;  // of the head, as floats at a time
-  const ModelConfig& config = checkpoint.config();
   const std::vector<float> norm = checkpoint.ReadFloats(Find(checkpoint.table(), Role::kFinalNorm));
-  at::Tensor weight = at::tensor(norm);
-  at::Tensor normed = weight * (hidden * at::rsqrt(hidden.square().mean(-1, true) + config.rms_norm_eps));
+  at::Tensor normed = RmsNorm(hidden, at::tensor(norm), checkpoint.config().rms_norm_eps);
   const WeightView head = checkpoint.Head();
   std::vector<at::Tensor> parts;
   for (int64_t first = 0; first < head.out_features; first += kRows) {

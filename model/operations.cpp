@@ -1,4 +1,4 @@
-#include "model/attention.h"
+#include "model/operations.h"
 
 #include <ATen/ATen.h>
 
@@ -23,6 +23,10 @@ at::Tensor ScaleLlama3(const at::Tensor& frequency, const RopeScaling& scaling) 
 }
 
 }  // namespace
+
+at::Tensor RmsNorm(const at::Tensor& input, const at::Tensor& weight, double epsilon) {
+  return weight * (input * at::rsqrt(input.square().mean(-1, true) + epsilon));
+}
 
 RotaryTables MakeRotaryTables(const ModelConfig& config, int64_t tokens) {
   at::Tensor exponent = at::arange(0, config.head_dim, 2, at::kFloat) / config.head_dim;

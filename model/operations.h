@@ -1,5 +1,5 @@
 #pragma once
-// The attention arithmetic of a block: rotary positions and causal attention, with the options of the supported
+// The arithmetic of a block: norm, rotary positions and causal attention, with the options of the supported
 // architectures. Float32 throughout, in transformers' order of operations, so that long positions agree too.
 
 #include <ATen/core/Tensor.h>
@@ -9,6 +9,9 @@
 #include "checkpoint/config.h"
 
 namespace ecld {
+
+// Root mean square norm over the last axis (Zhang and Sennrich 2019, arXiv 1910.07467, eq. 4). weight: [size].
+at::Tensor RmsNorm(const at::Tensor& input, const at::Tensor& weight, double epsilon);
 
 struct RotaryTables {
   at::Tensor cosine, sine;  // [tokens, head_dim]

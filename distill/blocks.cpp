@@ -1,0 +1,148 @@
+#include "distill/blocks.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <torch/optim/adamw.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/random.h"
+#include "model/block_walker.h"
+#include "model/embedding.h"
+
+namespace ecld {
+namespace {
+
+int64_t HeldOutWindows(int64_t windows, double share) {
+  return std::max<int64_t>(1, std::llround(static_cast<double>(windows) * share));
+}
+
+// Mean loss over windows [first, end): every window counts the same.
+double MeanLoss(const Block& block, const at::Tensor& states, const at::Tensor& targets, int64_t first) {
+  at::NoGradGuard no_grad;
+  double sum = 0;
+  const int64_t windows = states.size(0) - first;
+  ForWindowBatches(windows, states.size(1), [&](int64_t begin, int64_t count) {
+    at::Tensor student = block.Forward(states.narrow(0, first + begin, count));
+    sum += BlockLoss(student, targets.narrow(0, first + begin, count)).item<double>() * static_cast<double>(count);
+  });
+  return sum / static_cast<double>(windows);
+}
+
+std::vector<int64_t> Shuffled(int64_t count, Random& random) {
+  std::vector<int64_t> order(static_cast<size_t>(count));
+  std::iota(order.begin(), order.end(), 0);
+  for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.Below(i)]);
+  return order;
+}
+
+// Trains all parameters of block on windows [0, train_windows).
+void Train(Block& block, const at::Tensor& states, const at::Tensor& targets, int64_t train_windows,
+           const DistillBlocksOptions& options, uint64_t seed) {
+  at::AutoGradMode with_grad(true);
+  std::vector<at::Tensor> parameters = block.Parameters();
+  for (auto& parameter : parameters) parameter.set_requires_grad(true);
+  torch::optim::AdamW optimizer(parameters,
+                                torch::optim::AdamWOptions(options.learning_rate).weight_decay(options.weight_decay));
+  auto& rate = static_cast<torch::optim::AdamWOptions&>(optimizer.param_groups()[0].options());
+  Random random(seed);
+  const int64_t steps_per_epoch = (train_windows + options.batch_windows - 1) / options.batch_windows;
+  const auto steps = static_cast<double>(steps_per_epoch * options.epochs);
+  int64_t step = 0;
+  for (int64_t epoch = 0; epoch < options.epochs; ++epoch) {
+    at::Tensor order = at::tensor(Shuffled(train_windows, random));
+    for (int64_t first = 0; first < train_windows; first += options.batch_windows) {
+      at::Tensor batch = order.slice(0, first, std::min(train_windows, first + options.batch_windows));
+      rate.lr(options.learning_rate * (1 - static_cast<double>(step++) / steps));
+      optimizer.zero_grad();
+      BlockLoss(block.Forward(states.index_select(0, batch)), targets.index_select(0, batch)).backward();
+      optimizer.step();
+    }
+  }
+  for (auto& parameter : parameters) {
+    parameter.mutable_grad().reset();
+    parameter.set_requires_grad(false);
+  }
+}
+
+void RequireSame(int64_t student, int64_t teacher, const char* what, const std::string& where) {
+  if (student != teacher)
+    Fail(where, "{} is {} in the student and {} in the teacher; block by block they must be the same", what, student,
+         teacher);
+}
+
+}  // namespace
+
+at::Tensor BlockLoss(const at::Tensor& student, const at::Tensor& teacher) {
+  at::Tensor error = (student - teacher).square().sum(-1);
+  return (error / teacher.square().sum(-1).clamp_min(1e-12)).mean();
+}
+
+Planned DistillBlocksPass::Plan(const PlanInput& input) const {
+  RequireDenseAndCalibrated(input);
+  if (!input.teacher) Fail(input.where, "needs a teacher");
+  RequireSame(input.config.num_layers, input.teacher->num_layers, "the number of blocks", input.where);
+  RequireSame(input.config.hidden_size, input.teacher->hidden_size, "hidden_size", input.where);
+  RequireSame(input.config.vocab_size, input.teacher->vocab_size, "vocab_size", input.where);
+  if (options_.epochs < 1) Fail(input.where + ".epochs", "{} is below 1", options_.epochs);
+  if (options_.batch_windows < 1) Fail(input.where + ".batch_windows", "{} is below 1", options_.batch_windows);
+  if (!(options_.learning_rate > 0)) Fail(input.where + ".learning_rate", "{} is not above 0", options_.learning_rate);
+  if (!(options_.held_out > 0 && options_.held_out < 1))
+    Fail(input.where + ".held_out", "{} is not between 0 and 1", options_.held_out);
+  const int64_t held = HeldOutWindows(input.calibration_windows, options_.held_out);
+  if (held >= input.calibration_windows)
+    Fail(input.where, "{} calibration windows leave none to train on beside {} held out", input.calibration_windows,
+         held);
+  Planned planned;
+  planned.config = input.config;
+  planned.output_B = WeightFileBytes(planned.config);
+  const WalkMemory student = MemoryOfWalk(input.config, input), teacher = MemoryOfWalk(*input.teacher, input);
+  // Weights as loaded, trained weights, gradients and two moments; the states of both models.
+  const auto batch_share = static_cast<uint64_t>(options_.batch_windows * input.window_tok) / 2048 + 1;
+  planned.peak_memory_B = std::max(5 * student.block_B + 3 * batch_share * student.batch_B,
+                                   student.block_B + teacher.block_B + teacher.batch_B) +
+                          student.states_B + teacher.states_B;
+  if (input.gemm_flops > 0) {
+    const double passes = 3.0 * static_cast<double>(options_.epochs) + 2;  // forward and backward, judge, advance
+    planned.seconds = (passes * WalkFlops(input.config, input) + WalkFlops(*input.teacher, input)) / input.gemm_flops;
+  }
+  return planned;
+}
+
+void DistillBlocksPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
+  const TokenWindows& calibration = *context.calibration;
+  const Checkpoint& teacher = *context.teacher;
+  const auto windows = static_cast<int64_t>(calibration.windows.size());
+  const int64_t train_windows = windows - HeldOutWindows(windows, options_.held_out);
+  at::Tensor targets = Embed(teacher, calibration.windows);
+  Json blocks = Json::array();
+  WalkBlocks(in, out, calibration, "distill.blocks", [&](int64_t layer, const at::Tensor& states, Block* block) {
+    AdvanceStates(Block::Load(teacher, layer), targets);
+    teacher.DropPages(layer);
+    Json row = {{"layer", layer}, {"held_out_before", nullptr}, {"held_out_after", nullptr}, {"trained", nullptr}};
+    if (block) {
+      Block trained = block->Clone();
+      Train(trained, states, targets, train_windows, options_, context.seed + static_cast<uint64_t>(layer));
+      trained.RoundTo(out.config().dtype);
+      const double before = MeanLoss(*block, states, targets, train_windows);
+      const double after = MeanLoss(trained, states, targets, train_windows);
+      const bool better = after < before;
+      if (better) *block = std::move(trained);
+      row = {{"layer", layer},
+             {"held_out_before", before},
+             {"held_out_after", better ? after : before},
+             {"trained", better}};
+      LogInfo("distill.blocks: block {}: held-out error {:.5f} -> {:.5f}{}", layer, before, after,
+              better ? "" : ", which is not better: its weights stay as they were");
+    }
+    blocks.push_back(std::move(row));
+  });
+  (*context.report)["held_out_windows"] = windows - train_windows;
+  (*context.report)["blocks"] = std::move(blocks);
+}
+
+}  // namespace ecld

@@ -1,0 +1,106 @@
+#include "model/block_walker.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "core/error.h"
+#include "core/progress.h"
+#include "model/embedding.h"
+
+namespace ecld {
+namespace {
+
+constexpr int64_t kBatchTok = 2048;  // tokens run through a block at a time
+
+// Rounding to the stored type happens before this comparison, so that only a fault in writing or reading shows here.
+constexpr double kWrittenTolerance = 1e-5;
+
+void CompareWithWritten(const Block& in_memory, const Block& written, const at::Tensor& hidden) {
+  at::Tensor sample = hidden.slice(0, 0, std::max<int64_t>(1, std::min(hidden.size(0), kBatchTok / hidden.size(1))));
+  at::Tensor expected = in_memory.Forward(sample);
+  const double difference = ((written.Forward(sample) - expected).norm() / expected.norm()).item<double>();
+  if (!(difference <= kWrittenTolerance))
+    throw std::runtime_error(
+        fmt::format("block {} as written gives states that differ by {:.2e} from those it gave in memory",
+                    in_memory.layer(), difference));
+}
+
+void CopyEnds(const Checkpoint& in, CheckpointWriter& out) {
+  for (const auto& spec : out.table())
+    if (spec.layer < 0 && !out.IsWritten(spec)) out.CopyFrom(in, spec);
+  in.DropPages(-1);
+  out.Commit();
+}
+
+}  // namespace
+
+void ForWindowBatches(int64_t windows, int64_t window_tok, const std::function<void(int64_t, int64_t)>& body) {
+  const int64_t batch = std::max<int64_t>(1, kBatchTok / window_tok);
+  for (int64_t first = 0; first < windows; first += batch) body(first, std::min(batch, windows - first));
+}
+
+void AdvanceStates(const Block& block, at::Tensor& hidden) {
+  at::NoGradGuard no_grad;
+  ForWindowBatches(hidden.size(0), hidden.size(1), [&](int64_t first, int64_t count) {
+    at::Tensor slice = hidden.narrow(0, first, count);
+    slice.copy_(block.Forward(slice));
+  });
+}
+
+void WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWindows& calibration, const std::string& label,
+                const CompressBlock& compress) {
+  at::NoGradGuard no_grad;
+  CopyEnds(in, out);
+  at::Tensor hidden = Embed(in, calibration.windows);
+  in.DropPages(-1);
+  const int64_t layers = out.config().num_layers;
+  Progress progress(label, layers, "blocks");
+  for (int64_t layer = 0; layer < layers; ++layer) {
+    const bool resumed = out.LayerWritten(layer);
+    std::optional<Block> block;
+    if (!resumed) block = Block::Load(in, layer);
+    in.DropPages(layer);
+    compress(layer, hidden, resumed ? nullptr : &*block);
+    if (!resumed) {
+      block->RoundTo(out.config().dtype);
+      block->Write(out);
+    }
+    const Checkpoint staged = out.View();
+    const Block written = Block::Load(staged, layer);
+    if (!resumed) CompareWithWritten(*block, written, hidden);
+    block.reset();
+    AdvanceStates(written, hidden);
+    out.Commit();
+    progress.Advance(1);
+  }
+}
+
+WalkMemory MemoryOfWalk(const ModelConfig& config, const PlanInput& input) {
+  uint64_t parameters = 0;
+  for (const auto& spec : TensorTable(config))
+    if (spec.layer == 0) parameters += static_cast<uint64_t>(spec.Elements());
+  const auto tokens = static_cast<uint64_t>(input.calibration_windows * input.window_tok);
+  const auto batch_tok = static_cast<uint64_t>(std::max(kBatchTok, input.window_tok));
+  // Live at once in a block: states, norm, gate, up and their product, queries, keys and values.
+  const auto width =
+      static_cast<uint64_t>(4 * config.hidden_size + 3 * config.intermediate_size + 6 * config.QueryWidth());
+  return {4 * parameters, 4 * tokens * static_cast<uint64_t>(config.hidden_size), 4 * batch_tok * width};
+}
+
+double WalkFlops(const ModelConfig& config, const PlanInput& input) {
+  double matrix_weights = 0;
+  for (const auto& spec : TensorTable(config))
+    if (spec.layer >= 0 && spec.matrix()) matrix_weights += static_cast<double>(spec.Elements());
+  return 2 * matrix_weights * static_cast<double>(input.calibration_windows * input.window_tok);
+}
+
+void RequireDenseAndCalibrated(const PlanInput& input) {
+  if (input.config.quantization)
+    Fail(input.where, "the model is quantized already; put this stage before quantization");
+  if (input.calibration_windows < 1) Fail(input.where, "this pass needs calibration text; found no windows");
+}
+
+}  // namespace ecld

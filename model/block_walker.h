@@ -1,0 +1,49 @@
+#pragma once
+// Streams a model block by block through a pass that compresses blocks on calibration text. For each block in order:
+// load it, let the pass change it, write it, read back what was written, and run the calibration windows through
+// that, so that the next block sees the states it will really get. Memory: one block (twice while it is compared) and
+// the hidden states of all windows; nothing grows with the number of blocks.
+//
+// A killed run goes on where it stopped: blocks that the writer already holds are only run, from the written bytes,
+// which gives the same states, and so the same bytes in the end.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "model/block.h"
+#include "model/pass.h"
+
+namespace ecld {
+
+// Calls body(first, count) for consecutive slices of windows, few enough at a time to bound the activations.
+void ForWindowBatches(int64_t windows, int64_t window_tok,
+                      const std::function<void(int64_t first, int64_t count)>& body);
+
+// Runs all windows through the block, in place. hidden: [windows, tokens, hidden_size].
+void AdvanceStates(const Block& block, at::Tensor& hidden);
+
+// Called for every block with the states that enter it. block: as read from the input, the pass changes it in place;
+// null when an earlier run has written this block already and there is nothing left to decide.
+using CompressBlock = std::function<void(int64_t layer, const at::Tensor& hidden, Block* block)>;
+
+// label: the pass's name, for the progress line. Embedding, final norm and head are copied.
+// THROWS Error for NaN weights; std::runtime_error when a written block does not give the states it gave in memory.
+void WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWindows& calibration, const std::string& label,
+                const CompressBlock& compress);
+
+// For plans: float32 bytes of one block, of all hidden states, and of the activations of one batch of windows.
+struct WalkMemory {
+  uint64_t block_B, states_B, batch_B;
+};
+WalkMemory MemoryOfWalk(const ModelConfig& config, const PlanInput& input);
+
+// Multiply-adds times two of running every calibration token through all blocks once.
+double WalkFlops(const ModelConfig& config, const PlanInput& input);
+
+// THROWS Error for what no block pass can do: a quantized input, or no calibration windows.
+void RequireDenseAndCalibrated(const PlanInput& input);
+
+}  // namespace ecld
