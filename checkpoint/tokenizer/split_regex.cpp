@@ -90,15 +90,16 @@ void SplitRegex::SplitValid(std::string_view text, const Emit& emit) const {
       found = pcre2_match(code, subject, text.size(), at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data, nullptr);
     if (found == PCRE2_ERROR_NOMATCH) break;
     if (found < 0) Fail(where_, "the regular expression cannot be matched against this text: {}", ErrorText(found));
-    const PCRE2_SIZE* range = pcre2_get_ovector_pointer(data);
+    // Copied, since emit may match another pattern on this thread.
+    size_t begin = pcre2_get_ovector_pointer(data)[0], end = pcre2_get_ovector_pointer(data)[1];
     // \K can put the start of a match anywhere; a match that does not advance is no cut.
-    if (range[1] <= range[0] || range[0] < done) {
+    if (end <= begin || begin < done) {
       at += CharAt(text, at).size;
       continue;
     }
-    if (range[0] > done) emit(text.substr(done, range[0] - done), false);
-    done = at = range[1];
-    emit(text.substr(range[0], range[1] - range[0]), true);
+    if (begin > done) emit(text.substr(done, begin - done), false);
+    done = at = end;
+    emit(text.substr(begin, end - begin), true);
   }
   if (done < text.size()) emit(text.substr(done), false);
 }
