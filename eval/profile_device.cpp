@@ -200,13 +200,17 @@ DeviceProfile ProfileDevice(const ProfileOptions& options) {
   if (options.budget_s < 0) Fail("budget", "found {} s, expected 0 (no limit) or more", options.budget_s);
   const ProfileGrid grid = options.full ? FullGrid() : ShortGrid();
   const double budget_s = options.full ? 0 : options.budget_s;
-  Checkpoint::Open(options.model);  // refuses a bad one before anything is measured, and maps nothing for long
   ThreadPool pool(options.threads);
   DeviceProfile profile;
+  profile.provenance = ProvenanceSection();
+  {  // Bad input is refused before anything is measured. Nothing may stay mapped while loading is.
+    Checkpoint checkpoint = Checkpoint::Open(options.model);
+    if (!options.eval.empty()) AddQuality(options, checkpoint, &profile);
+  }
   auto add = [&](const char* name, ProfileTable table) {
     if (!table.table.rows().empty()) profile.tables.emplace(name, std::move(table));
   };
-  add("load", MeasureLoads(options.model, pool));  // first: later the files are mapped
+  add("load", MeasureLoads(options.model, pool));
 
   RuntimeModel model(Checkpoint::Open(options.model));
   const Checkpoint& checkpoint = model.checkpoint();
@@ -214,9 +218,7 @@ DeviceProfile ProfileDevice(const ProfileOptions& options) {
   profile.tool = {{"name", "ecld"}, {"version", kProgramVersion}, {"git", nullptr}};
   profile.device = DeviceSection(options, ReadDeviceFacts(), pool);
   profile.variant = VariantSection(options, checkpoint);
-  profile.provenance = ProvenanceSection();
   profile.fit = Json::object();
-  if (!options.eval.empty()) AddQuality(options, checkpoint, &profile);
 
   PhaseTables phases = MeasurePhases(model, pool, grid, TimeBudget(budget_s * kPhaseShare));
   profile.limits = {

@@ -42,8 +42,8 @@ struct PhaseTables {
   int64_t max_batch = 0;  // measured
 };
 
-// phase.csv and layers.csv from the same runs: at each grid point whole requests, prefill and gen_tok
-// decode steps on random tokens, with the clock read at every layer boundary.
+// phase.csv and layers.csv from the same runs: at each grid point whole requests (prefill, then gen_tok decode steps,
+// random tokens) with the clock read at every layer boundary.
 PhaseTables MeasurePhases(const RuntimeModel& model, ThreadPool& pool, const ProfileGrid& grid,
                           const TimeBudget& budget);
 

@@ -1,0 +1,150 @@
+#include "eval/profile_device.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "core/files.h"
+#include "eval/device.h"
+#include "eval/evaluate.h"
+#include "eval/profile_tables.h"
+#include "kernels/gemm/implementations.h"
+#include "tests/testing/expect_error.h"
+#include "tests/testing/temp_dir.h"
+#include "tests/testing/tiny_checkpoint.h"
+
+namespace ecld {
+namespace {
+
+const ProfileGrid kSmallGrid = {.prompts_tok = {4, 8}, .batches = {1, 2}, .gen_tok = 2, .op_rows = {1, 3}};
+
+class ProfileDeviceTest : public testing::Test {
+ protected:
+  ProfileDeviceTest() { WriteTinyCheckpoint(temp_ / "model", {.tied = true}); }
+
+  TempDir temp_;
+  ThreadPool pool_{2};
+};
+
+TEST(DeviceFacts, AreThoseOfThisMachine) {
+  DeviceFacts facts = ReadDeviceFacts();
+  EXPECT_GE(facts.cores, 1);
+  EXPECT_GT(facts.memory_B, 0u);
+  EXPECT_FALSE(facts.cpu.empty());
+  EXPECT_FALSE(facts.isa.empty());
+  ThreadPool pool(1);
+  EXPECT_GT(MeasureReadBandwidth(pool), 0);
+}
+
+TEST_F(ProfileDeviceTest, EveryGridPointHasItsRows) {
+  RuntimeModel model(Checkpoint::Open(temp_ / "model"));
+  PhaseTables tables = MeasurePhases(model, pool_, kSmallGrid, TimeBudget(0));
+  EXPECT_EQ(tables.phase.status, TableStatus::kComplete);
+  EXPECT_EQ(tables.max_batch, 2);
+  const Table& phase = tables.phase.table;
+  ASSERT_EQ(phase.rows().size(), 4u);
+  std::set<std::pair<int64_t, int64_t>> points;
+  for (size_t row = 0; row < phase.rows().size(); ++row) {
+    int64_t batch = *phase.Count(row, "batch"), prompt = *phase.Count(row, "prompt_tok");
+    points.insert({batch, prompt});
+    EXPECT_GE(*phase.Count(row, "n"), kProfileReps);
+    EXPECT_EQ(phase.Text(row, "src"), "m");
+    EXPECT_GE(*phase.Number(row, "e2e_ms"), *phase.Number(row, "tpot_ms"));
+    // 2 layers, keys and values, 2 heads of 16, float32.
+    EXPECT_EQ(*phase.Count(row, "kv_B"), batch * (prompt + 2) * 2 * 2 * 2 * 16 * 4);
+    EXPECT_FALSE(phase.Number(row, "prefill_J")) << "no energy was measured";
+  }
+  EXPECT_EQ(points.size(), 4u);
+  EXPECT_EQ(tables.layers.table.rows().size(), 4u * 2 * (2 + 2));
+}
+
+TEST_F(ProfileDeviceTest, LayersCarryAllWeightsOnceAndTheFlopsOfTheirShape) {
+  Checkpoint checkpoint = Checkpoint::Open(temp_ / "model");
+  std::vector<int64_t> weights = WeightBytesByLayer(checkpoint);
+  ASSERT_EQ(weights.size(), 4u);
+  EXPECT_EQ(weights.front(), 300 * 64 * 4);
+  EXPECT_EQ(weights.back(), 64 * 4) << "a tied head counts with the embedding";
+  uint64_t sum = 0;
+  for (int64_t weight : weights) sum += static_cast<uint64_t>(weight);
+  EXPECT_EQ(sum, WeightFileBytes(checkpoint.config()));
+
+  RuntimeModel model(checkpoint);
+  Table layers = MeasurePhases(model, pool_, kSmallGrid, TimeBudget(0)).layers.table;
+  for (size_t row = 0; row < layers.rows().size(); ++row) {
+    if (layers.Text(row, "layer") != "0") continue;
+    int64_t batch = *layers.Count(row, "batch"), tok = *layers.Count(row, "tok"), ctx = *layers.Count(row, "ctx_tok");
+    int64_t weights_per_tok = 64 * 64 * 2 + 64 * 32 * 2 + 64 * 96 * 3, pairs = tok * ctx + tok * (tok + 1) / 2;
+    EXPECT_EQ(*layers.Count(row, "flops"), 2 * batch * (tok * weights_per_tok + 2 * pairs * 64));
+  }
+}
+
+TEST_F(ProfileDeviceTest, PointsWithoutTimeOrRoomAreAbsentNotInvented) {
+  RuntimeModel model(Checkpoint::Open(temp_ / "model"));
+  PhaseTables tables = MeasurePhases(model, pool_, kSmallGrid, TimeBudget(1e-9));
+  EXPECT_EQ(tables.phase.status, TableStatus::kPartial);
+  EXPECT_LT(tables.phase.table.rows().size(), 4u);
+  ProfileGrid beyond = kSmallGrid;
+  beyond.prompts_tok = {511};  // and two more to generate: the model has 512 positions
+  EXPECT_TRUE(MeasurePhases(model, pool_, beyond, TimeBudget(0)).phase.table.rows().empty());
+}
+
+TEST_F(ProfileDeviceTest, EveryProductIsTimedWithEveryKernelThatRunsIt) {
+  RuntimeModel model(Checkpoint::Open(temp_ / "model"));
+  ProfileTable ops = MeasureOps(model, pool_, kSmallGrid, TimeBudget(0));
+  std::set<std::string> kernels, shapes;
+  for (size_t row = 0; row < ops.table.rows().size(); ++row) {
+    kernels.emplace(ops.table.Text(row, "kernel"));
+    shapes.insert(
+        fmt::format("{} {}x{}", ops.table.Text(row, "op"), *ops.table.Count(row, "n"), *ops.table.Count(row, "k")));
+    EXPECT_EQ(ops.table.Text(row, "dtype"), "f32");
+    EXPECT_LE(*ops.table.Number(row, "ms_min"), *ops.table.Number(row, "ms"));
+  }
+  EXPECT_EQ(shapes, (std::set<std::string>{"gemm 64x64", "gemm 32x64", "gemm 96x64", "gemm 64x96", "head 300x64"}));
+  EXPECT_TRUE(kernels.contains("reference"));
+  EXPECT_EQ(ops.table.rows().size(), kernels.size() * shapes.size() * kSmallGrid.op_rows.size());
+}
+
+TEST_F(ProfileDeviceTest, LoadingFromMemoryIsMeasured) {
+  ProfileTable load = MeasureLoads(temp_ / "model", pool_);
+  EXPECT_EQ(load.status, TableStatus::kPartial) << "loading after a start of the machine is never measured";
+  const Table& table = load.table;
+  size_t last = table.rows().size() - 1;
+  EXPECT_EQ(table.Text(last, "from_state"), "ram");
+  EXPECT_GT(*table.Number(last, "load_ms"), 0);
+}
+
+TEST_F(ProfileDeviceTest, AWholeProfileIsWrittenAndReadsBack) {
+  WriteFileAtomically(temp_ / "text.txt", "A text of some forty or so tokens, to be scored in two windows.");
+  EvalResult eval =
+      Evaluate({.model = temp_ / "model", .text = temp_ / "text.txt", .windows = {.window = 32, .stride = 32}});
+  WriteJsonFile(temp_ / "eval.json", ToJson(eval));
+  ProfileOptions options{.model = temp_ / "model", .out = temp_ / "profile", .eval = temp_ / "eval.json"};
+  options.budget_s = 0.2;
+  DeviceProfile profile = ProfileDevice(options);
+  EXPECT_EQ(profile.variant["id"], "model");
+  EXPECT_EQ(profile.variant["quant"]["bits"], 32);
+  EXPECT_EQ(profile.variant["quant"]["group"], nullptr);
+  EXPECT_EQ(*profile.At("quality").Number(0, "value"), eval.perplexity.value);
+  EXPECT_EQ(profile.At("quality").Text(0, "task"), "text");
+  EXPECT_FALSE(profile.At("phase").rows().empty());
+  EXPECT_EQ(ReadProfile(options.out).created_utc, profile.created_utc);
+}
+
+TEST_F(ProfileDeviceTest, WhatCannotBeProfiledIsAnError) {
+  ProfileOptions options{.model = temp_ / "nowhere", .out = temp_ / "profile"};
+  EXPECT_ERROR(ProfileDevice(options), "nowhere: is not a checkpoint directory");
+  options.model = temp_ / "model";
+  options.budget_s = -1;
+  EXPECT_ERROR(ProfileDevice(options), "budget: found -1 s");
+  WriteTinyCheckpoint(temp_ / "other", {.intermediate_size = 128});
+  WriteFileAtomically(temp_ / "text.txt", "Some text of another checkpoint.");
+  WriteJsonFile(temp_ / "eval.json", ToJson(Evaluate({.model = temp_ / "other", .text = temp_ / "text.txt"})));
+  options.budget_s = 0.1;
+  options.eval = temp_ / "eval.json";
+  EXPECT_ERROR(ProfileDevice(options), "is the result of another checkpoint than");
+  WriteFileAtomically(temp_ / "eval.json", "{\"schema\": \"ecld.report\"}");
+  EXPECT_ERROR(ProfileDevice(options), "schema: expected \"ecld.eval\", found \"ecld.report\"");
+}
+
+}  // namespace
+}  // namespace ecld
