@@ -157,8 +157,9 @@ std::vector<Options> Options::List(const std::string& key) {
   return items;
 }
 
-bool Options::Has(const std::string& key) {
+bool Options::Has(const std::string& key, const std::string& kind) {
   known_.insert(key);
+  if (!kind.empty()) facts_.push_back({key, kind, ""});
   return !filled_in_.contains(key) && Take(key).IsDefined();
 }
 

@@ -17,7 +17,7 @@ namespace ecld {
 struct OptionFact {
   std::string key;
   std::string kind;           // "whole number 2 to 8", "one of minmax, mse", "text", ...
-  std::string default_value;  // as YAML text
+  std::string default_value;  // as YAML text; empty: there is none
 };
 
 class Options {
@@ -38,8 +38,8 @@ class Options {
   // A nested mapping, empty when absent, and a list of mappings.
   Options Map(const std::string& key);
   std::vector<Options> List(const std::string& key);
-  // Whether it is written in the file or set on the command line; counts as asked for.
-  bool Has(const std::string& key);
+  // Whether it is written in the file or set on the command line; counts as asked for. kind: what may stand there.
+  bool Has(const std::string& key, const std::string& kind = "");
   std::vector<std::string> Keys() const;  // all of them, filled in ones too
 
   // Replaces the value of a key that was read.

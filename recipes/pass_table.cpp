@@ -21,7 +21,7 @@ PackedFormat ReadFormat(Options& options, const PackedFormat& fallback) {
 
 // A mapping that, when it is there, gives a format of its own; what it leaves out is as in fallback.
 std::optional<PackedFormat> ReadOwnFormat(Options& options, const std::string& key, const PackedFormat& fallback) {
-  if (!options.Has(key)) return std::nullopt;
+  if (!options.Has(key, "a mapping of bits, group_size, symmetric; without it, dense")) return std::nullopt;
   Options own = options.Map(key);
   PackedFormat format = ReadFormat(own, fallback);
   own.Finish();

@@ -1,0 +1,72 @@
+#include "eval/evaluate.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/device/output.h"
+#include "cli/device/verbs.h"
+#include "core/progress.h"
+
+namespace ecld {
+namespace {
+
+struct Flags {
+  EvalOptions eval;
+  bool bare = false;
+  int64_t stride = 0;
+  std::string json;
+};
+
+std::vector<std::string> Row(const std::string& name, const Metric& metric, const std::string& unit = "") {
+  return {name, fmt::format("{:.6g}", metric.value),
+          metric.standard_error ? fmt::format("{:.2g}", *metric.standard_error) : "", unit};
+}
+
+void Print(const EvalResult& result) {
+  std::vector<std::vector<std::string>> rows = {{"metric", "value", "std. error", "unit"}};
+  rows.push_back(Row("perplexity", result.perplexity));
+  rows.push_back(Row("nll", result.nll, "nats/token"));
+  if (result.reference_perplexity) rows.push_back(Row("perplexity of reference", *result.reference_perplexity));
+  if (result.kl) rows.push_back(Row("KL to reference", *result.kl, "nats/token"));
+  if (result.top1_agreement) rows.push_back(Row("top-1 agreement", *result.top1_agreement));
+  PrintTable(rows);
+  fmt::print("\n{} ({}, {}), {}: {} windows of {} every {}, {} tokens scored in {}\n", result.model.directory,
+             result.model.format, FormatBytes(result.model.weights_B), result.text_file, result.windows,
+             result.options.window, result.options.stride, result.scored_tok, FormatDuration(result.scoring_s));
+}
+
+void Run(Flags flags) {
+  WindowOptions& windows = flags.eval.windows;
+  windows.stride = flags.stride > 0 ? flags.stride : windows.window;
+  flags.eval.add_special = !flags.bare;
+  EvalResult result = Evaluate(flags.eval);
+  if (!WriteJson(flags.json, ToJson(result))) Print(result);
+}
+
+}  // namespace
+
+std::function<void()> AddEval(CLI::App& verb) {
+  auto flags = std::make_shared<Flags>();
+  EvalOptions& eval = flags->eval;
+  verb.add_option("model", eval.model, "checkpoint directory")->required()->type_name("DIR");
+  verb.add_option("--text", eval.text, "text to score")->required()->type_name("FILE");
+  verb.add_option("--reference", eval.reference, "checkpoint to compare with: KL and top-1 agreement")
+      ->type_name("DIR");
+  verb.add_option("--window", eval.windows.window, "tokens the model sees at once")->capture_default_str();
+  verb.add_option("--stride", flags->stride, "tokens from one window to the next (default: the window)");
+  verb.add_option("--score-from", eval.windows.score_from, "first position of a window that is scored");
+  verb.add_option("--windows", eval.windows.max_windows, "score only the first N windows (default: all)")
+      ->type_name("N");
+  verb.add_flag("--bare", flags->bare, "do not let the tokenizer add a begin-of-text token");
+  verb.add_option("--threads", eval.threads, "CPU threads (default: all)");
+  AddJsonFlag(verb, &flags->json);
+  verb.footer(
+      "Examples:\n"
+      "  eval model --text wiki.txt\n"
+      "  eval model-w4 --reference model --text wiki.txt --windows 40 --json result.json");
+  return [flags] { Run(*flags); };
+}
+
+}  // namespace ecld

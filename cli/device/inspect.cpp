@@ -1,0 +1,88 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "checkpoint/checkpoint.h"
+#include "cli/device/output.h"
+#include "cli/device/verbs.h"
+#include "core/progress.h"
+
+namespace ecld {
+namespace {
+
+struct Flags {
+  std::string model, json;
+  bool brief = false;
+};
+
+// Of one parameter as it is stored, all parts together.
+uint64_t BytesOf(const Checkpoint& checkpoint, const TensorSpec& spec) {
+  uint64_t bytes = 0;
+  for (const auto& part : StoredForm(spec, checkpoint.config())) bytes += checkpoint.Tensor(part.name).bytes.size();
+  return bytes;
+}
+
+std::string FormatOf(const Checkpoint& checkpoint, const TensorSpec& spec) {
+  return spec.format ? spec.format->Name() : std::string(Name(checkpoint.Tensor(spec.name).dtype));
+}
+
+Json Describe(const Checkpoint& checkpoint) {
+  Json tensors = Json::array();
+  for (const TensorSpec& spec : checkpoint.table())
+    tensors.push_back({{"name", spec.name},
+                       {"shape", spec.shape},
+                       {"format", FormatOf(checkpoint, spec)},
+                       {"bytes", BytesOf(checkpoint, spec)}});
+  return {{"schema", "ecld.inspect"},
+          {"version", 1},
+          {"directory", checkpoint.directory().string()},
+          {"params", ParameterCount(checkpoint.config())},
+          {"weights_B", checkpoint.WeightBytes()},
+          {"config", ToJson(checkpoint.config())},
+          {"tensors", std::move(tensors)}};
+}
+
+void PrintConfig(const Checkpoint& checkpoint) {
+  const ModelConfig& config = checkpoint.config();
+  const uint64_t params = ParameterCount(config);
+  PrintTable({{"architecture", std::string(Name(config.family))},
+              {"parameters", FormatCount(params)},
+              {"weights", FormatBytes(checkpoint.WeightBytes())},
+              {"bits per parameter", fmt::format("{:.2f}", 8.0 * static_cast<double>(checkpoint.WeightBytes()) /
+                                                               static_cast<double>(params))},
+              {"layers", std::to_string(config.num_layers)},
+              {"hidden size", std::to_string(config.hidden_size)},
+              {"intermediate size", std::to_string(config.intermediate_size)},
+              {"heads", fmt::format("{} of {}, {} key-value", config.num_heads, config.head_dim, config.num_kv_heads)},
+              {"vocabulary", fmt::format("{}{}", config.vocab_size, config.tie_embeddings ? ", head tied" : "")},
+              {"positions", std::to_string(config.max_position)}});
+}
+
+void Run(const Flags& flags) {
+  const Checkpoint checkpoint = Checkpoint::Open(flags.model);
+  if (WriteJson(flags.json, Describe(checkpoint))) return;
+  PrintConfig(checkpoint);
+  if (flags.brief) return;
+  std::vector<std::vector<std::string>> rows = {{"tensor", "shape", "format", "bytes"}};
+  for (const TensorSpec& spec : checkpoint.table()) {
+    std::string shape =
+        spec.matrix() ? fmt::format("{} x {}", spec.shape[0], spec.shape[1]) : std::to_string(spec.shape[0]);
+    rows.push_back({spec.name, shape, FormatOf(checkpoint, spec), std::to_string(BytesOf(checkpoint, spec))});
+  }
+  fmt::print("\n");
+  PrintTable(rows);
+}
+
+}  // namespace
+
+std::function<void()> AddInspect(CLI::App& verb) {
+  auto flags = std::make_shared<Flags>();
+  verb.add_option("model", flags->model, "checkpoint directory")->required()->type_name("DIR");
+  verb.add_flag("--brief", flags->brief, "leave the table of tensors out");
+  AddJsonFlag(verb, &flags->json);
+  verb.footer("Examples:\n  inspect model --brief\n  inspect model-w4 --json -");
+  return [flags] { Run(*flags); };
+}
+
+}  // namespace ecld

@@ -1,0 +1,48 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+
+#include "cli/device/output.h"
+#include "cli/device/verbs.h"
+#include "core/hash.h"
+#include "eval/profile_device.h"
+
+namespace ecld {
+namespace {
+
+void Run(ProfileOptions options) {
+  if (const auto recipe = options.model / "recipe.yaml"; std::filesystem::exists(recipe))
+    options.recipe_sha256 = Sha256HexOfFile(recipe);
+  const DeviceProfile profile = ProfileDevice(options);
+  std::vector<std::vector<std::string>> rows = {{"table", "rows", "status"}};
+  for (const auto& [name, table] : profile.tables)
+    rows.push_back({name, std::to_string(table.table.rows().size()), std::string(Name(table.status))});
+  PrintTable(rows);
+  fmt::print("\n{}\n", options.out.string());
+}
+
+}  // namespace
+
+std::function<void()> AddProfile(CLI::App& verb) {
+  auto options = std::make_shared<ProfileOptions>();
+  verb.add_option("model", options->model, "checkpoint directory")->required()->type_name("DIR");
+  verb.add_option("--out", options->out, "profile directory to write, replaced whole")->required()->type_name("DIR");
+  verb.add_option("--eval", options->eval, "result of `eval --json` for this checkpoint, for the quality table")
+      ->type_name("FILE");
+  verb.add_flag("--full", options->full, "the whole grid of prompt lengths and batch sizes; takes long");
+  verb.add_option("--budget", options->budget_s, "seconds after which no new point starts; 0: no limit")
+      ->capture_default_str();
+  verb.add_option("--threads", options->threads, "CPU threads (default: all)");
+  verb.add_option("--device-id", options->device_id, "name of this device (default: its CPU)");
+  verb.add_option("--variant-id", options->variant_id, "name of the model variant (default: the directory)");
+  verb.add_option("--base-model", options->base_model, "what the variant was made from");
+  verb.footer(
+      "Examples:\n"
+      "  profile model-w4 --out model-w4.profile\n"
+      "  profile model-w4 --out model-w4.profile --eval result.json --full");
+  return [options] { Run(*options); };
+}
+
+}  // namespace ecld

@@ -1,0 +1,167 @@
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <optional>
+
+#include "checkpoint/tokenizer/chat_template.h"
+#include "checkpoint/tokenizer/tokenizer.h"
+#include "cli/device/output.h"
+#include "cli/device/verbs.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "runtime/generate.h"
+
+namespace ecld {
+namespace {
+
+struct Flags {
+  std::string model, prompt, system, json, kernel;
+  bool plain = false;
+  int64_t max_tokens = 256;
+  int threads = 0;
+  SamplerOptions sampler;
+};
+
+// A checkpoint that talks: text in, text out.
+class Speaker {
+ public:
+  explicit Speaker(const Flags& flags)
+      : flags_(flags),
+        model_(Checkpoint::Open(flags.model)),
+        tokenizer_(Tokenizer::Open(flags.model)),
+        pool_(flags.threads),
+        session_(model_, pool_, flags.kernel) {
+    if (!flags.plain) template_ = ChatTemplate::Open(flags.model);
+  }
+
+  bool chats() const { return template_.has_value(); }
+
+  // Answers a conversation, or continues a plain text. Streams to stdout when stream is set.
+  Json Answer(const Json& messages, bool stream) {
+    const std::string prompt =
+        template_ ? template_->Render(messages, true) : messages.back().at("content").get<std::string>();
+    const std::vector<int32_t> ids = tokenizer_->Encode(prompt, !template_);
+    std::vector<int32_t> answer;
+    std::string text;
+    const Generation generation = Generate(session_, ids, Options(ids.size()), [&](int32_t token) {
+      answer.push_back(token);
+      std::string longer = tokenizer_->Decode(answer, true);
+      if (stream) {
+        std::fwrite(longer.data() + text.size(), 1, longer.size() - text.size(), stdout);
+        std::fflush(stdout);
+      }
+      text = std::move(longer);
+      return true;
+    });
+    return Describe(generation, ids.size(), text);
+  }
+
+ private:
+  GenerateOptions Options(size_t prompt_tok) const {
+    GenerateOptions options;
+    options.sampler = flags_.sampler;
+    options.stop_ids = model_.config().eos_ids;
+    if (auto eos = tokenizer_->eos()) options.stop_ids.push_back(*eos);
+    const int64_t room = model_.config().max_position - static_cast<int64_t>(prompt_tok);
+    if (room < 1)
+      Fail(flags_.model, "the prompt has {} tokens, the model has {} positions", prompt_tok,
+           model_.config().max_position);
+    options.max_tokens = std::min(flags_.max_tokens, room);
+    if (options.max_tokens < flags_.max_tokens) LogWarning("the model has room for only {} more tokens", room);
+    return options;
+  }
+
+  static Json Describe(const Generation& generation, size_t prompt_tok, const std::string& text) {
+    constexpr const char* kEnds[] = {"stop", "max_tokens", "caller"};
+    const auto tokens = static_cast<int64_t>(generation.tokens.size());
+    LogInfo("{} prompt tokens in {:.0f} ms, {} tokens in {:.0f} ms", prompt_tok, generation.prefill_ms, tokens,
+            generation.decode_ms);
+    return {{"schema", "ecld.generation"},
+            {"version", 1},
+            {"text", text},
+            {"tokens", generation.tokens},
+            {"end", kEnds[static_cast<int>(generation.end)]},
+            {"prompt_tok", prompt_tok},
+            {"prefill_ms", generation.prefill_ms},
+            {"decode_ms", generation.decode_ms}};
+  }
+
+  const Flags& flags_;
+  RuntimeModel model_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::optional<ChatTemplate> template_;
+  ThreadPool pool_;
+  Session session_;
+};
+
+Json Opening(const Flags& flags) {
+  Json messages = Json::array();
+  if (!flags.system.empty()) messages.push_back({{"role", "system"}, {"content", flags.system}});
+  return messages;
+}
+
+void Converse(Speaker& speaker, const Flags& flags) {
+  Json messages = Opening(flags);
+  std::string line;
+  while (fmt::print(stderr, "> "), std::getline(std::cin, line)) {
+    if (line.empty()) continue;
+    if (!speaker.chats()) messages = Json::array();  // each line is a text of its own
+    messages.push_back({{"role", "user"}, {"content", line}});
+    const Json answer = speaker.Answer(messages, true);
+    fmt::print("\n");
+    messages.push_back({{"role", "assistant"}, {"content", answer.at("text")}});
+  }
+}
+
+void Run(Flags flags) {
+  Speaker speaker(flags);
+  if (!flags.system.empty() && !speaker.chats())
+    Fail("--system", "needs a chat template, and {} runs without one", flags.model);
+  if (flags.prompt.empty()) {
+    if (::isatty(STDIN_FILENO)) return Converse(speaker, flags);
+    flags.prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
+    if (flags.prompt.empty()) Fail("--prompt", "is empty, and so is stdin");
+  }
+  Json messages = Opening(flags);
+  messages.push_back({{"role", "user"}, {"content", flags.prompt}});
+  const bool stream = flags.json != "-";
+  const Json answer = speaker.Answer(messages, stream);
+  if (stream) fmt::print("\n");
+  WriteJson(flags.json, answer);
+}
+
+}  // namespace
+
+std::function<void()> AddRun(CLI::App& verb) {
+  auto flags = std::make_shared<Flags>();
+  verb.add_option("model", flags->model, "checkpoint directory")->required()->type_name("DIR");
+  verb.add_option("-p,--prompt", flags->prompt, "what to answer (default: stdin, line by line on a terminal)");
+  verb.add_option("--system", flags->system, "system message of the chat");
+  verb.add_flag("--plain", flags->plain, "continue the prompt as it is, without the chat template");
+  verb.add_option("-n,--max-tokens", flags->max_tokens, "tokens at most")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  verb.add_option("--temperature", flags->sampler.temperature, "0: always the most likely token")
+      ->capture_default_str();
+  verb.add_option("--top-k", flags->sampler.top_k, "draw from the K most likely; 0: all")->capture_default_str();
+  verb.add_option("--top-p", flags->sampler.top_p, "draw from the most likely that hold this probability")
+      ->capture_default_str();
+  verb.add_option("--seed", flags->sampler.seed, "of the drawing")->capture_default_str();
+  verb.add_option("--kernel", flags->kernel, "force this matrix product implementation");
+  verb.add_option("--threads", flags->threads, "CPU threads (default: all)");
+  AddJsonFlag(verb, &flags->json);
+  verb.footer(
+      "Examples:\n"
+      "  run model --prompt \"Why is the sky blue?\"\n"
+      "  run model --plain --prompt \"Once upon a time\" --temperature 0.8 --top-p 0.95 --seed 7\n"
+      "  run model                                      a chat, on a terminal");
+  return [flags] { Run(*flags); };
+}
+
+}  // namespace ecld

@@ -1,0 +1,12 @@
+#include "cli/device/verbs.h"
+
+namespace ecld {
+
+std::vector<Verb> DeviceVerbs() {
+  return {{"run", "generate text with a checkpoint", AddRun},
+          {"eval", "measure what a checkpoint is worth on a text", AddEval},
+          {"profile", "measure what a checkpoint costs on this device", AddProfile},
+          {"inspect", "show what a checkpoint consists of", AddInspect}};
+}
+
+}  // namespace ecld

@@ -1,0 +1,18 @@
+#pragma once
+// The verbs of the device half: what works on a checkpoint without Torch. One file each.
+
+#include <functional>
+#include <vector>
+
+#include "cli/device/program.h"
+
+namespace ecld {
+
+std::function<void()> AddRun(CLI::App& verb);
+std::function<void()> AddEval(CLI::App& verb);
+std::function<void()> AddProfile(CLI::App& verb);
+std::function<void()> AddInspect(CLI::App& verb);
+
+std::vector<Verb> DeviceVerbs();
+
+}  // namespace ecld

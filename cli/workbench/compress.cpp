@@ -1,0 +1,101 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+
+#include "cli/device/output.h"
+#include "cli/workbench/verbs.h"
+#include "core/progress.h"
+#include "recipes/pass_table.h"
+#include "recipes/runner.h"
+#include "recipes/shipped.h"
+
+namespace ecld {
+namespace {
+
+struct Flags {
+  std::string recipe, calibration, json;
+  std::vector<std::string> set;
+  RunRequest request;
+  bool dry_run = false;
+};
+
+Recipe Read(const Flags& flags) {
+  std::vector<std::string> overrides = flags.set;
+  if (!flags.calibration.empty()) {
+    // Quoted as JSON, which YAML reads too: a path may hold anything.
+    const std::string path = std::filesystem::absolute(flags.calibration).lexically_normal().string();
+    overrides.push_back("calibration.text=" + Json(path).dump());
+  }
+  return ReadRecipe(flags.recipe, overrides);
+}
+
+void Print(const RunPlan& plan) {
+  auto time = [](double seconds) { return seconds > 0 ? FormatDuration(seconds) : std::string("not known"); };
+  std::vector<std::vector<std::string>> rows = {{"stage", "from", "to", "memory", "scratch", "time"}};
+  for (const PlannedStage& stage : plan.stages)
+    rows.push_back({stage.pass, FormatBytes(stage.input_B), FormatBytes(stage.planned.output_B),
+                    FormatBytes(stage.planned.peak_memory_B), FormatBytes(stage.planned.scratch_disk_B),
+                    time(stage.planned.seconds)});
+  PrintTable(rows);
+  fmt::print("\nmemory {} of {}, disk {} of {} free, time {}\n", FormatBytes(plan.peak_memory_B),
+             FormatBytes(plan.memory_budget_B), FormatBytes(plan.disk_B), FormatBytes(plan.free_disk_B),
+             time(plan.seconds));
+  for (const PlannedStage& stage : plan.stages)
+    for (const std::string& note : stage.planned.notes) fmt::print("note, {}: {}\n", stage.pass, note);
+}
+
+void Print(const RunResult& result) {
+  std::vector<std::vector<std::string>> rows = {{"stage", "size", "parameters", "peak memory", "time"}};
+  const Json& input = result.report.at("input");
+  rows.push_back({"(input)", FormatBytes(input.at("weights_B")), FormatCount(input.at("params")), "", ""});
+  for (const Json& stage : result.report.at("stages"))
+    rows.push_back({stage.at("pass"), FormatBytes(stage.at("output_B")), FormatCount(stage.at("params")),
+                    FormatBytes(stage.at("peak_memory_B")), FormatDuration(stage.at("time_s"))});
+  PrintTable(rows);
+  fmt::print("\n{}{}\n", result.report.at("output").at("directory").get<std::string>(),
+             result.was_finished ? " (was finished already; nothing was done)" : "");
+}
+
+void Run(const Flags& flags) {
+  Recipe recipe = Read(flags);
+  const std::vector<PreparedStage> stages = PrepareStages(recipe);
+  if (flags.dry_run) {
+    const RunPlan plan = PlanRecipe(recipe, stages, flags.request);
+    if (!WriteJson(flags.json, ToJson(plan))) Print(plan);
+    return;
+  }
+  SetInterruptNote("the same command resumes");
+  const RunResult result = RunRecipe(recipe, stages, flags.request);
+  if (!WriteJson(flags.json, result.report)) Print(result);
+}
+
+}  // namespace
+
+std::function<void()> AddCompress(CLI::App& verb) {
+  auto flags = std::make_shared<Flags>();
+  RunRequest& request = flags->request;
+  verb.add_option("recipe", flags->recipe, "recipe file, or the name of a shipped one")->required();
+  verb.add_option("--model", request.model, "checkpoint directory to compress")->required()->type_name("DIR");
+  verb.add_option("--out", request.out, "checkpoint directory to make")->required()->type_name("DIR");
+  verb.add_option("--calibration", flags->calibration, "text for passes that look at activations")->type_name("FILE");
+  verb.add_option("--set", flags->set, "override a value of the recipe, like stages.0.bits=3")->type_name("PATH=VALUE");
+  verb.add_flag("--dry-run", flags->dry_run, "only plan: sizes, memory, disk, time");
+  verb.add_option("--memory-budget", request.memory_budget_B, "memory the passes may take, like 4GB")
+      ->transform(CLI::AsSizeValue(true))
+      ->type_name("SIZE");
+  verb.add_flag("--restart", request.restart, "drop what an interrupted run left, instead of resuming it");
+  verb.add_flag("--overwrite", request.overwrite, "replace an existing output");
+  verb.add_flag("--keep-stages", request.keep_stages, "keep the checkpoint of every stage, in <out>.stages");
+  AddJsonFlag(verb, &flags->json);
+  verb.footer(
+      "Examples:\n"
+      "  compress w4 --model llama --out llama-w4\n"
+      "  compress quickstart --model smollm2 --out smollm2-small --calibration wiki.txt --dry-run\n"
+      "  compress my.yaml --model llama --out llama-w3 --set stages.0.bits=3 --memory-budget 8GB\n"
+      "An interrupted run is resumed by the same command.");
+  return [flags] { Run(*flags); };
+}
+
+}  // namespace ecld

@@ -1,0 +1,37 @@
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <map>
+#include <memory>
+
+#include "checkpoint/gguf/gguf_import.h"
+#include "cli/workbench/verbs.h"
+
+namespace ecld {
+namespace {
+
+struct Flags {
+  std::filesystem::path gguf, out;
+  ImportOptions options;
+};
+
+void Run(const Flags& flags) {
+  SetInterruptNote("nothing was left at " + flags.out.string());
+  ImportGguf(flags.gguf, flags.out, flags.options);
+  std::printf("%s\n", flags.out.c_str());
+}
+
+}  // namespace
+
+std::function<void()> AddImport(CLI::App& verb) {
+  auto flags = std::make_shared<Flags>();
+  const std::map<std::string, DType> kDTypes = {{"bf16", DType::kBF16}, {"f16", DType::kF16}, {"f32", DType::kF32}};
+  verb.add_option("gguf", flags->gguf, "GGUF file")->required()->type_name("FILE");
+  verb.add_option("--out", flags->out, "checkpoint directory to write, replaced whole")->required()->type_name("DIR");
+  verb.add_option("--dtype", flags->options.dtype, "type of the written weights: bf16 (default), f16, f32")
+      ->transform(CLI::CheckedTransformer(kDTypes, CLI::ignore_case))
+      ->type_name("TYPE");
+  verb.footer("Example:\n  import smollm2.gguf --out smollm2");
+  return [flags] { Run(*flags); };
+}
+
+}  // namespace ecld

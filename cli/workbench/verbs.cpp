@@ -1,0 +1,12 @@
+#include "cli/workbench/verbs.h"
+
+namespace ecld {
+
+std::vector<Verb> WorkbenchVerbs() {
+  return {{"import", "turn a GGUF file into a checkpoint directory", AddImport},
+          {"compress", "run a recipe on a checkpoint", AddCompress},
+          {"validate", "check a recipe, or every value of a checkpoint", AddValidate},
+          {"passes", "list the passes that recipes are made of, and their options", AddPasses}};
+}
+
+}  // namespace ecld

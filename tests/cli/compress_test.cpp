@@ -1,0 +1,143 @@
+// `ecld compress` as a user meets it: killed, interrupted, started twice, out of disk. The weights it ends with are
+// always the same.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+
+#include <fstream>
+#include <map>
+
+#include "core/files.h"
+#include "core/hash.h"
+#include "core/random.h"
+#include "tests/cli/program.h"
+#include "tests/testing/temp_dir.h"
+#include "tests/testing/tiny_checkpoint.h"
+
+namespace ecld {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using Clock = std::chrono::steady_clock;
+
+// One of each pass; long enough to be hit in every stage.
+constexpr char kRecipe[] = R"(version: 1
+calibration: {windows: 16, window_tok: 64}
+stages:
+  - {pass: prune.ffn, ratio: 0.25, multiple_of: 32}
+  - {pass: distill.blocks, epochs: 2, batch_windows: 2}
+  - {pass: quantize.round, bits: 4, group_size: 32, clip: mse}
+)";
+
+class Compress : public testing::Test {
+ protected:
+  Compress() {
+    WriteTinyCheckpoint(dir_ / "model", {.hidden_size = 128, .intermediate_size = 512, .num_layers = 6});
+    std::ofstream(dir_ / "recipe.yaml") << kRecipe;
+    std::ofstream text(dir_ / "text.txt");
+    for (int i = 0; i < 2000; ++i) text << "line " << i * i << " of the text\n";
+  }
+
+  std::vector<std::string> Command(const fs::path& out) const {
+    return {
+        "ecld",       "compress",      (dir_ / "recipe.yaml").string(), "--model", (dir_ / "model").string(), "--out",
+        out.string(), "--calibration", (dir_ / "text.txt").string()};
+  }
+
+  // What a kill may not change: every file but the report, which holds times.
+  static std::map<std::string, std::string> Hashes(const fs::path& out) {
+    std::map<std::string, std::string> hashes;
+    for (const auto& entry : fs::directory_iterator(out))
+      if (entry.path().filename() != "report.json") hashes[entry.path().filename()] = Sha256HexOfFile(entry.path());
+    return hashes;
+  }
+
+  TempDir dir_;
+};
+
+TEST_F(Compress, KilledAtTenRandomPointsItEndsInTheSameWeights) {
+  const auto start = Clock::now();
+  Outcome whole = RunToEnd(Command(dir_ / "whole"));
+  ASSERT_EQ(whole.status, 0) << whole.err;
+  const double whole_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  const auto expected = Hashes(dir_ / "whole");
+  ASSERT_GT(expected.size(), 4u);
+
+  Random random(42);
+  int killed = 0;
+  for (int point = 0; point < 10; ++point) {
+    const fs::path out = dir_ / fmt::format("killed-{}", point);
+    {
+      Program run(Command(out));
+      std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(random.Uniform() * whole_ms));
+      run.Signal(SIGKILL);
+      if (run.Wait().status == 128 + SIGKILL) ++killed;
+    }
+    Outcome resumed = RunToEnd(Command(out));
+    ASSERT_EQ(resumed.status, 0) << resumed.err;
+    EXPECT_EQ(Hashes(out), expected) << "killed at point " << point;
+    EXPECT_FALSE(fs::exists(out.string() + ".work"));
+    fs::remove_all(out);
+  }
+  EXPECT_GT(killed, 0) << "no kill came before the end";
+}
+
+TEST_F(Compress, InterruptedItSaysHowToGoOn) {
+  Program run(Command(dir_ / "out"));
+  AwaitFile(dir_ / "out.work" / "journal.json");
+  run.Signal(SIGINT);
+  Outcome interrupted = run.Wait();
+  EXPECT_EQ(interrupted.status, 130);
+  EXPECT_THAT(interrupted.err, HasSubstr("interrupted; the same command resumes"));
+  EXPECT_FALSE(fs::exists(dir_ / "out"));
+
+  std::ofstream(dir_ / "recipe.yaml") << kRecipe << "seed: 8\n";
+  Outcome changed = RunToEnd(Command(dir_ / "out"));
+  EXPECT_EQ(changed.status, 1);
+  EXPECT_THAT(changed.err, HasSubstr("holds an unfinished run, and since then the recipe changed"));
+
+  std::ofstream(dir_ / "recipe.yaml") << kRecipe;
+  Outcome resumed = RunToEnd(Command(dir_ / "out"));
+  EXPECT_EQ(resumed.status, 0) << resumed.err;
+  EXPECT_THAT(resumed.err, HasSubstr("resuming"));
+  Outcome again = RunToEnd(Command(dir_ / "out"));
+  EXPECT_EQ(again.status, 0) << again.err;
+  EXPECT_THAT(again.out, HasSubstr("was finished already"));
+}
+
+TEST_F(Compress, ASecondRunOnABusyOutputIsRefused) {
+  Program run(Command(dir_ / "out"));
+  AwaitFile(dir_ / "out.work" / "journal.json");
+  run.Signal(SIGSTOP);
+  Outcome second = RunToEnd(Command(dir_ / "out"));
+  run.Signal(SIGCONT);
+  EXPECT_EQ(second.status, 1);
+  EXPECT_THAT(second.err, HasSubstr("is in use by another run"));
+  EXPECT_EQ(run.Wait().status, 0);
+}
+
+TEST_F(Compress, AFileSizeLimitIsAnError) {
+  Program run(Command(dir_ / "out"), 200'000);
+  Outcome outcome = run.Wait();
+  EXPECT_EQ(outcome.status, 1) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("File too large"));
+  EXPECT_FALSE(fs::exists(dir_ / "out"));
+  EXPECT_EQ(RunToEnd(Command(dir_ / "out")).status, 0) << "with room again, the same command resumes";
+}
+
+TEST_F(Compress, AFullDiskIsAnErrorBeforeAnyWork) {
+  fs::create_directories(dir_ / "small");
+  if (::mount("tmpfs", (dir_ / "small").c_str(), "tmpfs", 0, "size=1m") != 0)
+    GTEST_SKIP() << "needs the right to mount a small tmpfs";
+  Outcome outcome = RunToEnd(Command(dir_ / "small" / "out"));
+  const bool untouched = !fs::exists(dir_ / "small" / "out.work");
+  ::umount((dir_ / "small").c_str());
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("of disk"));
+  EXPECT_TRUE(untouched);
+}
+
+}  // namespace
+}  // namespace ecld
