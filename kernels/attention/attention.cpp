@@ -11,6 +11,9 @@ namespace {
 bool Always(const AttentionArgs&) { return true; }
 
 constexpr std::array kImplementations = {
+#if defined(__x86_64__)
+    AttentionImplementation{"lanes_avx2", AttentionLanesAvx2Supports, AttentionLanesAvx2},
+#endif
     AttentionImplementation{"lanes", AttentionLanesSupports, AttentionLanes},
     AttentionImplementation{"reference", Always, AttentionReference},
 };

@@ -18,5 +18,9 @@ std::span<const AttentionImplementation> AttentionImplementations();
 void AttentionReference(const AttentionArgs& args, ThreadPool& pool);
 bool AttentionLanesSupports(const AttentionArgs& args);
 void AttentionLanes(const AttentionArgs& args, ThreadPool& pool);
+#if defined(__x86_64__)
+bool AttentionLanesAvx2Supports(const AttentionArgs& args);
+void AttentionLanesAvx2(const AttentionArgs& args, ThreadPool& pool);
+#endif
 
 }  // namespace ecld
