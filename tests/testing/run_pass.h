@@ -1,0 +1,61 @@
+#pragma once
+// Runs one pass on a checkpoint directory as the runner would, without its journal and report file: plan, write,
+// finish. Returns the pass's report.
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "core/files.h"
+#include "core/random.h"
+#include "model/pass.h"
+
+namespace ecld {
+
+// Windows of seeded random ids.
+inline TokenWindows RandomWindows(int64_t windows, int64_t window_tok, int64_t vocab_size, uint64_t seed = 1) {
+  Random random(seed);
+  TokenWindows result{window_tok, {}};
+  for (int64_t i = 0; i < windows; ++i) {
+    result.windows.emplace_back();
+    for (int64_t j = 0; j < window_tok; ++j)
+      result.windows.back().push_back(static_cast<int32_t>(random.Below(static_cast<uint64_t>(vocab_size))));
+  }
+  return result;
+}
+
+inline PlanInput PlanInputOf(const Checkpoint& in, const TokenWindows& windows, const Checkpoint* teacher = nullptr) {
+  PlanInput input;
+  input.config = in.config();
+  if (teacher) input.teacher = teacher->config();
+  input.calibration_windows = static_cast<int64_t>(windows.windows.size());
+  input.window_tok = windows.window_tok;
+  input.where = "recipe.yaml:3: stages[0]";
+  return input;
+}
+
+inline Json RunPass(const Pass& pass, const std::filesystem::path& in_directory, const std::filesystem::path& out,
+                    const TokenWindows& windows = {}, const Checkpoint* teacher = nullptr) {
+  const Checkpoint in = Checkpoint::Open(in_directory);
+  CheckpointWriter writer(out, pass.Plan(PlanInputOf(in, windows, teacher)).config);
+  Json report = Json::object();
+  PassContext context;
+  context.seed = 7;
+  context.calibration = &windows;
+  context.teacher = teacher;
+  context.report = &report;
+  pass.Run(in, writer, context);
+  writer.Finish(in_directory);
+  return report;
+}
+
+// Weight files and config.json of a checkpoint, by name.
+inline std::map<std::string, std::string> CheckpointBytes(const std::filesystem::path& directory) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(directory))
+    if (entry.path().extension() == ".safetensors" || entry.path().filename() == "config.json")
+      files[entry.path().filename().string()] = ReadTextFile(entry.path());
+  return files;
+}
+
+}  // namespace ecld
