@@ -1,6 +1,7 @@
 #include "eval/evaluate.h"
 
 #include <chrono>
+#include <set>
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
@@ -20,6 +21,7 @@ namespace {
 EvaluatedModel Describe(const Checkpoint& checkpoint) {
   return {.directory = checkpoint.directory().string(),
           .config_sha256 = checkpoint.ConfigSha256(),
+          .weights_sha256 = WeightsSha256(checkpoint.directory()),
           .format = FormatLine(checkpoint.config()),
           .weights_B = checkpoint.WeightBytes(),
           .params = ParameterCount(checkpoint.config())};
@@ -82,6 +84,15 @@ std::string FormatLine(const ModelConfig& config) {
   if (config.quantization)
     for (const QuantizationConfig::Group& group : config.quantization->groups) line += ", " + group.format.Name();
   return line;
+}
+
+std::string WeightsSha256(const std::filesystem::path& directory) {
+  std::set<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(directory))
+    if (entry.path().extension() == ".safetensors") files.insert(entry.path());
+  Sha256 sum;
+  for (const auto& file : files) sum.Update(Sha256HexOfFile(file) + "  " + file.filename().string() + "\n");
+  return sum.HexDigest();
 }
 
 EvalResult Evaluate(const EvalOptions& options) {

@@ -30,7 +30,7 @@ struct Metric {
 
 struct EvaluatedModel {
   std::string directory;
-  std::string config_sha256;
+  std::string config_sha256, weights_sha256;
   std::string format;      // "BF16", or "BF16, W4 g128 sym"
   uint64_t weights_B = 0;  // of all stored tensors
   uint64_t params = 0;     // logical ones; a tied matrix once
@@ -65,6 +65,10 @@ inline constexpr std::string_view kEvalVersion = "1.0.0";
 
 // Every figure with its unit, standard error, 95 % interval, method and conditions.
 Json ToJson(const EvalResult& result);
+
+// Identity of the weights of a checkpoint directory: over the lines "<sha256>  <file name>" of its safetensors files in
+// name order, as sha256sum prints them, so that it can be checked by hand. Reads all of them.
+std::string WeightsSha256(const std::filesystem::path& directory);
 
 // How the weights are stored, for EvaluatedModel::format.
 std::string FormatLine(const ModelConfig& config);

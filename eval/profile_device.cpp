@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <cctype>
 #include <ctime>
-#include <set>
 
 #include "checkpoint/checkpoint.h"
 #include "core/error.h"
-#include "core/hash.h"
 #include "core/version.h"
 #include "eval/device.h"
 #include "eval/evaluate.h"
@@ -79,16 +77,6 @@ Json DeviceSection(const ProfileOptions& options, const DeviceFacts& facts, Thre
           {"threads", pool.size()}};
 }
 
-// Over the lines "<sha256>  <file name>" of the weight files in name order, so that it can be checked by hand.
-std::string WeightsSha256(const std::filesystem::path& directory) {
-  std::set<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(directory))
-    if (entry.path().extension() == ".safetensors") files.insert(entry.path());
-  Sha256 sum;
-  for (const auto& file : files) sum.Update(Sha256HexOfFile(file) + "  " + file.filename().string() + "\n");
-  return sum.HexDigest();
-}
-
 double StoredBits(const TensorSpec& spec, const Checkpoint& checkpoint) {
   if (spec.format) return spec.format->bits;
   return 8.0 * static_cast<double>(SizeOf(checkpoint.Tensor(spec.name).dtype));
@@ -156,14 +144,14 @@ Json ProvenanceSection() {
 }
 
 // One row of quality.csv and one of provenance.datasets, from a written eval result.
-void AddQuality(const ProfileOptions& options, const Checkpoint& checkpoint, DeviceProfile* profile) {
+void AddQuality(const ProfileOptions& options, DeviceProfile* profile) {
   Json json = ReadJsonFile(options.eval);
   JsonView eval(json, options.eval.string());
   if (eval.At("schema").String() != kEvalSchema)
     Fail(eval.At("schema").Where(), "expected \"{}\", found \"{}\"", kEvalSchema, eval.At("schema").String());
-  JsonView model_sha256 = eval.At("model").At("config_sha256");
-  if (model_sha256.String() != checkpoint.ConfigSha256())
-    Fail(model_sha256.Where(), "is the result of another checkpoint than {}", options.model.string());
+  JsonView weights_sha256 = eval.At("model").At("weights_sha256");
+  if (weights_sha256.String() != WeightsSha256(options.model))
+    Fail(weights_sha256.Where(), "is the result of another checkpoint than {}", options.model.string());
 
   JsonView windows = eval.At("windows"), text = eval.At("text"), metrics = eval.At("metrics");
   std::string task = std::filesystem::path(text.At("file").String()).stem().string();
@@ -203,10 +191,9 @@ DeviceProfile ProfileDevice(const ProfileOptions& options) {
   ThreadPool pool(options.threads);
   DeviceProfile profile;
   profile.provenance = ProvenanceSection();
-  {  // Bad input is refused before anything is measured. Nothing may stay mapped while loading is.
-    Checkpoint checkpoint = Checkpoint::Open(options.model);
-    if (!options.eval.empty()) AddQuality(options, checkpoint, &profile);
-  }
+  // Bad input is refused before anything is measured. The checkpoint may not stay mapped while loading is.
+  Checkpoint::Open(options.model);
+  if (!options.eval.empty()) AddQuality(options, &profile);
   auto add = [&](const char* name, ProfileTable table) {
     if (!table.table.rows().empty()) profile.tables.emplace(name, std::move(table));
   };

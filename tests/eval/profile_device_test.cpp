@@ -136,7 +136,7 @@ TEST_F(ProfileDeviceTest, WhatCannotBeProfiledIsAnError) {
   options.model = temp_ / "model";
   options.budget_s = -1;
   EXPECT_ERROR(ProfileDevice(options), "budget: found -1 s");
-  WriteTinyCheckpoint(temp_ / "other", {.intermediate_size = 128});
+  WriteTinyCheckpoint(temp_ / "other", {.seed = 2, .tied = true});
   WriteFileAtomically(temp_ / "text.txt", "Some text of another checkpoint.");
   WriteJsonFile(temp_ / "eval.json", ToJson(Evaluate({.model = temp_ / "other", .text = temp_ / "text.txt"})));
   options.budget_s = 0.1;
