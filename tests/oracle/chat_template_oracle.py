@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares our chat template interpreter with Jinja, set up as transformers does, byte for byte.
 
-usage: chat_template_oracle.py --render <our render_chat program> --data <test data> [template file ...]
+usage: chat_template_oracle.py [--render <our render_chat program>] [--data <test data>] [template file ...]
 
 Renders each template of the test data with conversations of all kinds; also small templates, one per feature.
 Where Jinja raises, ours must fail too.
@@ -137,7 +137,7 @@ def template_variables():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--render", required=True)
+    parser.add_argument("--render", default=os.path.join(os.environ.get("ECLD_BIN_DIR", "build"), "render_chat"))
     parser.add_argument("--data", default=os.environ.get("ECLD_TEST_DATA"))
     parser.add_argument("templates", nargs="*")
     args = parser.parse_args()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares our tokenizers with Hugging Face tokenizers, id for id, on about 1 MB of mixed text.
 
-usage: tokenizer_oracle.py --tokenize <our tokenize program> --data <test data> [tokenizer.json ...]
+usage: tokenizer_oracle.py [--tokenize <our tokenize program>] [--data <test data>] [tokenizer.json ...]
 
 The text is code, prose, technical and multilingual files of the test data, and seeded random strings: emoji,
 Chinese, Arabic, Korean, combining marks, odd spaces, special tokens, broken UTF-8. Hugging Face takes valid text
@@ -100,7 +100,7 @@ def compare(program, tokenizer_json, data):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tokenize", required=True)
+    parser.add_argument("--tokenize", default=os.path.join(os.environ.get("ECLD_BIN_DIR", "build"), "tokenize"))
     parser.add_argument("--data", default=os.environ.get("ECLD_TEST_DATA"))
     parser.add_argument("tokenizers", nargs="*")
     args = parser.parse_args()

@@ -29,7 +29,14 @@ Value ToJsonFilter(Interpreter& interpreter, const Value& value, const Arguments
 }
 
 Value Length(Interpreter& interpreter, const Value& value, const Arguments&) {
-  return Value(static_cast<int64_t>(ElementsOf(interpreter, value).size()));
+  size_t length = 0;
+  if (auto* list = value.AsList())
+    length = list->size();
+  else if (auto* dict = value.AsDict())
+    length = dict->size();
+  else
+    length = ElementsOf(interpreter, value).size();
+  return Value(static_cast<int64_t>(length));
 }
 
 Value Default(Interpreter&, const Value& value, const Arguments& arguments) {

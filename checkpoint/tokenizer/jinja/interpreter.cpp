@@ -10,8 +10,8 @@ namespace ecld::jinja {
 namespace {
 
 constexpr int kMaxCallDepth = 50;
-constexpr size_t kMaxWork = 20'000'000;
-constexpr size_t kBytesPerStep = 32;  // making this many bytes costs as much as one step
+constexpr size_t kMaxWork = 4'000'000;
+constexpr size_t kBytesPerStep = 64;  // making this many bytes costs as much as one step
 
 }  // namespace
 
