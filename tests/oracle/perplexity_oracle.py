@@ -89,7 +89,7 @@ def main():
         if demo_gguf() and DATA and tool("gguf_import"):
             for dtype in ("BF16", "F32"):
                 run(tool("gguf_import"), demo_gguf(), directory / dtype, dtype)
-            text = (DATA / "wikitext2" / "tokenized_valid.txt").read_text(encoding="utf-8")[:20000]
+            text = (DATA / "data" / "wikitext2" / "tokenized_valid.txt").read_text(encoding="utf-8")[:20000]
             compare("SmolLM2", directory, directory / "BF16", directory / "F32", text, 512, 512, 4)
         else:
             skip("SmolLM2: no demo file, ECLD_TEST_DATA or gguf_import")
