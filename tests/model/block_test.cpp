@@ -1,0 +1,121 @@
+#include "model/block.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "model/embedding.h"
+#include "tests/testing/expect_error.h"
+#include "tests/testing/near.h"
+#include "tests/testing/temp_dir.h"
+#include "tests/testing/tiny_checkpoint.h"
+
+namespace ecld {
+namespace {
+
+std::vector<float> Values(const at::Tensor& tensor) {
+  at::Tensor flat = tensor.detach().contiguous();
+  return {flat.data_ptr<float>(), flat.data_ptr<float>() + flat.numel()};
+}
+
+at::Tensor RandomStates(int64_t windows, int64_t tokens, int64_t hidden_size) {
+  auto generator = at::detail::createCPUGenerator(3);
+  return at::randn({windows, tokens, hidden_size}, generator);
+}
+
+// Equality with transformers is the oracle's business (tests/oracle); here: what must hold whatever the numbers are.
+class BlockOfFamily : public testing::TestWithParam<Family> {
+ protected:
+  BlockOfFamily() { config_ = WriteTinyCheckpoint(directory_ / "m", {.family = GetParam(), .sliding_window = 5}); }
+  Checkpoint Open() const { return Checkpoint::Open(directory_ / "m"); }
+
+  TempDir directory_;
+  ModelConfig config_;
+};
+
+TEST_P(BlockOfFamily, IsCausalAndSeesAtMostItsWindow) {
+  const int64_t last = config_.num_layers - 1;
+  const Block block = Block::Load(Open(), last);
+  const int64_t window = config_.sliding_window[static_cast<size_t>(last)];
+  at::Tensor states = RandomStates(1, 12, config_.hidden_size), changed = states.clone();
+  changed[0][4] += 1;
+  at::Tensor moved = (block.Forward(changed) - block.Forward(states)).abs().amax(-1)[0];
+  for (int64_t token = 0; token < 12; ++token) {
+    const bool sees = token >= 4 && (window == 0 || token - 4 < window);
+    EXPECT_EQ(moved[token].item<float>() > 1e-5f, sees) << token << " window " << window;
+  }
+}
+
+TEST_P(BlockOfFamily, WindowsDoNotTouchEachOther) {
+  const Block block = Block::Load(Open(), 0);
+  at::Tensor states = RandomStates(3, 9, config_.hidden_size);
+  EXPECT_TRUE(Near(Values(block.Forward(states)[1]), Values(block.Forward(states.narrow(0, 1, 1))[0]), Relative(1e-5)));
+}
+
+TEST_P(BlockOfFamily, HandsOutTheInputsOfItsLinears) {
+  const Block block = Block::Load(Open(), 0);
+  at::Tensor states = RandomStates(2, 7, config_.hidden_size);
+  BlockInputs inputs;
+  at::Tensor out = block.Forward(states, &inputs);
+  auto linear = [&](Role role, const at::Tensor& input) {
+    at::Tensor result = at::linear(input, block.Parameter(role));
+    return block.Has(role, true) ? result + block.Parameter(role, true) : result;
+  };
+  at::Tensor gated = at::silu(linear(Role::kGate, inputs.mlp)) * linear(Role::kUp, inputs.mlp);
+  EXPECT_TRUE(Near(Values(inputs.down), Values(gated), Relative(1e-6)));
+  at::Tensor rebuilt = states + linear(Role::kOutput, inputs.output) + linear(Role::kDown, inputs.down);
+  EXPECT_TRUE(Near(Values(out), Values(rebuilt), Relative(1e-5)));
+  EXPECT_EQ(inputs.attention.sizes(), states.sizes());
+}
+
+TEST_P(BlockOfFamily, WrittenBlockIsTheRoundedOne) {
+  const Checkpoint in = Open();
+  ModelConfig narrow = config_;
+  narrow.dtype = DType::kBF16;
+  CheckpointWriter writer(directory_ / "out", narrow);
+  Block block = Block::Load(in, 1);
+  block.Write(writer);
+  const Block written = Block::Load(writer.View(), 1);
+  block.RoundTo(DType::kBF16);
+  for (const auto& spec : in.table()) {
+    if (spec.layer != 1) continue;
+    EXPECT_TRUE(
+        Near(Values(written.Parameter(spec.role, spec.bias)), Values(block.Parameter(spec.role, spec.bias)), Exact()));
+  }
+}
+
+TEST_P(BlockOfFamily, GradientsReachEveryParameterAndACloneIsItsOwn) {
+  Block block = Block::Load(Open(), 0), copy = block.Clone();
+  for (auto& parameter : copy.Parameters()) parameter.set_requires_grad(true);
+  copy.Forward(RandomStates(1, 6, config_.hidden_size)).square().sum().backward();
+  for (auto& parameter : copy.Parameters()) EXPECT_GT(parameter.grad().abs().sum().item<float>(), 0);
+  const std::vector<float> before = Values(block.Parameter(Role::kDown));
+  copy.Parameter(Role::kDown).detach().add_(1);
+  EXPECT_TRUE(Near(Values(block.Parameter(Role::kDown)), before, Exact()));
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, BlockOfFamily,
+                         testing::Values(Family::kLlama, Family::kQwen2, Family::kQwen3, Family::kMistral),
+                         [](const auto& family) { return std::string(Name(family.param)); });
+
+TEST(Embedding, HeadOfATiedModelIsItsEmbedding) {
+  TempDir directory;
+  const ModelConfig config = WriteTinyCheckpoint(directory / "m", {.tied = true});
+  const Checkpoint checkpoint = Checkpoint::Open(directory / "m");
+  at::Tensor states = Embed(checkpoint, {{0, 5, 299}, {7, 7, 1}});
+  ASSERT_EQ(states.sizes(), (at::IntArrayRef{2, 3, config.hidden_size}));
+  const auto table = checkpoint.ReadFloats(Find(checkpoint.table(), Role::kEmbedding));
+  const std::vector<float> row(table.begin() + 299 * config.hidden_size, table.begin() + 300 * config.hidden_size);
+  EXPECT_TRUE(Near(Values(states[0][2]), row, Exact()));
+  EXPECT_EQ(Logits(checkpoint, states).size(-1), config.vocab_size);
+}
+
+TEST(Embedding, RefusesIdsOutsideTheVocabulary) {
+  TempDir directory;
+  WriteTinyCheckpoint(directory / "m");
+  const Checkpoint checkpoint = Checkpoint::Open(directory / "m");
+  EXPECT_ERROR(Embed(checkpoint, {{1, 300}}), "token id 300 is outside the vocabulary of 300");
+  EXPECT_ERROR(Embed(checkpoint, {{-1}}), "token id -1");
+}
+
+}  // namespace
+}  // namespace ecld
