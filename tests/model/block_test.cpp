@@ -6,6 +6,7 @@
 #include "model/embedding.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/near.h"
+#include "tests/testing/run_pass.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/testing/tiny_checkpoint.h"
 

@@ -2,6 +2,8 @@
 // Runs one pass on a checkpoint directory as the runner would, without its journal and report file: plan, write,
 // finish. Returns the pass's report.
 
+#include <ATen/Parallel.h>
+
 #include <filesystem>
 #include <map>
 #include <string>
@@ -11,6 +13,9 @@
 #include "model/pass.h"
 
 namespace ecld {
+
+// Tiny matrices only lose time when they are shared among threads.
+inline const bool kOneTorchThread = (at::set_num_threads(1), true);
 
 // Windows of seeded random ids.
 inline TokenWindows RandomWindows(int64_t windows, int64_t window_tok, int64_t vocab_size, uint64_t seed = 1) {
