@@ -1,6 +1,5 @@
 #include "checkpoint/tokenizer/json_tokenizer.h"
 
-#include <algorithm>
 #include <mutex>
 
 #include "checkpoint/tokenizer/added_tokens.h"

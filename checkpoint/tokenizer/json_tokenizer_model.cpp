@@ -74,9 +74,12 @@ void JsonTokenizerModel::ReadAddedTokens(const JsonView& json) {
     JsonView entry = json.At(i);
     AddedToken token = ReadAddedToken(entry, entry.At("id").Int());
     if (!ids.insert(token.id).second) Fail(entry.Where(), "id {} is given to two added tokens", token.id);
-    if (vocabulary.Has(token.id) && vocabulary.Bytes(token.id) != ModelBytes(token.content).value_or(token.content))
+    std::optional<std::string> bytes = ModelBytes(token.content);
+    if (vocabulary.Has(token.id) && vocabulary.Bytes(token.id) != bytes.value_or(token.content))
       Fail(entry.Where(), "id {} is given to \"{}\", but model.vocab gives it to another token", token.id,
            token.content);
+    if (int32_t id = bytes ? vocabulary.Find(*bytes) : -1; id >= 0 && id != token.id)
+      Fail(entry.Where(), "\"{}\" has id {}, but {} in model.vocab", token.content, token.id, id);
     std::string_view pattern = token.content;
     std::string storage;
     if (token.normalized) pattern = normalizer.Apply(pattern, storage);

@@ -4,7 +4,6 @@
 #include <pcre2.h>
 
 #include <memory>
-#include <utility>
 
 #include "checkpoint/tokenizer/utf8.h"
 #include "core/error.h"
@@ -62,9 +61,6 @@ SplitRegex::SplitRegex(const std::string& pattern, const std::string& where) : w
 }
 
 SplitRegex::~SplitRegex() { pcre2_code_free(static_cast<pcre2_code*>(code_)); }
-
-SplitRegex::SplitRegex(SplitRegex&& other) noexcept
-    : code_(std::exchange(other.code_, nullptr)), where_(std::move(other.where_)) {}
 
 void SplitRegex::Split(std::string_view text, const Emit& emit) const {
   for (size_t at = 0; at < text.size();) {

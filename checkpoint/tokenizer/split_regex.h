@@ -13,8 +13,8 @@ class SplitRegex {
   // THROWS Error naming where for a pattern that does not compile.
   SplitRegex(const std::string& pattern, const std::string& where);
   ~SplitRegex();
-  SplitRegex(SplitRegex&& other) noexcept;
-  SplitRegex& operator=(SplitRegex&&) = delete;
+  SplitRegex(const SplitRegex&) = delete;
+  SplitRegex& operator=(const SplitRegex&) = delete;
 
   // Calls emit(piece, is_match) for all of text, in order: matches, and what lies between them. A byte that is not
   // valid UTF-8 is never matched: a run of such bytes is a piece between matches.

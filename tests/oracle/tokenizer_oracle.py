@@ -67,6 +67,60 @@ def mixed_text(data, special_tokens, seed=1):
     return "".join(parts)
 
 
+def added(content, identifier, **flags):
+    token = {"id": identifier, "content": content, "single_word": False, "lstrip": False, "rstrip": False,
+             "normalized": False, "special": False}
+    return {**token, **flags}
+
+
+# The real tokenizers with other components in them, for what none of them has: (name, file, change).
+def metaspace_first(tokenizer):
+    tokenizer["normalizer"] = None
+    tokenizer["pre_tokenizer"] = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first", "split": True}
+
+
+def metaspace_always(tokenizer):
+    tokenizer["normalizer"] = None
+    tokenizer["pre_tokenizer"] = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always",
+                                  "split": False}
+
+
+def prefix_space(tokenizer):
+    tokenizer["pre_tokenizer"] = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True,
+                                  "use_regex": True}
+
+
+def digits_and_added(tokenizer):
+    tokenizer["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [
+        {"type": "Digits", "individual_digits": True},
+        {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}]}
+    ids = tokenizer["model"]["vocab"]  # a token of the vocabulary keeps its id when it is added
+    tokenizer["added_tokens"] += [
+        added("return", ids["return"], single_word=True, normalized=True),
+        added("<sp>", 151646, lstrip=True, rstrip=True), added("the", ids["the"], rstrip=True, single_word=True),
+        added("\u00e9e\u0301", 151647, normalized=True), added("<sp><sp>", 151648, special=True),
+        added("\u4e2d\u6587", 151649, lstrip=True)]
+
+
+VARIANTS = [
+    ("metaspace_first", "stories260K-hf/tokenizer.json", metaspace_first),
+    ("metaspace_always", "stories260K-hf/tokenizer.json", metaspace_always),
+    ("prefix_space", "tok-llama3/tokenizer.json", prefix_space),
+    ("digits_and_added", "tok-qwen2/qwen2.tokenizer.json", digits_and_added),
+]
+
+
+def compare_variant(program, data, name, source, change):
+    with open(os.path.join(data, "models", source), encoding="utf-8") as file:
+        tokenizer = json.load(file)
+    change(tokenizer)
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, name + ".json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(tokenizer, file)
+        return compare(program, path, data)
+
+
 def ours(program, tokenizer_json, text, add_special):
     with tempfile.TemporaryDirectory() as directory:
         os.symlink(os.path.abspath(tokenizer_json), os.path.join(directory, "tokenizer.json"))
@@ -109,6 +163,8 @@ def main():
         return 77
     paths = args.tokenizers or [os.path.join(args.data, "models", name) for name in TOKENIZERS]
     results = [compare(args.tokenize, path, args.data) for path in paths]
+    if not args.tokenizers:
+        results += [compare_variant(args.tokenize, args.data, *variant) for variant in VARIANTS]
     return 0 if all(results) else 1
 
 

@@ -171,6 +171,7 @@ TEST(JsonTokenizer, SaysWhatIsWrongAndWhere) {
       {"/model/dropout", "0.1", "model.dropout: is not supported"},
       {"/model/end_of_word_suffix", R"("</w>")", "model.end_of_word_suffix: is not supported"},
       {"/added_tokens", R"([{"id": 3, "content": "x"}])", "added_tokens[0]: id 3 is given to \"x\""},
+      {"/added_tokens", R"([{"id": 11, "content": "ab"}])", "added_tokens[0]: \"ab\" has id 11, but 6 in model.vocab"},
       {"/added_tokens", R"([{"id": 11, "content": "x"}, {"id": 11, "content": "y"}])",
        "added_tokens[1]: id 11 is given to two added tokens"},
       {"/added_tokens", R"([{"id": 9}])", "added_tokens[0]: key \"content\" is missing"},
