@@ -21,7 +21,8 @@ struct ProfileTable {
   Table table;
 };
 
-struct DeviceProfile {
+// The check does not see that the moves of Json and map do not throw.
+struct DeviceProfile {  // NOLINT(bugprone-exception-escape)
   // The sections of profile.json by name: what there must be in them is listed in manifest.cpp; null is "not known".
   // Further keys are kept.
   Json created_utc, tool, device, variant, provenance, fit, limits;
