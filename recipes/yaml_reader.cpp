@@ -127,6 +127,27 @@ std::vector<std::string> SplitPath(const std::string& path, const std::string& w
   return parts;
 }
 
+// One form for one meaning, whatever the style it was written in: its hash says whether two recipes are the same.
+void Emit(const YAML::Node& node, YAML::Emitter& emitter) {
+  const auto style = node.size() == 0 ? YAML::Flow : YAML::Block;  // an empty list or mapping has no block form
+  if (node.IsMap()) {
+    emitter << style << YAML::BeginMap;
+    for (const auto& item : node) {
+      emitter << YAML::Key << item.first.Scalar() << YAML::Value;
+      Emit(item.second, emitter);
+    }
+    emitter << YAML::EndMap;
+  } else if (node.IsSequence()) {
+    emitter << style << YAML::BeginSeq;
+    for (const auto& item : node) Emit(item, emitter);
+    emitter << YAML::EndSeq;
+  } else if (node.IsNull()) {
+    emitter << YAML::Null;
+  } else {
+    emitter << node.Scalar();
+  }
+}
+
 }  // namespace
 
 YAML::Node ReadYaml(std::string_view text, const std::string& where) {
@@ -158,7 +179,7 @@ void ApplyOverride(YAML::Node root, const std::string& assignment) {
 
 std::string WriteYaml(const YAML::Node& root) {
   YAML::Emitter emitter;
-  emitter << root;
+  Emit(root, emitter);
   return std::string(emitter.c_str()) + "\n";
 }
 

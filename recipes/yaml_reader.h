@@ -17,7 +17,7 @@ YAML::Node ReadYaml(std::string_view text, const std::string& where);
 // (whoever reads them refuses unknown ones); indices must exist. Values set so carry no line. THROWS Error.
 void ApplyOverride(YAML::Node root, const std::string& assignment);
 
-// The tree as block-style YAML with a final newline. ReadYaml of it gives an equal tree.
+// The tree as block-style YAML with a final newline, the same text for equal trees. ReadYaml of it gives an equal tree.
 std::string WriteYaml(const YAML::Node& root);
 
 }  // namespace ecld

@@ -64,8 +64,8 @@ std::function<void()> AddEval(CLI::App& verb) {
   AddJsonFlag(verb, &flags->json);
   verb.footer(
       "Examples:\n"
-      "  eval model --text wiki.txt\n"
-      "  eval model-w4 --reference model --text wiki.txt --windows 40 --json result.json");
+      "  ecld-device eval model --text wiki.txt\n"
+      "  ecld-device eval model-w4 --reference model --text wiki.txt --windows 40 --json result.json");
   return [flags] { Run(*flags); };
 }
 

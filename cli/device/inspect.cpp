@@ -81,7 +81,7 @@ std::function<void()> AddInspect(CLI::App& verb) {
   verb.add_option("model", flags->model, "checkpoint directory")->required()->type_name("DIR");
   verb.add_flag("--brief", flags->brief, "leave the table of tensors out");
   AddJsonFlag(verb, &flags->json);
-  verb.footer("Examples:\n  inspect model --brief\n  inspect model-w4 --json -");
+  verb.footer("Examples:\n  ecld-device inspect model --brief\n  ecld-device inspect model-w4 --json -");
   return [flags] { Run(*flags); };
 }
 

@@ -40,8 +40,8 @@ std::function<void()> AddProfile(CLI::App& verb) {
   verb.add_option("--base-model", options->base_model, "what the variant was made from");
   verb.footer(
       "Examples:\n"
-      "  profile model-w4 --out model-w4.profile\n"
-      "  profile model-w4 --out model-w4.profile --eval result.json --full");
+      "  ecld-device profile model-w4 --out model-w4.profile\n"
+      "  ecld-device profile model-w4 --out model-w4.profile --eval result.json --full");
   return [options] { Run(*options); };
 }
 

@@ -158,9 +158,9 @@ std::function<void()> AddRun(CLI::App& verb) {
   AddJsonFlag(verb, &flags->json);
   verb.footer(
       "Examples:\n"
-      "  run model --prompt \"Why is the sky blue?\"\n"
-      "  run model --plain --prompt \"Once upon a time\" --temperature 0.8 --top-p 0.95 --seed 7\n"
-      "  run model                                      a chat, on a terminal");
+      "  ecld-device run model --prompt \"Why is the sky blue?\"\n"
+      "  ecld-device run model --plain --prompt \"Once upon a time\" --temperature 0.8 --top-p 0.95 --seed 7\n"
+      "  ecld-device run model                                      a chat, on a terminal");
   return [flags] { Run(*flags); };
 }
 

@@ -80,10 +80,12 @@ std::function<void()> AddCompress(CLI::App& verb) {
   verb.add_option("--model", request.model, "checkpoint directory to compress")->required()->type_name("DIR");
   verb.add_option("--out", request.out, "checkpoint directory to make")->required()->type_name("DIR");
   verb.add_option("--calibration", flags->calibration, "text for passes that look at activations")->type_name("FILE");
-  verb.add_option("--set", flags->set, "override a value of the recipe, like stages.0.bits=3")->type_name("PATH=VALUE");
+  verb.add_option("--set", flags->set, "override a value of the recipe, like stages.0.bits=3")
+      ->allow_extra_args(false)
+      ->type_name("PATH=VALUE");
   verb.add_flag("--dry-run", flags->dry_run, "only plan: sizes, memory, disk, time");
   verb.add_option("--memory-budget", request.memory_budget_B, "memory the passes may take, like 4GB")
-      ->transform(CLI::AsSizeValue(true))
+      ->transform(CLI::AsSizeValue(true).description(""))
       ->type_name("SIZE");
   verb.add_flag("--restart", request.restart, "drop what an interrupted run left, instead of resuming it");
   verb.add_flag("--overwrite", request.overwrite, "replace an existing output");
@@ -91,9 +93,9 @@ std::function<void()> AddCompress(CLI::App& verb) {
   AddJsonFlag(verb, &flags->json);
   verb.footer(
       "Examples:\n"
-      "  compress w4 --model llama --out llama-w4\n"
-      "  compress quickstart --model smollm2 --out smollm2-small --calibration wiki.txt --dry-run\n"
-      "  compress my.yaml --model llama --out llama-w3 --set stages.0.bits=3 --memory-budget 8GB\n"
+      "  ecld compress w4 --model llama --out llama-w4\n"
+      "  ecld compress quickstart --model smollm2 --out smollm2-small --calibration wiki.txt --dry-run\n"
+      "  ecld compress my.yaml --model llama --out llama-w3 --set stages.0.bits=3 --memory-budget 8GB\n"
       "An interrupted run is resumed by the same command.");
   return [flags] { Run(*flags); };
 }

@@ -28,9 +28,9 @@ std::function<void()> AddImport(CLI::App& verb) {
   verb.add_option("gguf", flags->gguf, "GGUF file")->required()->type_name("FILE");
   verb.add_option("--out", flags->out, "checkpoint directory to write, replaced whole")->required()->type_name("DIR");
   verb.add_option("--dtype", flags->options.dtype, "type of the written weights: bf16 (default), f16, f32")
-      ->transform(CLI::CheckedTransformer(kDTypes, CLI::ignore_case))
+      ->transform(CLI::CheckedTransformer(kDTypes, CLI::ignore_case).description(""))
       ->type_name("TYPE");
-  verb.footer("Example:\n  import smollm2.gguf --out smollm2");
+  verb.footer("Example:\n  ecld import smollm2.gguf --out smollm2");
   return [flags] { Run(*flags); };
 }
 

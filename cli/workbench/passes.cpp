@@ -56,7 +56,7 @@ std::function<void()> AddPasses(CLI::App& verb) {
   auto flags = std::make_shared<Flags>();
   verb.add_option("pass", flags->pass, "show the options of this pass");
   AddJsonFlag(verb, &flags->json);
-  verb.footer("Examples:\n  passes\n  passes quantize.round");
+  verb.footer("Examples:\n  ecld passes\n  ecld passes quantize.round");
   return [flags] { flags->pass.empty() ? ShowAll(*flags) : ShowOne(*flags); };
 }
 

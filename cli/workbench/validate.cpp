@@ -58,7 +58,7 @@ std::function<void()> AddValidate(CLI::App& verb) {
   verb.add_option("target", flags->target, "checkpoint directory, recipe file, or name of a shipped recipe")
       ->required();
   AddJsonFlag(verb, &flags->json);
-  verb.footer("Examples:\n  validate model-w4\n  validate my.yaml\n  validate quickstart");
+  verb.footer("Examples:\n  ecld validate model-w4\n  ecld validate my.yaml\n  ecld validate quickstart");
   return [flags] {
     if (std::filesystem::is_directory(flags->target))
       ValidateCheckpoint(*flags);

@@ -1,6 +1,7 @@
 // `ecld compress` as a user meets it: killed, interrupted, started twice, out of disk. The weights it ends with are
 // always the same.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
@@ -24,7 +25,7 @@ using Clock = std::chrono::steady_clock;
 
 // One of each pass; long enough to be hit in every stage.
 constexpr char kRecipe[] = R"(version: 1
-calibration: {windows: 16, window_tok: 64}
+calibration: {windows: 8, window_tok: 64}
 stages:
   - {pass: prune.ffn, ratio: 0.25, multiple_of: 32}
   - {pass: distill.blocks, epochs: 2, batch_windows: 2}
@@ -34,7 +35,7 @@ stages:
 class Compress : public testing::Test {
  protected:
   Compress() {
-    WriteTinyCheckpoint(dir_ / "model", {.hidden_size = 128, .intermediate_size = 512, .num_layers = 6});
+    WriteTinyCheckpoint(dir_ / "model", {.intermediate_size = 256, .num_layers = 4});
     std::ofstream(dir_ / "recipe.yaml") << kRecipe;
     std::ofstream text(dir_ / "text.txt");
     for (int i = 0; i < 2000; ++i) text << "line " << i * i << " of the text\n";
@@ -119,7 +120,7 @@ TEST_F(Compress, ASecondRunOnABusyOutputIsRefused) {
 }
 
 TEST_F(Compress, AFileSizeLimitIsAnError) {
-  Program run(Command(dir_ / "out"), 200'000);
+  Program run(Command(dir_ / "out"), 100'000);
   Outcome outcome = run.Wait();
   EXPECT_EQ(outcome.status, 1) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("File too large"));

@@ -1,5 +1,6 @@
 // Every verb of both programs, on a tiny checkpoint: exit status, what goes to stdout, what goes to stderr.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,7 +24,7 @@ using testing::StartsWith;
 class Verbs : public testing::Test {
  protected:
   Verbs() {
-    WriteTinyCheckpoint(dir_ / "model");
+    WriteTinyCheckpoint(dir_ / "model", {.vocab_size = kTinyTokens});
     std::ofstream text(dir_ / "text.txt");
     for (int i = 0; i < 300; ++i) text << "line " << i * i << " of the text\n";
   }

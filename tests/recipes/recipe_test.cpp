@@ -60,6 +60,12 @@ TEST(Recipe, ResolvedReadsBackTheSame) {
   EXPECT_EQ(again.name, "12");
 }
 
+TEST(Recipe, ResolvedDoesNotDependOnStyle) {
+  const char* block = "version: 1\nname: a b\nstages:\n  - pass: x\n    list:\n      - p\n      - q\n    none: []\n";
+  const char* flow = "{version: 1, name: \"a b\", stages: [{pass: x, list: [p, q], none: []}]}";
+  EXPECT_EQ(Parse(block).Resolved(), Parse(flow).Resolved());
+}
+
 TEST(Recipe, PathsBecomeAbsolute) {
   Recipe recipe = ParseRecipe(std::string(kRecipe) + "teacher: ../llama\n", "recipe.yaml",
                               {"calibration.text=text.txt"}, "/some/place");

@@ -42,7 +42,8 @@ class Verify : public testing::Test {
  protected:
   // A checkpoint whose projections are packed in this format, with codes of zero and scales of one.
   ModelConfig WritePacked(const PackedFormat& format) {
-    ModelConfig config = WriteTinyCheckpoint(dir_ / "dense", {.hidden_size = 36, .intermediate_size = 40});
+    ModelConfig config = WriteTinyCheckpoint(
+        dir_ / "dense", {.hidden_size = 36, .intermediate_size = 40, .num_heads = 2, .num_kv_heads = 1});
     config.quantization = QuantizationConfig{{{"group_0", {"Linear"}, format}}, {"lm_head"}};
     const Checkpoint dense = Checkpoint::Open(dir_ / "dense");
     CheckpointWriter out(dir_ / "packed", config);
@@ -75,6 +76,7 @@ TEST_F(Verify, AcceptsWhatIsAsPlanned) {
     ModelConfig packed = WritePacked({.bits = 3, .group_size = 8, .symmetric = symmetric});
     EXPECT_EQ(VerifyStage(dir_ / "packed", packed).bytes, WeightFileBytes(packed));
     std::filesystem::remove_all(dir_ / "packed");
+    std::filesystem::remove_all(dir_ / "dense");
   }
 }
 
