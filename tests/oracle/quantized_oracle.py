@@ -52,6 +52,7 @@ def unpacked(checkpoint, folder):
     for module in [name.removesuffix(".weight_packed") for name in tensors if name.endswith(".weight_packed")]:
         parts = {name.removeprefix(module + "."): tensors.pop(name)
                  for name in list(tensors) if name.startswith(module + ".weight_")}
+        parts["weight_scale"] = parts["weight_scale"].float()  # else the product would be rounded to the scale's type
         tensors[module + ".weight"] = PackedQuantizationCompressor.decompress(parts, scheme)["weight"].contiguous()
     out = pathlib.Path(folder) / (checkpoint.name + "_dense")
     out.mkdir()
