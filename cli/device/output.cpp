@@ -5,6 +5,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "core/files.h"
+
 namespace ecld {
 
 void PrintTable(const std::vector<std::vector<std::string>>& rows) {
@@ -28,11 +30,13 @@ void AddJsonFlag(CLI::App& verb, std::string* file) {
 
 bool WriteJson(const std::string& file, const Json& result) {
   if (file.empty()) return false;
+  // JSON is UTF-8, and what a model says need not be: broken bytes are replaced.
+  const std::string text = result.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
   if (file == "-") {
-    fmt::print("{}\n", result.dump(2));
+    fmt::print("{}", text);
     return true;
   }
-  WriteJsonFile(file, result);
+  WriteFileAtomically(file, text);
   return false;
 }
 
