@@ -102,7 +102,7 @@ Planned DistillBlocksPass::Plan(const PlanInput& input) const {
   planned.output_B = WeightFileBytes(planned.config);
   const WalkMemory student = MemoryOfWalk(input.config, input), teacher = MemoryOfWalk(*input.teacher, input);
   // Weights as loaded, trained weights, gradients and two moments; the states of both models.
-  const auto batch_share = static_cast<uint64_t>(options_.batch_windows * input.window_tok) / 2048 + 1;
+  const auto batch_share = static_cast<uint64_t>(options_.batch_windows * input.window_tok / kWalkBatchTok) + 1;
   planned.peak_memory_B = std::max(5 * student.block_B + 3 * batch_share * student.batch_B,
                                    student.block_B + teacher.block_B + teacher.batch_B) +
                           student.states_B + teacher.states_B;

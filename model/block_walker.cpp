@@ -13,13 +13,12 @@
 namespace ecld {
 namespace {
 
-constexpr int64_t kBatchTok = 2048;  // tokens run through a block at a time
-
 // Rounding to the stored type happens before this comparison, so that only a fault in writing or reading shows here.
 constexpr double kWrittenTolerance = 1e-5;
 
 void CompareWithWritten(const Block& in_memory, const Block& written, const at::Tensor& hidden) {
-  at::Tensor sample = hidden.slice(0, 0, std::max<int64_t>(1, std::min(hidden.size(0), kBatchTok / hidden.size(1))));
+  at::Tensor sample =
+      hidden.slice(0, 0, std::max<int64_t>(1, std::min(hidden.size(0), kWalkBatchTok / hidden.size(1))));
   at::Tensor expected = in_memory.Forward(sample);
   const double difference = ((written.Forward(sample) - expected).norm() / expected.norm()).item<double>();
   if (!(difference <= kWrittenTolerance))
@@ -38,7 +37,7 @@ void CopyEnds(const Checkpoint& in, CheckpointWriter& out) {
 }  // namespace
 
 void ForWindowBatches(int64_t windows, int64_t window_tok, const std::function<void(int64_t, int64_t)>& body) {
-  const int64_t batch = std::max<int64_t>(1, kBatchTok / window_tok);
+  const int64_t batch = std::max<int64_t>(1, kWalkBatchTok / window_tok);
   for (int64_t first = 0; first < windows; first += batch) body(first, std::min(batch, windows - first));
 }
 
@@ -83,7 +82,7 @@ WalkMemory MemoryOfWalk(const ModelConfig& config, const PlanInput& input) {
   for (const auto& spec : TensorTable(config))
     if (spec.layer == 0) parameters += static_cast<uint64_t>(spec.Elements());
   const auto tokens = static_cast<uint64_t>(input.calibration_windows * input.window_tok);
-  const auto batch_tok = static_cast<uint64_t>(std::max(kBatchTok, input.window_tok));
+  const auto batch_tok = static_cast<uint64_t>(std::max(kWalkBatchTok, input.window_tok));
   // Live at once in a block: states, norm, gate, up and their product, queries, keys and values.
   const auto width =
       static_cast<uint64_t>(4 * config.hidden_size + 3 * config.intermediate_size + 6 * config.QueryWidth());

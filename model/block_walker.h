@@ -18,7 +18,9 @@
 
 namespace ecld {
 
-// Calls body(first, count) for consecutive slices of windows, few enough at a time to bound the activations.
+constexpr int64_t kWalkBatchTok = 2048;  // tokens run through a block at a time
+
+// Calls body(first, count) for consecutive slices of windows of at most kWalkBatchTok tokens, or of one window.
 void ForWindowBatches(int64_t windows, int64_t window_tok,
                       const std::function<void(int64_t first, int64_t count)>& body);
 
