@@ -40,14 +40,22 @@ std::vector<int64_t> Shuffled(int64_t count, Random& random) {
   return order;
 }
 
+// Runs are tens to hundreds of steps: the default 0.999 would still remember the first, largest gradients at the end.
+constexpr double kBeta2 = 0.95;
+
+// Share of the learning rate after this part of the steps: up during the first tenth, then linearly down to zero.
+// AdamW's first steps are as large as all others, but their direction is noise.
+double RateAt(double part) { return std::min(1.0, part / 0.1 + 0.05) * (1 - part); }
+
 // Trains all parameters of block on windows [0, train_windows).
 void Train(Block& block, const at::Tensor& states, const at::Tensor& targets, int64_t train_windows,
            const DistillBlocksOptions& options, uint64_t seed) {
   at::AutoGradMode with_grad(true);
   std::vector<at::Tensor> parameters = block.Parameters();
   for (auto& parameter : parameters) parameter.set_requires_grad(true);
-  torch::optim::AdamW optimizer(parameters,
-                                torch::optim::AdamWOptions(options.learning_rate).weight_decay(options.weight_decay));
+  torch::optim::AdamW optimizer(
+      parameters,
+      torch::optim::AdamWOptions(options.learning_rate).betas({0.9, kBeta2}).weight_decay(options.weight_decay));
   auto& rate = static_cast<torch::optim::AdamWOptions&>(optimizer.param_groups()[0].options());
   Random random(seed);
   const int64_t steps_per_epoch = (train_windows + options.batch_windows - 1) / options.batch_windows;
@@ -57,7 +65,7 @@ void Train(Block& block, const at::Tensor& states, const at::Tensor& targets, in
     at::Tensor order = at::tensor(Shuffled(train_windows, random));
     for (int64_t first = 0; first < train_windows; first += options.batch_windows) {
       at::Tensor batch = order.slice(0, first, std::min(train_windows, first + options.batch_windows));
-      rate.lr(options.learning_rate * (1 - static_cast<double>(step++) / steps));
+      rate.lr(options.learning_rate * RateAt(static_cast<double>(step++) / steps));
       optimizer.zero_grad();
       BlockLoss(block.Forward(states.index_select(0, batch)), targets.index_select(0, batch)).backward();
       optimizer.step();

@@ -14,8 +14,8 @@ namespace ecld {
 
 struct DistillBlocksOptions {
   int64_t epochs = 1;           // times each block sees the training windows
-  double learning_rate = 1e-4;  // of AdamW; falls linearly to zero
-  int64_t batch_windows = 2;    // windows of one step
+  double learning_rate = 3e-4;  // of AdamW, at its highest: up in the first tenth of the steps, then linearly to zero
+  int64_t batch_windows = 4;    // windows of one step
   double held_out = 0.125;      // share of the windows (the last ones) which only judge; at least one window
   double weight_decay = 0;      // of AdamW
 };
