@@ -83,8 +83,8 @@ ProfileTable MeasureOps(const RuntimeModel& model, ThreadPool& pool, const Profi
           continue;
         }
         size_t next = 0;
-        Timing timing =
-            Measure([&] { kernel.run(args, pool); }, options, [&] { args.weight = weights[next++ % weights.size()]; });
+        auto next_weight = [&, &all = weights] { args.weight = all[next++ % all.size()]; };
+        Timing timing = Measure([&] { kernel.run(args, pool); }, options, next_weight);
         AddRow(ops.table, shape, weights[0], kernel.name, m, timing);
         s_per_row = timing.median_ms / 1000 / static_cast<double>(m);
       }

@@ -6,7 +6,8 @@ preset=$1
 shift
 
 if command -v ccache >/dev/null; then
-  export CMAKE_CXX_COMPILER_LAUNCHER=ccache
+  # Paths relative to the checkout, so that another checkout of the same sources finds them compiled.
+  export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 fi
 mkdir -p "build/$preset"
 if ! cmake --preset "$preset" >"build/$preset/configure.log" 2>&1; then
