@@ -62,9 +62,13 @@ void RequireSeparate(const fs::path& in, const fs::path& out) {
   if (inside(a, b)) Fail(out.string(), "output contains the input directory {}; choose another output", in.string());
 }
 
-DirectoryLock::DirectoryLock(const fs::path& directory) {
-  path_ = (directory.has_filename() ? directory : directory.parent_path());
-  path_ += ".lock";
+fs::path Sibling(const fs::path& path, std::string_view suffix) {
+  fs::path sibling = path.has_filename() ? path : path.parent_path();
+  sibling += suffix;
+  return sibling;
+}
+
+DirectoryLock::DirectoryLock(const fs::path& directory) : path_(Sibling(directory, ".lock")) {
   if (path_.has_parent_path()) {
     std::error_code error;
     fs::create_directories(path_.parent_path(), error);
@@ -96,15 +100,15 @@ DirectoryLock::~DirectoryLock() {
 }
 
 void PublishDirectory(const fs::path& staged, const fs::path& final_path) {
-  fs::path aside = final_path;
-  aside += ".old";
+  // Not a name that people give to what they want to keep.
+  const fs::path aside = Sibling(final_path, ".replaced");
   std::error_code error;
   fs::remove_all(aside, error);
   bool replaced = fs::exists(final_path);
   if (replaced) fs::rename(final_path, aside, error);
   if (!error) fs::rename(staged, final_path, error);
   if (error) Fail(final_path.string(), "cannot publish {}: {}", staged.string(), error.message());
-  if (final_path.has_parent_path()) SyncPath(final_path.parent_path());
+  if (aside.has_parent_path()) SyncPath(aside.parent_path());
   if (replaced) fs::remove_all(aside, error);
 }
 

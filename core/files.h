@@ -18,6 +18,9 @@ void WriteFileAtomically(const std::filesystem::path& path, std::string_view con
 // THROWS Error when out equals, contains or lies inside in: a result may not overwrite its own source.
 void RequireSeparate(const std::filesystem::path& in, const std::filesystem::path& out);
 
+// The path beside this one whose name has the suffix: "out.lock" of "out" and of "out/", which itself has no name.
+std::filesystem::path Sibling(const std::filesystem::path& path, std::string_view suffix);
+
 // Holds "<path>.lock" with flock while alive; the kernel releases it when the process dies, SIGKILL included.
 class DirectoryLock {
  public:
@@ -32,8 +35,8 @@ class DirectoryLock {
   int fd_ = -1;
 };
 
-// The final step of every result: staged is renamed to final. When final exists it is moved aside first and removed
-// only after the new one is in place. THROWS Error.
+// The final step of every result: staged is renamed to final. When final exists it is moved aside first, to
+// "<final>.replaced", and removed only after the new one is in place. THROWS Error.
 void PublishDirectory(const std::filesystem::path& staged, const std::filesystem::path& final_path);
 
 // Flushes a file or directory to disk. THROWS Error.

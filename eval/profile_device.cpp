@@ -6,6 +6,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "core/error.h"
+#include "core/files.h"
 #include "core/version.h"
 #include "eval/device.h"
 #include "eval/evaluate.h"
@@ -50,6 +51,14 @@ std::string Slug(std::string_view name) {
   }
   while (!slug.empty() && slug.back() == '-') slug.pop_back();
   return slug;
+}
+
+// The output directory is replaced whole, so it must be ours: new, empty, or an earlier profile.
+void CheckReplaceable(const ProfileOptions& options) {
+  RequireSeparate(options.model, options.out);
+  if (!std::filesystem::exists(options.out) || std::filesystem::exists(options.out / "profile.json")) return;
+  if (!std::filesystem::is_directory(options.out) || !std::filesystem::is_empty(options.out))
+    Fail(options.out.string(), "exists and is no device profile; it would be replaced. Choose another output");
 }
 
 Json OrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
@@ -193,6 +202,7 @@ DeviceProfile ProfileDevice(const ProfileOptions& options) {
   profile.provenance = ProvenanceSection();
   // Bad input is refused before anything is measured. The checkpoint may not stay mapped while loading is.
   Checkpoint::Open(options.model);
+  CheckReplaceable(options);
   if (!options.eval.empty()) AddQuality(options, &profile);
   auto add = [&](const char* name, ProfileTable table) {
     if (!table.table.rows().empty()) profile.tables.emplace(name, std::move(table));

@@ -26,7 +26,7 @@ struct ProfileOptions {
 };
 
 // Measures and writes. THROWS Error: whatever opening the checkpoint or writing throws; an eval result of another
-// checkpoint.
+// checkpoint; an output that touches the model, or holds something else than a profile.
 DeviceProfile ProfileDevice(const ProfileOptions& options);
 
 }  // namespace ecld

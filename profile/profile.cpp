@@ -74,8 +74,7 @@ Json SourceKinds() {
 
 void WriteProfile(const std::filesystem::path& directory, DeviceProfile profile) {
   CheckProfile(profile);
-  std::filesystem::path staged = directory;
-  staged += ".partial";
+  const std::filesystem::path staged = Sibling(directory, ".partial");
   std::error_code error;
   std::filesystem::remove_all(staged, error);
   if (!std::filesystem::create_directories(staged, error))

@@ -53,11 +53,10 @@ void ImportGguf(const fs::path& gguf_path, const fs::path& out_directory, const 
   RequireSeparate(gguf_path, out_directory);
   DirectoryLock lock(out_directory);
   RefuseForeignDirectory(out_directory);
-  fs::path staged = (out_directory.has_filename() ? out_directory : out_directory.parent_path());
-  staged += ".partial";
+  const fs::path staged = Sibling(out_directory, ".partial");
   std::error_code error;
   fs::remove_all(staged, error);  // an import is short: a killed one begins anew
-  fs::path tokenizer = staged / "tokenizer";
+  const fs::path tokenizer = staged / "tokenizer";
   CheckpointWriter writer(staged, config);
   fs::create_directories(tokenizer, error);
   WriteTokenizerFiles(gguf, tokenizer);

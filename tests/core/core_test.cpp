@@ -96,10 +96,17 @@ TEST(Files, PublishReplacesAWholeDirectory) {
     WriteFileAtomically(dir / name / "content", name);
   }
   WriteFileAtomically(dir / "final" / "leftover", "old");
-  PublishDirectory(dir / "staged", dir / "final");
+  std::filesystem::create_directories(dir / "final.old");  // a copy that its user keeps
+  PublishDirectory(dir / "staged", dir / "final/");
   EXPECT_EQ(ReadTextFile(dir / "final" / "content"), "staged");
   EXPECT_FALSE(std::filesystem::exists(dir / "final" / "leftover"));
-  EXPECT_FALSE(std::filesystem::exists(dir / "final.old"));
+  EXPECT_FALSE(std::filesystem::exists(dir / "final.replaced"));
+  EXPECT_TRUE(std::filesystem::exists(dir / "final.old"));
+}
+
+TEST(Files, SiblingOfAPathWithATrailingSlash) {
+  EXPECT_EQ(Sibling("a/out", ".lock"), "a/out.lock");
+  EXPECT_EQ(Sibling("a/out/", ".lock"), "a/out.lock");
 }
 
 // The examples of FIPS 180-4's companion document, and a length that needs a second padding block.

@@ -144,6 +144,10 @@ TEST_F(ProfileDeviceTest, WhatCannotBeProfiledIsAnError) {
   EXPECT_ERROR(ProfileDevice(options), "is the result of another checkpoint than");
   WriteFileAtomically(temp_ / "eval.json", "{\"schema\": \"ecld.report\"}");
   EXPECT_ERROR(ProfileDevice(options), "schema: expected \"ecld.eval\", found \"ecld.report\"");
+  options.out = temp_ / "model";
+  EXPECT_ERROR(ProfileDevice(options), "output and input are the same directory");
+  options.out = temp_ / "other";
+  EXPECT_ERROR(ProfileDevice(options), "other: exists and is no device profile; it would be replaced");
 }
 
 }  // namespace
