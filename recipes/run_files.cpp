@@ -10,15 +10,17 @@ namespace fs = std::filesystem;
 
 namespace {
 
-fs::path WithSuffix(fs::path path, const char* suffix) {
-  path += suffix;
-  return path;
-}
-
 void RemoveAll(const fs::path& path) {
   std::error_code error;
   fs::remove_all(path, error);
   if (error) Fail(path.string(), "cannot remove: {}", error.message());
+}
+
+// The journal goes last: without it, what a kill leaves of the directory would not be known as a run's.
+void RemoveWork(const fs::path& work) {
+  for (const auto& entry : fs::directory_iterator(work))
+    if (entry.path().filename() != "journal.json") RemoveAll(entry.path());
+  RemoveAll(work);
 }
 
 }  // namespace
@@ -27,13 +29,13 @@ RunFiles::RunFiles(const fs::path& output) {
   if (output.empty()) Fail("--out", "is empty; name the directory to make");
   out = fs::absolute(output).lexically_normal();
   if (!out.has_filename()) out = out.parent_path();
-  work = WithSuffix(out, ".work");
-  stages = WithSuffix(out, ".stages");
+  work = Sibling(out, ".work");
+  stages = Sibling(out, ".stages");
 }
 
 fs::path RunFiles::Stage(size_t index) const { return work / fmt::format("stage-{}", index); }
-fs::path RunFiles::Staging(size_t index) const { return WithSuffix(Stage(index), ".staging"); }
-fs::path RunFiles::Scratch(size_t index) const { return WithSuffix(Stage(index), ".scratch"); }
+fs::path RunFiles::Staging(size_t index) const { return Sibling(Stage(index), ".staging"); }
+fs::path RunFiles::Scratch(size_t index) const { return Sibling(Stage(index), ".scratch"); }
 
 void RunFiles::CheckReplaceable(bool overwrite) const {
   if (!fs::exists(out)) return;
@@ -48,7 +50,7 @@ void RunFiles::PrepareWork(bool restart) const {
   bool exists = fs::exists(work);
   if (exists && !fs::exists(work / "journal.json") && !(fs::is_directory(work) && fs::is_empty(work)))
     Fail(work.string(), "is needed as work directory, but holds something that no run left; move it away");
-  if (exists && restart) RemoveAll(work);
+  if (exists && restart) RemoveWork(work);
   std::error_code error;
   fs::create_directories(work, error);
   if (error) Fail(work.string(), "cannot create: {}", error.message());
@@ -60,7 +62,7 @@ void RunFiles::CleanUp(bool keep_stages) const {
     fs::remove(work / "journal.json");
     PublishDirectory(work, stages);
   } else {
-    RemoveAll(work);
+    RemoveWork(work);
   }
 }
 

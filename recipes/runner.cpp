@@ -180,7 +180,8 @@ void Runner::Verify(size_t index, const ModelConfig& planned, Journal& journal) 
     entry["verified_tensors"] = verified.tensors;
     journal.Record(index, entry);
   } catch (const Error& error) {
-    // What is damaged may not be resumed from.
+    // What is damaged may not be resumed from, and a kill may leave half of it.
+    journal.Record(index, nullptr);
     fs::remove_all(files_.Staging(index));
     fs::remove_all(files_.Scratch(index));
     Fail(stages_[index].where,
