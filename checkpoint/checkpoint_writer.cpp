@@ -115,7 +115,9 @@ bool CheckpointWriter::Resume() {
     if (!SameBytes(shard.path, shard.header, shard.header.size() + shard.data_bytes)) return false;
   if (!fs::exists(directory_ / kJournalName)) return false;
   std::string journal = ReadTextFile(directory_ / kJournalName);
-  // A line that was being written when the run was killed has no newline yet and does not count.
+  // A line that was being written when the run was killed has no newline yet and does not count; nor may the next line
+  // be written behind it.
+  fs::resize_file(directory_ / kJournalName, journal.rfind('\n') + 1);
   for (size_t begin = 0, end; (end = journal.find('\n', begin)) != std::string::npos; begin = end + 1)
     if (auto it = slots_.find(std::string_view(journal).substr(begin, end - begin)); it != slots_.end())
       it->second.committed = true;
