@@ -3,14 +3,20 @@
 # a rule) with 4 and 8 layers of random BF16 weights, and rounds both to 4 bits. Peak memory must not depend on the
 # number of layers, and the input must be read at no less than half the rate at which the machine copies the file.
 #
-#   benchmarks/streaming.sh CONFIG.json [BUILD_DIR] [SCRATCH_DIR]      needs 20 GB of scratch disk for an 8B
+#   benchmarks/streaming.sh CONFIG.json [BUILD_DIR] [SCRATCH_DIR]      needs 20 GB of scratch disk for an 8B, and GNU time
 set -euo pipefail
 config=$1 build=${2:-build/dev} scratch=${3:-$(mktemp -d)}
 runs=3
 mkdir -p "$scratch"
 
-# seconds COMMAND...: wall-clock seconds of a command, its output dropped.
-seconds() { local begin end; begin=$(date +%s.%N); "$@" >/dev/null 2>&1; end=$(date +%s.%N); echo "$end $begin" | awk '{print $1 - $2}'; }
+# seconds COMMAND...: wall-clock seconds of a command; what it says is shown only when it fails, which ends the script.
+seconds() {
+  local begin end
+  begin=$(date +%s.%N)
+  "$@" >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; return 1; }
+  end=$(date +%s.%N)
+  echo "$end $begin" | awk '{print $1 - $2}'
+}
 median() { sort -g | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
 
 for layers in 4 8; do
