@@ -55,12 +55,13 @@ std::function<void()> AddEval(CLI::App& verb) {
   verb.add_option("--reference", eval.reference, "checkpoint to compare with: KL and top-1 agreement")
       ->type_name("DIR");
   verb.add_option("--window", eval.windows.window, "tokens the model sees at once")->capture_default_str();
-  verb.add_option("--stride", flags->stride, "tokens from one window to the next (default: the window)");
+  verb.add_option("--stride", flags->stride, "tokens from one window to the next (default: the window)")
+      ->check(CLI::PositiveNumber);
   verb.add_option("--score-from", eval.windows.score_from, "first position of a window that is scored");
   verb.add_option("--windows", eval.windows.max_windows, "score only the first N windows (default: all)")
       ->type_name("N");
   verb.add_flag("--bare", flags->bare, "do not let the tokenizer add a begin-of-text token");
-  verb.add_option("--threads", eval.threads, "CPU threads (default: all)");
+  verb.add_option("--threads", eval.threads, "CPU threads (default: all)")->check(CLI::NonNegativeNumber);
   AddJsonFlag(verb, &flags->json);
   verb.footer(
       "Examples:\n"

@@ -154,7 +154,7 @@ std::function<void()> AddRun(CLI::App& verb) {
       ->capture_default_str();
   verb.add_option("--seed", flags->sampler.seed, "of the drawing")->capture_default_str();
   verb.add_option("--kernel", flags->kernel, "force this matrix product implementation");
-  verb.add_option("--threads", flags->threads, "CPU threads (default: all)");
+  verb.add_option("--threads", flags->threads, "CPU threads (default: all)")->check(CLI::NonNegativeNumber);
   AddJsonFlag(verb, &flags->json);
   verb.footer(
       "Examples:\n"
