@@ -12,10 +12,17 @@
 namespace ecld {
 namespace {
 
-void Run(ProfileOptions options) {
+struct Flags {
+  ProfileOptions profile;
+  std::string json;
+};
+
+void Run(Flags flags) {
+  ProfileOptions& options = flags.profile;
   if (const auto recipe = options.model / "recipe.yaml"; std::filesystem::exists(recipe))
     options.recipe_sha256 = Sha256HexOfFile(recipe);
   const DeviceProfile profile = ProfileDevice(options);
+  if (WriteJson(flags.json, ReadJsonFile(options.out / "profile.json"))) return;
   std::vector<std::vector<std::string>> rows = {{"table", "rows", "status"}};
   for (const auto& [name, table] : profile.tables)
     rows.push_back({name, std::to_string(table.table.rows().size()), std::string(Name(table.status))});
@@ -26,23 +33,25 @@ void Run(ProfileOptions options) {
 }  // namespace
 
 std::function<void()> AddProfile(CLI::App& verb) {
-  auto options = std::make_shared<ProfileOptions>();
-  verb.add_option("model", options->model, "checkpoint directory")->required()->type_name("DIR");
-  verb.add_option("--out", options->out, "profile directory to write, replaced whole")->required()->type_name("DIR");
-  verb.add_option("--eval", options->eval, "result of `eval --json` for this checkpoint, for the quality table")
+  auto flags = std::make_shared<Flags>();
+  ProfileOptions& options = flags->profile;
+  verb.add_option("model", options.model, "checkpoint directory")->required()->type_name("DIR");
+  verb.add_option("--out", options.out, "profile directory to write, replaced whole")->required()->type_name("DIR");
+  verb.add_option("--eval", options.eval, "result of `eval --json` for this checkpoint, for the quality table")
       ->type_name("FILE");
-  verb.add_flag("--full", options->full, "the whole grid of prompt lengths and batch sizes; takes long");
-  verb.add_option("--budget", options->budget_s, "seconds after which no new point starts; 0: no limit")
+  verb.add_flag("--full", options.full, "the whole grid of prompt lengths and batch sizes; takes long");
+  verb.add_option("--budget", options.budget_s, "seconds after which no new point starts; 0: no limit")
       ->capture_default_str();
-  verb.add_option("--threads", options->threads, "CPU threads (default: all)")->check(CLI::NonNegativeNumber);
-  verb.add_option("--device-id", options->device_id, "name of this device (default: its CPU)");
-  verb.add_option("--variant-id", options->variant_id, "name of the model variant (default: the directory)");
-  verb.add_option("--base-model", options->base_model, "what the variant was made from");
+  verb.add_option("--threads", options.threads, "CPU threads (default: all)")->check(CLI::NonNegativeNumber);
+  verb.add_option("--device-id", options.device_id, "name of this device (default: its CPU)");
+  verb.add_option("--variant-id", options.variant_id, "name of the model variant (default: the directory)");
+  verb.add_option("--base-model", options.base_model, "what the variant was made from");
+  AddJsonFlag(verb, &flags->json);
   verb.footer(
       "Examples:\n"
       "  ecld-device profile model-w4 --out model-w4.profile\n"
       "  ecld-device profile model-w4 --out model-w4.profile --eval result.json --full");
-  return [options] { Run(*options); };
+  return [flags] { Run(*flags); };
 }
 
 }  // namespace ecld

@@ -1,9 +1,13 @@
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <map>
 #include <memory>
 
+#include "checkpoint/checkpoint.h"
 #include "checkpoint/gguf/gguf_import.h"
+#include "cli/device/output.h"
 #include "cli/workbench/verbs.h"
 
 namespace ecld {
@@ -12,12 +16,20 @@ namespace {
 struct Flags {
   std::filesystem::path gguf, out;
   ImportOptions options;
+  std::string json;
 };
 
 void Run(const Flags& flags) {
   SetInterruptNote("nothing was left at " + flags.out.string());
   ImportGguf(flags.gguf, flags.out, flags.options);
-  std::printf("%s\n", flags.out.c_str());
+  const Checkpoint written = Checkpoint::Open(flags.out);
+  if (WriteJson(flags.json, {{"schema", "ecld.import"},
+                             {"version", 1},
+                             {"directory", flags.out.string()},
+                             {"params", ParameterCount(written.config())},
+                             {"weights_B", written.WeightBytes()}}))
+    return;
+  fmt::print("{}\n", flags.out.string());
 }
 
 }  // namespace
@@ -30,6 +42,7 @@ std::function<void()> AddImport(CLI::App& verb) {
   verb.add_option("--dtype", flags->options.dtype, "type of the written weights: bf16 (default), f16, f32")
       ->transform(CLI::CheckedTransformer(kDTypes, CLI::ignore_case).description(""))
       ->type_name("TYPE");
+  AddJsonFlag(verb, &flags->json);
   verb.footer("Example:\n  ecld import smollm2.gguf --out smollm2");
   return [flags] { Run(*flags); };
 }

@@ -47,6 +47,7 @@ TEST(CommandLine, HelpAndVersion) {
     Outcome help = RunToEnd({"ecld", verb, "--help"});
     EXPECT_EQ(help.status, 0) << verb;
     EXPECT_THAT(help.out, HasSubstr("Example")) << verb;
+    EXPECT_THAT(help.out, HasSubstr("--json")) << verb;
     EXPECT_THAT(help.err, IsEmpty()) << verb;
   }
 }
