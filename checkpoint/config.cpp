@@ -40,7 +40,7 @@ const FamilyRow& ReadFamily(const JsonView& json) {
 
 int64_t Size(const JsonView& json, const char* key) {
   int64_t value = json.At(key).Int();
-  // 2^31 elements a side keeps every product of two sizes and a type inside int64.
+  // 2^31 a side keeps the elements of a matrix inside int64.
   if (value < 1 || value >= (int64_t{1} << 31)) Fail(json.At(key).Where(), "expected 1 to 2^31 - 1, found {}", value);
   return value;
 }
@@ -137,6 +137,9 @@ void CheckHeads(const JsonView& json, const ModelConfig& config) {
   if (config.num_heads % config.num_kv_heads != 0)
     Fail(json.At("num_key_value_heads").Where(), "{} does not divide num_attention_heads {}", config.num_kv_heads,
          config.num_heads);
+  if (config.QueryWidth() >= (int64_t{1} << 31))
+    Fail(json.Where(), "{} attention heads of {} are {} wide; expected less than 2^31", config.num_heads,
+         config.head_dim, config.QueryWidth());
   if (config.head_dim % 2 != 0)
     Fail(json.Where(), "head_dim {} is odd; rotary embedding needs an even one", config.head_dim);
 }

@@ -39,7 +39,7 @@ struct PackedFormat {
 };
 
 // THROWS Error naming the field when bits, group_size are not ones ECLD has a layout for. Groups: 0 or a multiple of
-// 8 from 8 up.
+// 8 from 8 to 2^30.
 void CheckFormat(const PackedFormat& format, const std::string& where);
 
 }  // namespace ecld

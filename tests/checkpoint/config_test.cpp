@@ -108,6 +108,7 @@ TEST(Config, MistakesAreNamed) {
   EXPECT_ERROR(With("num_key_value_heads", 3), "num_key_value_heads: 3 does not divide num_attention_heads 4");
   EXPECT_ERROR(With("num_attention_heads", 6), "hidden_size 64 is not a multiple of num_attention_heads 6");
   EXPECT_ERROR(With("head_dim", 15), "head_dim 15 is odd");
+  EXPECT_ERROR(With("head_dim", 1 << 30), "4 attention heads of 1073741824 are 4294967296 wide");
   EXPECT_ERROR(With("hidden_act", "gelu"), "\"gelu\" is not supported; expected silu");
   EXPECT_ERROR(With("rope_scaling", {{"rope_type", "yarn"}, {"factor", 4}}), "rope type \"yarn\" is not supported");
   EXPECT_ERROR(With("rope_scaling", {{"rope_type", "linear"}}), "rope_scaling: key \"factor\" is missing");

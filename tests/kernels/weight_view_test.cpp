@@ -113,9 +113,13 @@ TEST(PackedFormat, CheckNamesTheField) {
   EXPECT_EQ(message({.bits = 3, .group_size = 0}), "");
   EXPECT_EQ(message({.bits = 5}), "config.json: bits is 5, must be 2, 3, 4 or 8");
   EXPECT_EQ(message({.group_size = 12}),
-            "config.json: group_size is 12, must be 0 (the whole row) or a positive multiple of 8");
+            "config.json: group_size is 12, must be 0 (the whole row) or a positive multiple of 8 up to 2^30");
+  EXPECT_EQ(
+      message({.group_size = int64_t{1} << 62}),
+      "config.json: group_size is 4611686018427387904, must be 0 (the whole row) or a positive multiple of 8 up to "
+      "2^30");
   EXPECT_EQ(message({.group_size = -1}),
-            "config.json: group_size is -1, must be 0 (the whole row) or a positive multiple of 8");
+            "config.json: group_size is -1, must be 0 (the whole row) or a positive multiple of 8 up to 2^30");
 }
 
 }  // namespace
