@@ -28,7 +28,7 @@ std::map<Shape, std::vector<WeightView>> Shapes(const RuntimeModel& model) {
   auto add = [&](const char* op, const WeightView& weight) {
     shapes[{op, weight.out_features, weight.in_features, DTypeName(weight)}].push_back(weight);
   };
-  for (const Block& block : model.blocks())
+  for (const RuntimeBlock& block : model.blocks())
     for (const Linear* linear :
          {&block.query, &block.key, &block.value, &block.output, &block.gate, &block.up, &block.down})
       add("gemm", linear->weight);

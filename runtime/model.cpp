@@ -26,10 +26,10 @@ class LayerReader {
   int64_t layer_;
 };
 
-Block ReadBlock(const Checkpoint& checkpoint, int64_t layer) {
+RuntimeBlock ReadBlock(const Checkpoint& checkpoint, int64_t layer) {
   const ModelConfig& config = checkpoint.config();
   const LayerReader reader(checkpoint, layer);
-  Block block;
+  RuntimeBlock block;
   block.input_norm = reader.Vector(Role::kInputNorm);
   block.post_norm = reader.Vector(Role::kPostNorm);
   block.query = reader.Matrix(Role::kQuery, config.qkv_bias);

@@ -18,7 +18,7 @@ struct Linear {
   std::vector<float> bias;  // [out_features]; empty = none
 };
 
-struct Block {
+struct RuntimeBlock {
   std::vector<float> input_norm, post_norm;  // [hidden_size]
   Linear query, key, value, output;
   std::vector<float> query_norm, key_norm;  // [head_dim]; empty where the architecture has none
@@ -33,8 +33,8 @@ class RuntimeModel {
   const Checkpoint& checkpoint() const { return checkpoint_; }
   const ModelConfig& config() const { return checkpoint_.config(); }
 
-  const WeightView& embedding() const { return embedding_; }    // [vocab_size, hidden_size]
-  const std::vector<Block>& blocks() const { return blocks_; }  // [num_layers]
+  const WeightView& embedding() const { return embedding_; }           // [vocab_size, hidden_size]
+  const std::vector<RuntimeBlock>& blocks() const { return blocks_; }  // [num_layers]
   const std::vector<float>& final_norm() const { return final_norm_; }
   const WeightView& head() const { return head_; }                                  // [vocab_size, hidden_size]
   const std::vector<float>& rope_frequencies() const { return rope_frequencies_; }  // [head_dim / 2], scaled
@@ -42,7 +42,7 @@ class RuntimeModel {
  private:
   Checkpoint checkpoint_;
   WeightView embedding_, head_;
-  std::vector<Block> blocks_;
+  std::vector<RuntimeBlock> blocks_;
   std::vector<float> final_norm_, rope_frequencies_;
 };
 

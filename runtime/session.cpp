@@ -126,7 +126,7 @@ void Session::Multiply(const Linear& linear, const std::vector<float>& x, int64_
 
 void Session::Attend(size_t layer, std::span<const Piece> pieces, int64_t rows) {
   const ModelConfig& config = model_.config();
-  const Block& block = model_.blocks()[layer];
+  const RuntimeBlock& block = model_.blocks()[layer];
   Norm(block.input_norm, hidden_, rows, &normed_);
   Multiply(block.query, normed_, rows, &query_);
   Multiply(block.key, normed_, rows, &key_);
@@ -183,7 +183,7 @@ void Session::AttendPiece(size_t layer, const Piece& piece, int64_t row) {
             pool_);
 }
 
-void Session::FeedForward(const Block& block, int64_t rows) {
+void Session::FeedForward(const RuntimeBlock& block, int64_t rows) {
   Norm(block.post_norm, hidden_, rows, &normed_);
   Multiply(block.gate, normed_, rows, &gate_);
   Multiply(block.up, normed_, rows, &up_);

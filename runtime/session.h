@@ -86,7 +86,7 @@ class Session {
   void Multiply(const Linear& linear, const std::vector<float>& x, int64_t rows, std::vector<float>* y);
   void Attend(size_t layer, std::span<const Piece> pieces, int64_t rows);
   void AttendPiece(size_t layer, const Piece& piece, int64_t row);
-  void FeedForward(const Block& block, int64_t rows);
+  void FeedForward(const RuntimeBlock& block, int64_t rows);
   void Begin(int64_t layer) const;
   void End(int64_t layer) const;
 
