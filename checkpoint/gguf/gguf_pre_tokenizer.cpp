@@ -55,7 +55,7 @@ Json CutJson(const Row& row) {
 
 }  // namespace
 
-PreTokenizer FindPreTokenizer(const std::string& name, const std::string& where) {
+PreTokenizerSteps FindPreTokenizer(const std::string& name, const std::string& where) {
   std::string known;
   for (const Row& row : kRows) {
     if (row.name == name) return {row.nfc ? Json{{"type", "NFC"}} : Json(nullptr), CutJson(row), row.ignore_merges};

@@ -160,7 +160,7 @@ Json TokenizerJson(const GgufVocabulary& vocabulary, const std::string& where) {
   if (vocabulary.model == GgufVocabulary::Model::kSentencePiece) {
     AddSentencePieceSteps(vocabulary, &json);
   } else {
-    PreTokenizer steps = FindPreTokenizer(vocabulary.pre_tokenizer, where);
+    PreTokenizerSteps steps = FindPreTokenizer(vocabulary.pre_tokenizer, where);
     json["normalizer"] = steps.normalizer;
     json["pre_tokenizer"] = steps.pre_tokenizer;
     json["decoder"] = {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}};

@@ -19,12 +19,12 @@ Json TokenizerJson(const GgufVocabulary& vocabulary, const std::string& where);
 void WriteTokenizerFiles(const GgufContents& gguf, const std::filesystem::path& directory);
 
 // The normalizer, pre-tokenizer and merge rule of a byte-level BPE that tokenizer.ggml.pre names.
-struct PreTokenizer {
+struct PreTokenizerSteps {
   Json normalizer;
   Json pre_tokenizer;
   bool ignore_merges;  // a word that is a token is that token, whatever the merges say
 };
 // THROWS Error naming the known ones.
-PreTokenizer FindPreTokenizer(const std::string& name, const std::string& where);
+PreTokenizerSteps FindPreTokenizer(const std::string& name, const std::string& where);
 
 }  // namespace ecld
