@@ -33,18 +33,11 @@ Code Compile(std::string_view pattern, const std::string& where) {
   return code;
 }
 
-// Like the format's own reader: the expression must match from the start of the name, not to its end.
-bool RegexMatches(std::string_view pattern, std::string_view name) {
-  Code code = Compile(pattern, "quantization_config");
-  std::unique_ptr<pcre2_match_data, FreeMatch> data(pcre2_match_data_create_from_pattern(code.get(), nullptr));
-  return pcre2_match(code.get(), reinterpret_cast<PCRE2_SPTR>(name.data()), name.size(), 0, PCRE2_ANCHORED, data.get(),
-                     nullptr) >= 0;
-}
-
 // How specific target is for this module: 3 exact name, 2 regex, 1 class, 0 no match.
 int Specificity(std::string_view target, std::string_view module, std::string_view module_class) {
   if (target == module) return 3;
-  if (target.starts_with(kRegexPrefix)) return RegexMatches(target.substr(kRegexPrefix.size()), module) ? 2 : 0;
+  if (target.starts_with(kRegexPrefix))
+    return RegexMatches(target.substr(kRegexPrefix.size()), module, "quantization_config") ? 2 : 0;
   return target == module_class ? 1 : 0;
 }
 
@@ -91,6 +84,13 @@ PackedFormat ReadWeights(const JsonView& json) {
 }
 
 }  // namespace
+
+bool RegexMatches(std::string_view pattern, std::string_view name, const std::string& where) {
+  Code code = Compile(pattern, where);
+  std::unique_ptr<pcre2_match_data, FreeMatch> data(pcre2_match_data_create_from_pattern(code.get(), nullptr));
+  return pcre2_match(code.get(), reinterpret_cast<PCRE2_SPTR>(name.data()), name.size(), 0, PCRE2_ANCHORED, data.get(),
+                     nullptr) >= 0;
+}
 
 std::optional<PackedFormat> QuantizationConfig::FormatOf(std::string_view module, std::string_view module_class) const {
   for (const auto& name : ignore)

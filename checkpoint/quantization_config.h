@@ -26,6 +26,10 @@ struct QuantizationConfig {
   std::optional<PackedFormat> FormatOf(std::string_view module, std::string_view module_class) const;
 };
 
+// Whether a regular expression (PCRE2 syntax) matches a module name from its start, not necessarily to its end: what
+// "re:" means in this format. THROWS Error with where on a malformed expression.
+bool RegexMatches(std::string_view pattern, std::string_view name, const std::string& where);
+
 // THROWS Error with the key path. where: of the quantization_config object.
 QuantizationConfig ParseQuantizationConfig(const JsonView& json);
 

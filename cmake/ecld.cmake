@@ -11,15 +11,10 @@ if(ECLD_SANITIZE)
   add_link_options(-fsanitize=${ECLD_SANITIZE})
 endif()
 
-# ecld_room(<folder> <libraries>...): library ecld_<folder with _> from every .cpp (and, with CUDA on, .cu) below the
-# folder.
+# ecld_room(<folder> <libraries>...): library ecld_<folder with _> from every .cpp below the folder.
 function(ecld_room folder)
   string(REPLACE "/" "_" name ecld_${folder})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cpp)
-  if(CMAKE_CUDA_COMPILER)
-    file(GLOB_RECURSE cuda_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cu)
-    list(APPEND sources ${cuda_sources})
-  endif()
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC ecld_flags ${ARGN})
 endfunction()

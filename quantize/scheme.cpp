@@ -3,7 +3,6 @@
 #include <fnmatch.h>
 
 #include <algorithm>
-#include <regex>
 #include <set>
 
 #include "core/error.h"
@@ -12,12 +11,8 @@ namespace ecld {
 namespace {
 
 bool Matches(const std::string& pattern, const std::string& module, const std::string& where) {
-  if (!pattern.starts_with("re:")) return ::fnmatch(pattern.c_str(), module.c_str(), 0) == 0;
-  try {
-    return std::regex_search(module, std::regex(pattern.substr(3)), std::regex_constants::match_continuous);
-  } catch (const std::regex_error& error) {
-    Fail(where, "\"{}\" is not a regular expression: {}", pattern, error.what());
-  }
+  if (pattern.starts_with("re:")) return RegexMatches(std::string_view(pattern).substr(3), module, where);
+  return ::fnmatch(pattern.c_str(), module.c_str(), 0) == 0;
 }
 
 std::string OverrideWhere(const std::string& where, size_t index) {

@@ -87,6 +87,9 @@ TEST_F(Verbs, ErrorsAreStatus1) {
     EXPECT_THAT(outcome.out, IsEmpty()) << arguments[1];
   }
   EXPECT_EQ(RunToEnd({"ecld", "import", Path("none.gguf"), "--out", Path("imported")}).status, 1);
+  Outcome outcome = RunToEnd({"ecld", "import", Path("none.gguf"), "--out", Path("model")});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("model: exists; choose another output, or --overwrite to replace it"));
 }
 
 TEST_F(Verbs, Inspect) {

@@ -82,7 +82,7 @@ TEST(Scheme, RefusesWhatCannotBe) {
   EXPECT_ERROR(plan({w4, PackedFormat{7, 32, true}}), "stages[0].embeddings: bits is 7");
   EXPECT_ERROR(plan({w4, {}, w4}), "stages[0].lm_head: the head of this model is its embedding");
   EXPECT_ERROR(plan({w4, {}, {}, {{"*.down_porj", w4}}}), "overrides[0].match: \"*.down_porj\" matches no matrix");
-  EXPECT_ERROR(plan({w4, {}, {}, {{"re:(", w4}}}), "overrides[0].match: \"re:(\" is not a regular expression");
+  EXPECT_ERROR(plan({w4, {}, {}, {{"re:(", w4}}}), "overrides[0].match: \"(\" is not a regular expression");
   EXPECT_ERROR(plan({w4, {}, {}, {{"*.down_proj", PackedFormat{4, -8, true}}}}), "overrides[0]: group_size is -8");
   EXPECT_ERROR(QuantizationOf({w4}, Quantized({w4}, true), kWhere), "quantized already");
 }
