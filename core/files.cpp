@@ -107,7 +107,11 @@ void PublishDirectory(const fs::path& staged, const fs::path& final_path) {
   bool replaced = fs::exists(final_path);
   if (replaced) fs::rename(final_path, aside, error);
   if (!error) fs::rename(staged, final_path, error);
-  if (error) Fail(final_path.string(), "cannot publish {}: {}", staged.string(), error.message());
+  if (error) {
+    std::error_code ignored;
+    if (replaced && !fs::exists(final_path)) fs::rename(aside, final_path, ignored);
+    Fail(final_path.string(), "cannot publish {}: {}", staged.string(), error.message());
+  }
   if (aside.has_parent_path()) SyncPath(aside.parent_path());
   if (replaced) fs::remove_all(aside, error);
 }
