@@ -97,6 +97,8 @@ TEST(Files, PublishReplacesAWholeDirectory) {
   }
   WriteFileAtomically(dir / "final" / "leftover", "old");
   std::filesystem::create_directories(dir / "final.old");  // a copy that its user keeps
+  EXPECT_ERROR(PublishDirectory(dir / "absent", dir / "final"), "cannot publish");
+  EXPECT_EQ(ReadTextFile(dir / "final" / "leftover"), "old") << "what was there stays where it was";
   PublishDirectory(dir / "staged", dir / "final/");
   EXPECT_EQ(ReadTextFile(dir / "final" / "content"), "staged");
   EXPECT_FALSE(std::filesystem::exists(dir / "final" / "leftover"));
