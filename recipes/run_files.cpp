@@ -23,6 +23,15 @@ void RemoveWork(const fs::path& work) {
   RemoveAll(work);
 }
 
+// A kill may come before the first journal is in place: then there is nothing yet but what it was being written to.
+bool LeftByARun(const fs::path& work) {
+  if (!fs::is_directory(work)) return false;
+  if (fs::exists(work / "journal.json")) return true;
+  for (const auto& entry : fs::directory_iterator(work))
+    if (entry.path().filename() != "journal.json.tmp") return false;
+  return true;
+}
+
 }  // namespace
 
 RunFiles::RunFiles(const fs::path& output) {
@@ -48,7 +57,7 @@ void RunFiles::CheckReplaceable(bool overwrite) const {
 
 void RunFiles::PrepareWork(bool restart) const {
   bool exists = fs::exists(work);
-  if (exists && !fs::exists(work / "journal.json") && !(fs::is_directory(work) && fs::is_empty(work)))
+  if (exists && !LeftByARun(work))
     Fail(work.string(), "is needed as work directory, but holds something that no run left; move it away");
   if (exists && restart) RemoveWork(work);
   std::error_code error;

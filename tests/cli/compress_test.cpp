@@ -85,6 +85,14 @@ TEST_F(Compress, KilledAtTenRandomPointsItEndsInTheSameWeights) {
   EXPECT_GT(killed, 0) << "no kill came before the end";
 }
 
+TEST_F(Compress, AKillBeforeTheFirstJournalIsNoObstacle) {
+  fs::create_directories(dir_ / "out.work");
+  std::ofstream(dir_ / "out.work" / "journal.json.tmp") << "{\"sche";
+  Outcome outcome = RunToEnd(Command(dir_ / "out"));
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_FALSE(fs::exists(dir_ / "out.work"));
+}
+
 TEST_F(Compress, InterruptedItSaysHowToGoOn) {
   Program run(Command(dir_ / "out"));
   AwaitFile(dir_ / "out.work" / "journal.json");
