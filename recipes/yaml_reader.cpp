@@ -2,12 +2,14 @@
 
 #include <yaml-cpp/eventhandler.h>
 
+#include <algorithm>
 #include <charconv>
 #include <set>
 #include <span>
 #include <sstream>
 #include <vector>
 
+#include "checkpoint/tokenizer/utf8.h"
 #include "core/error.h"
 
 namespace ecld {
@@ -57,6 +59,21 @@ class Guard : public YAML::EventHandler {
   std::string where_;
   int depth_ = 0;
 };
+
+// yaml-cpp reads broken UTF-8 and control characters in one way and writes them in another.
+void CheckText(std::string_view text, const std::string& where) {
+  int64_t line = 1;
+  for (size_t at = 0; at < text.size();) {
+    const Utf8Char character = CharAt(text, at);
+    if (character.code == '\n') ++line;
+    const bool control =
+        character.code < 0x20 && character.code != '\n' && character.code != '\r' && character.code != '\t';
+    if (control || character.code == kInvalidCodePoint)
+      Fail(fmt::format("{}:{}", where, line), "byte 0x{:02x}; a recipe is plain UTF-8 text",
+           static_cast<unsigned char>(text[at]));
+    at += character.size;
+  }
+}
 
 void CheckKeys(const YAML::Node& node, const std::string& where) {
   if (node.IsSequence())
@@ -127,13 +144,23 @@ std::vector<std::string> SplitPath(const std::string& path, const std::string& w
   return parts;
 }
 
+// yaml-cpp writes a carriage return or a line separator inside a plain word as it is, and reads it back as something
+// else.
+void EmitScalar(const std::string& text, YAML::Emitter& emitter) {
+  const bool plain = std::all_of(text.begin(), text.end(), [](unsigned char c) { return c >= 0x20 && c < 0x7F; });
+  if (!plain) emitter << YAML::DoubleQuoted;
+  emitter << text;
+}
+
 // One form for one meaning, whatever the style it was written in: its hash says whether two recipes are the same.
 void Emit(const YAML::Node& node, YAML::Emitter& emitter) {
   const auto style = node.size() == 0 ? YAML::Flow : YAML::Block;  // an empty list or mapping has no block form
   if (node.IsMap()) {
     emitter << style << YAML::BeginMap;
     for (const auto& item : node) {
-      emitter << YAML::Key << item.first.Scalar() << YAML::Value;
+      emitter << YAML::Key;
+      EmitScalar(item.first.Scalar(), emitter);
+      emitter << YAML::Value;
       Emit(item.second, emitter);
     }
     emitter << YAML::EndMap;
@@ -144,7 +171,7 @@ void Emit(const YAML::Node& node, YAML::Emitter& emitter) {
   } else if (node.IsNull()) {
     emitter << YAML::Null;
   } else {
-    emitter << node.Scalar();
+    EmitScalar(node.Scalar(), emitter);
   }
 }
 
@@ -152,6 +179,7 @@ void Emit(const YAML::Node& node, YAML::Emitter& emitter) {
 
 YAML::Node ReadYaml(std::string_view text, const std::string& where) {
   if (text.size() > kMaxBytes) Fail(where, "{} bytes are too many for a recipe (at most {})", text.size(), kMaxBytes);
+  CheckText(text, where);
   try {
     Guard guard(where);
     std::istringstream stream{std::string(text)};

@@ -60,6 +60,13 @@ TEST(Recipe, ResolvedReadsBackTheSame) {
   EXPECT_EQ(again.name, "12");
 }
 
+TEST(Recipe, ResolvedKeepsControlCharacters) {
+  Recipe recipe = Parse("version: 1\nname: \"a\\rb\"\nstages: [{pass: x, \"k\\r\": \"v\\u2028\\x01\\n\"}]\n");
+  std::string resolved = recipe.Resolved();
+  EXPECT_EQ(Parse(resolved).name, "a\rb");
+  EXPECT_EQ(Parse(resolved).Resolved(), resolved);
+}
+
 TEST(Recipe, ResolvedDoesNotDependOnStyle) {
   const char* block = "version: 1\nname: a b\nstages:\n  - pass: x\n    list:\n      - p\n      - q\n    none: []\n";
   const char* flow = "{version: 1, name: \"a b\", stages: [{pass: x, list: [p, q], none: []}]}";
@@ -109,6 +116,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecipe{"version: 1\nstages: [{pass: a}]\ncalibration: {choice: evenly}\n",
                   "calibration.choice: \"evenly\" is not a choice here (did you mean even?)"},
         BadRecipe{"version: 1\nname: [a]\nstages: [{pass: a}]\n", "recipe.yaml:2: name: expected text, found a list"},
+        BadRecipe{"version: 1\nname: a\xff\n", "recipe.yaml:2: byte 0xff; a recipe is plain UTF-8 text"},
+        BadRecipe{"version: 1\n\nname: a\x01\n", "recipe.yaml:3: byte 0x01; a recipe is plain UTF-8 text"},
         BadRecipe{"version: 1\nversion: 1\n", "recipe.yaml:2: the key \"version\" appears twice"},
         BadRecipe{"version: 1\nstages: &a\n  - pass: x\n", "recipe.yaml:2: anchors (&name)"},
         BadRecipe{"version: 1\nname: &a x\ndescription: *a\n", "recipe.yaml:2: anchors"},
