@@ -78,8 +78,9 @@ void Time(benchmark::State& state, const GemmImplementation& implementation, con
   const std::vector<float> x(static_cast<size_t>(m * shape.in_features), 0.5f);
   std::vector<float> y(static_cast<size_t>(m * shape.out_features));
   const GemmArgs args{.weight = weight.view, .x = x.data(), .m = m, .y = y.data()};
+  GemmScratch scratch;
   for (auto _ : state) {
-    implementation.run(args, pool);
+    implementation.run(std::span(&args, 1), pool, scratch);
     benchmark::DoNotOptimize(y.data());
   }
   using benchmark::Counter;

@@ -83,8 +83,9 @@ ProfileTable MeasureOps(const RuntimeModel& model, ThreadPool& pool, const Profi
           continue;
         }
         size_t next = 0;
+        GemmScratch scratch;
         auto next_weight = [&, &all = weights] { args.weight = all[next++ % all.size()]; };
-        Timing timing = Measure([&] { kernel.run(args, pool); }, options, next_weight);
+        Timing timing = Measure([&] { kernel.run(std::span(&args, 1), pool, scratch); }, options, next_weight);
         AddRow(ops.table, shape, weights[0], kernel.name, m, timing);
         s_per_row = timing.median_ms / 1000 / static_cast<double>(m);
       }

@@ -123,9 +123,9 @@ constexpr TileKernels kKernels = {
 
 }  // namespace
 
-bool GemmAvx2Supports(const GemmArgs&) {
+bool GemmAvx2Supports(const GemmArgs& args) {
   // Every CPU with these two has F16C; clang 14 cannot ask for it.
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  return !args.weight.interleaved && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
 void GemmAvx2(const GemmArgs& args, ThreadPool& pool) { GemmTiled(kKernels, args, pool); }

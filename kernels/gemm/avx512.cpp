@@ -137,7 +137,7 @@ constexpr TileKernels kKernels = {
 
 }  // namespace
 
-bool GemmAvx512Supports(const GemmArgs&) { return __builtin_cpu_supports("avx512f"); }
+bool GemmAvx512Supports(const GemmArgs& args) { return !args.weight.interleaved && __builtin_cpu_supports("avx512f"); }
 
 void GemmAvx512(const GemmArgs& args, ThreadPool& pool) { GemmTiled(kKernels, args, pool); }
 

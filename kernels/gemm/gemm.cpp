@@ -13,13 +13,21 @@ namespace {
 
 bool Always(const GemmArgs&) { return true; }
 
+bool RowOrder(const GemmArgs& args) { return !args.weight.interleaved; }
+
+// For implementations that gain nothing from seeing several products together.
+template <void (*kRun)(const GemmArgs&, ThreadPool&)>
+void OneByOne(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch&) {
+  for (const GemmArgs& args : products) kRun(args, pool);
+}
+
 constexpr std::array kImplementations = {
 #if defined(__x86_64__)
-    GemmImplementation{"avx512", GemmAvx512Supports, GemmAvx512},
-    GemmImplementation{"avx2", GemmAvx2Supports, GemmAvx2},
+    GemmImplementation{"avx512", GemmAvx512Supports, OneByOne<GemmAvx512>},
+    GemmImplementation{"avx2", GemmAvx2Supports, OneByOne<GemmAvx2>},
 #endif
-    GemmImplementation{"portable", Always, GemmPortable},
-    GemmImplementation{"reference", Always, GemmReference},
+    GemmImplementation{"portable", RowOrder, OneByOne<GemmPortable>},
+    GemmImplementation{"reference", Always, OneByOne<GemmReference>},
 };
 
 std::string Describe(const GemmArgs& args) {
@@ -36,21 +44,43 @@ const GemmImplementation& ByName(std::string_view name) {
   Fail("", "no matrix product implementation is named \"{}\"{}", name, DidYouMean(name, known));
 }
 
+const GemmImplementation& Choose(const GemmArgs& args, std::string_view name) {
+  assert(args.x && args.y && args.m >= 0 && (args.weight.packed() || args.weight.data));
+  if (!name.empty()) {
+    const auto& chosen = ByName(name);
+    if (!chosen.supports(args))
+      Fail("", "the matrix product \"{}\" does not support {} on this processor", name, Describe(args));
+    return chosen;
+  }
+  for (const auto& candidate : kImplementations)
+    if (candidate.supports(args)) return candidate;
+  assert(false && "the reference supports everything");
+  return kImplementations.back();
+}
+
 }  // namespace
+
+std::byte* GemmScratch::Reserve(size_t bytes) {
+  const size_t lines = (bytes + sizeof(Line) - 1) / sizeof(Line);
+  if (lines > lines_.size()) lines_ = std::vector<Line>(lines);
+  return lines_.empty() ? nullptr : lines_.front().bytes;
+}
 
 std::span<const GemmImplementation> GemmImplementations() { return kImplementations; }
 
 void Gemm(const GemmArgs& args, ThreadPool& pool, std::string_view implementation) {
-  assert(args.x && args.y && args.m >= 0 && (args.weight.packed() || args.weight.data));
-  if (!implementation.empty()) {
-    const auto& chosen = ByName(implementation);
-    if (!chosen.supports(args))
-      Fail("", "the matrix product \"{}\" does not support {} on this processor", implementation, Describe(args));
-    return chosen.run(args, pool);
+  GemmScratch scratch;
+  Gemm(std::span(&args, 1), pool, scratch, implementation);
+}
+
+void Gemm(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch, std::string_view implementation) {
+  while (!products.empty()) {
+    const GemmImplementation& chosen = Choose(products.front(), implementation);
+    size_t count = 1;  // products that the same implementation takes together
+    while (count < products.size() && &Choose(products[count], implementation) == &chosen) ++count;
+    chosen.run(products.first(count), pool, scratch);
+    products = products.subspan(count);
   }
-  for (const auto& candidate : kImplementations)
-    if (candidate.supports(args)) return candidate.run(args, pool);
-  assert(false && "the reference supports everything");
 }
 
 }  // namespace ecld

@@ -12,7 +12,8 @@ namespace ecld {
 struct GemmImplementation {
   const char* name;
   bool (*supports)(const GemmArgs& args);  // also whether this CPU can run it
-  void (*run)(const GemmArgs& args, ThreadPool& pool);
+  // products: at least one, of the same x, m and exact, each supported.
+  void (*run)(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch);
 };
 
 std::span<const GemmImplementation> GemmImplementations();

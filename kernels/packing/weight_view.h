@@ -25,6 +25,7 @@ struct WeightView {
   const std::byte* scales = nullptr;
   DType scale_dtype = DType::kBF16;
   const std::byte* zero_points = nullptr;
+  bool interleaved = false;  // the three arrays lie as interleaved.h says
 
   bool packed() const { return codes != nullptr; }
 };

@@ -108,7 +108,8 @@ void CompareAll(const WeightView& weight, int64_t m, Random& random, ThreadPool&
                              weight.packed() ? weight.format.Name() : std::string(Name(weight.dtype))));
     std::vector<float> actual(size + 1, NAN);
     args.y = actual.data();
-    implementation.run(args, pool);
+    GemmScratch scratch;
+    implementation.run(std::span(&args, 1), pool, scratch);
     EXPECT_TRUE(std::isnan(actual.back())) << "wrote past the end";
     actual.pop_back();
     ASSERT_TRUE(Near(actual, expected, {.max_abs = bound, .mean_abs = bound / 2}));
@@ -170,7 +171,8 @@ TEST(Gemm, NanReachesExactlyItsRow) {
     x[70 + 69] = NAN;
     const GemmArgs args{.weight = weight.view(), .x = x.data(), .m = 3, .y = y.data()};
     if (!implementation.supports(args)) continue;
-    implementation.run(args, pool);
+    GemmScratch scratch;
+    implementation.run(std::span(&args, 1), pool, scratch);
     for (size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isnan(y[i]), i / 37 == 1) << implementation.name << " " << i;
   }
 }
