@@ -4,6 +4,7 @@
 #   ./test.sh -R tokenizer       only tests with this in their name
 # ECLD_TEST_DATA=DIR             real models and texts; tests that need them are skipped without it
 # ECLD_FUZZ_SECONDS=20           time for each fuzz target
+# ECLD_FUZZ_SEED=1               other inputs for the fuzz targets
 set -euo pipefail
 cd "$(dirname "$0")"
 
