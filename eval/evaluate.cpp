@@ -108,13 +108,15 @@ EvalResult Evaluate(const EvalOptions& options) {
                     .text_B = text.size(),
                     .options = options.windows,
                     .add_special = options.add_special,
+                    .runtime = options.runtime,
                     .text_tok = static_cast<int64_t>(ids.size()),
                     .windows = static_cast<int64_t>(windows.size()),
                     .device = ReadDeviceFacts()};
   ThreadPool pool(options.threads);
   result.threads = pool.size();
-  RuntimeModel model(checkpoint);
+  RuntimeModel model(checkpoint, options.runtime);
   Session session(model, pool);
+  result.kernels = session.Kernels();
   ResetPeakResident();
   auto start = std::chrono::steady_clock::now();
   if (options.reference.empty()) {

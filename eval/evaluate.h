@@ -11,6 +11,7 @@
 #include "core/json.h"
 #include "eval/device.h"
 #include "eval/windows.h"
+#include "runtime/options.h"
 
 namespace ecld {
 
@@ -21,6 +22,7 @@ struct EvalOptions {
   WindowOptions windows;
   bool add_special = true;  // let the tokenizer add what it adds around a text (a begin-of-text token)
   int threads = 0;          // 0: all cores
+  RuntimeOptions runtime;   // of the model; the reference always runs exact
 };
 
 struct Metric {
@@ -43,6 +45,8 @@ struct EvalResult {
   uint64_t text_B = 0;
   WindowOptions options;
   bool add_special = true;
+  RuntimeOptions runtime;
+  std::string kernels;   // the matrix products that ran: "avx512", or several
   int64_t text_tok = 0;  // ids of the whole text
   int64_t windows = 0;   // run
   int64_t scored_tok = 0;
@@ -61,7 +65,7 @@ struct EvalResult {
 EvalResult Evaluate(const EvalOptions& options);
 
 inline constexpr std::string_view kEvalSchema = "ecld.eval";
-inline constexpr std::string_view kEvalVersion = "1.0.0";
+inline constexpr std::string_view kEvalVersion = "1.1.0";
 
 // Every figure with its unit, standard error, 95 % interval, method and conditions.
 Json ToJson(const EvalResult& result);

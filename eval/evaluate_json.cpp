@@ -66,7 +66,9 @@ Json ToJson(const EvalResult& result) {
   json["se_method"] = "linearised ratio, clustered by window; perplexity by the delta method";
   json["scoring_s"] = result.scoring_s;
   json["peak_resident_B"] = result.peak_resident_B;
-  json["arithmetic"] = "float32, log-softmax in double";
+  json["runtime"] = {
+      {"precision", Name(result.runtime.precision)}, {"kv", Name(result.runtime.Kv())}, {"kernels", result.kernels}};
+  json["arithmetic"] = "logits in float32, log-softmax in double";
   json["device"] = device;
   return json;
 }

@@ -92,7 +92,8 @@ double StoredBits(const TensorSpec& spec, const Checkpoint& checkpoint) {
 }
 
 // bits: mean over the weights of the blocks. group and sym: null when dense or not the same everywhere.
-Json QuantSection(const Checkpoint& checkpoint) {
+Json QuantSection(const Checkpoint& checkpoint, KvType kv) {
+  const int kv_bits = kv == KvType::kF32 ? 32 : kv == KvType::kF16 ? 16 : 8;
   double bits = 0, elements = 0, embed_bits = 0, head_bits = 0;
   std::optional<PackedFormat> format;
   bool first = true, same = true;
@@ -110,8 +111,8 @@ Json QuantSection(const Checkpoint& checkpoint) {
       first = false;
     }
   }
-  Json quant = {{"bits", bits / elements},  {"group", nullptr},       {"sym", nullptr}, {"zero_point", nullptr},
-                {"embed_bits", embed_bits}, {"head_bits", head_bits}, {"kv_bits", 32}};
+  Json quant = {{"bits", bits / elements},  {"group", nullptr},       {"sym", nullptr},    {"zero_point", nullptr},
+                {"embed_bits", embed_bits}, {"head_bits", head_bits}, {"kv_bits", kv_bits}};
   if (format && same) {
     quant["group"] = format->group_size;
     quant["sym"] = format->symmetric;
@@ -140,16 +141,23 @@ Json VariantSection(const ProfileOptions& options, const Checkpoint& checkpoint)
           {"weights_sha256", WeightsSha256(options.model)},
           {"config_sha256", checkpoint.ConfigSha256()},
           {"arch", arch},
-          {"quant", QuantSection(checkpoint)},
+          {"quant", QuantSection(checkpoint, options.runtime.Kv())},
           {"params", ParameterCount(config)},
           {"file_B", file_B},
           {"parent_variant", nullptr}};
 }
 
-Json ProvenanceSection() {
-  return {{"kinds", SourceKinds()}, {"timer", kTimer},           {"warmup", kProfileWarmup},
-          {"reps", kProfileReps},   {"stat", "median"},          {"power_source", "none"},
-          {"power_scope", nullptr}, {"datasets", Json::array()}, {"seed", kProfileSeed}};
+Json ProvenanceSection(const RuntimeOptions& runtime) {
+  return {{"precision", Name(runtime.precision)},
+          {"kinds", SourceKinds()},
+          {"timer", kTimer},
+          {"warmup", kProfileWarmup},
+          {"reps", kProfileReps},
+          {"stat", "median"},
+          {"power_source", "none"},
+          {"power_scope", nullptr},
+          {"datasets", Json::array()},
+          {"seed", kProfileSeed}};
 }
 
 // One row of quality.csv and one of provenance.datasets, from a written eval result.
@@ -199,7 +207,7 @@ DeviceProfile ProfileDevice(const ProfileOptions& options) {
   const double budget_s = options.full ? 0 : options.budget_s;
   ThreadPool pool(options.threads);
   DeviceProfile profile;
-  profile.provenance = ProvenanceSection();
+  profile.provenance = ProvenanceSection(options.runtime);
   // Bad input is refused before anything is measured. The checkpoint may not stay mapped while loading is.
   Checkpoint::Open(options.model);
   CheckReplaceable(options);
@@ -207,9 +215,9 @@ DeviceProfile ProfileDevice(const ProfileOptions& options) {
   auto add = [&](const char* name, ProfileTable table) {
     if (!table.table.rows().empty()) profile.tables.emplace(name, std::move(table));
   };
-  add("load", MeasureLoads(options.model, pool));
+  add("load", MeasureLoads(options.model, options.runtime, pool));
 
-  RuntimeModel model(Checkpoint::Open(options.model));
+  RuntimeModel model(Checkpoint::Open(options.model), options.runtime);
   const Checkpoint& checkpoint = model.checkpoint();
   profile.created_utc = UtcNow();
   profile.tool = {{"name", "ecld"}, {"version", kProgramVersion}, {"git", nullptr}};

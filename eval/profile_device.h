@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "profile/profile.h"
+#include "runtime/options.h"
 
 namespace ecld {
 
@@ -19,10 +20,11 @@ struct ProfileOptions {
   bool full = false;            // the grid of the profile schema, prompt 16..4096 x batch 1..32; default: a short one
   double budget_s = 90;         // no new point starts after this; 0: no limit. Ignored with full
   int threads = 0;              // 0: all cores
-  std::string device_id;        // name of the device; empty: from the CPU's
-  std::string variant_id;       // name of the model variant; empty: the directory's name
-  std::string base_model;       // what the variant was made from; empty: not known
-  std::string recipe_sha256;    // of the resolved recipe; empty: not known
+  RuntimeOptions runtime = {.precision = Precision::kFast};
+  std::string device_id;      // name of the device; empty: from the CPU's
+  std::string variant_id;     // name of the model variant; empty: the directory's name
+  std::string base_model;     // what the variant was made from; empty: not known
+  std::string recipe_sha256;  // of the resolved recipe; empty: not known
 };
 
 // Measures and writes. THROWS Error: whatever opening the checkpoint or writing throws; an eval result of another

@@ -41,8 +41,8 @@ double CachedShare(const std::filesystem::path& path) {
   return static_cast<double>(cached) / static_cast<double>(in_core.size());
 }
 
-void LoadAndPredictOnce(const std::filesystem::path& directory, ThreadPool& pool) {
-  RuntimeModel model(Checkpoint::Open(directory));
+void LoadAndPredictOnce(const std::filesystem::path& directory, const RuntimeOptions& options, ThreadPool& pool) {
+  RuntimeModel model(Checkpoint::Open(directory), options);
   Session session(model, pool);
   KvCache cache(model);
   const int32_t token = 0;
@@ -61,7 +61,12 @@ void AddRow(Table& load, const char* from_state, const Timing& timing, int64_t b
 
 }  // namespace
 
-ProfileTable MeasureLoads(const std::filesystem::path& directory, ThreadPool& pool) {
+Timing MeasureWarmLoad(const std::filesystem::path& directory, const RuntimeOptions& options, ThreadPool& pool) {
+  return Measure([&] { LoadAndPredictOnce(directory, options, pool); },
+                 {.warmup = kProfileWarmup, .min_reps = kProfileReps, .max_reps = 10, .budget_ms = 1000});
+}
+
+ProfileTable MeasureLoads(const std::filesystem::path& directory, const RuntimeOptions& options, ThreadPool& pool) {
   constexpr double kDropped = 0.01;
   ProfileTable load{TableStatus::kPartial, Table(FindTableSchema("load", "profile"))};  // "cold" is never there
   std::vector<std::filesystem::path> files = WeightFiles(directory);
@@ -69,7 +74,7 @@ ProfileTable MeasureLoads(const std::filesystem::path& directory, ThreadPool& po
   for (const auto& file : files) bytes_B += static_cast<int64_t>(std::filesystem::file_size(file));
 
   bool dropped = true;
-  Timing disk = Measure([&] { LoadAndPredictOnce(directory, pool); },
+  Timing disk = Measure([&] { LoadAndPredictOnce(directory, options, pool); },
                         {.warmup = 0, .min_reps = kProfileReps, .max_reps = 5, .budget_ms = 2000},
                         [&] {
                           for (const auto& file : files) {
@@ -82,9 +87,7 @@ ProfileTable MeasureLoads(const std::filesystem::path& directory, ThreadPool& po
   } else {
     LogInfo("profile: the kernel keeps {} in memory, so loading from disk was not measured", directory.string());
   }
-  Timing ram = Measure([&] { LoadAndPredictOnce(directory, pool); },
-                       {.warmup = kProfileWarmup, .min_reps = kProfileReps, .max_reps = 10, .budget_ms = 1000});
-  AddRow(load.table, "ram", ram, bytes_B);
+  AddRow(load.table, "ram", MeasureWarmLoad(directory, options, pool), bytes_B);
   return load;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/threads.h"
+#include "eval/measure.h"
 #include "profile/profile.h"
 #include "runtime/model.h"
 
@@ -54,7 +55,10 @@ ProfileTable MeasureOps(const RuntimeModel& model, ThreadPool& pool, const Profi
 // load.csv: from opening the directory to the first logits of a one-token prompt. "ram": files in the page cache;
 // "disk": dropped from it, and left out where the kernel kept them. "cold", after a start of the machine, cannot be
 // measured from inside it. REQUIRES: nothing has the checkpoint mapped.
-ProfileTable MeasureLoads(const std::filesystem::path& directory, ThreadPool& pool);
+ProfileTable MeasureLoads(const std::filesystem::path& directory, const RuntimeOptions& options, ThreadPool& pool);
+
+// The "ram" row of it.
+Timing MeasureWarmLoad(const std::filesystem::path& directory, const RuntimeOptions& options, ThreadPool& pool);
 
 // Bytes of all stored tensors by layer, [num_layers + 2]: embedding, blocks, final norm with head. A tied head counts
 // with the embedding.

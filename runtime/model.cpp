@@ -48,7 +48,8 @@ RuntimeBlock ReadBlock(const Checkpoint& checkpoint, int64_t layer) {
 
 }  // namespace
 
-RuntimeModel::RuntimeModel(Checkpoint checkpoint) : checkpoint_(std::move(checkpoint)) {
+RuntimeModel::RuntimeModel(Checkpoint checkpoint, const RuntimeOptions& options)
+    : checkpoint_(std::move(checkpoint)), options_(options) {
   embedding_ = checkpoint_.Weight(Find(checkpoint_.table(), Role::kEmbedding));
   head_ = checkpoint_.Head();
   final_norm_ = checkpoint_.ReadFloats(Find(checkpoint_.table(), Role::kFinalNorm));

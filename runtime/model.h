@@ -1,14 +1,15 @@
 #pragma once
 // A checkpoint made ready to run: every matrix as it lies in the mapped file (dense or packed, nothing is copied),
-// norms and biases as floats. Immutable; any number of Sessions run over one model.
+// norms and biases as floats. Immutable; any number of Sessions run over one model. How it runs is said once, here.
 //
-//   RuntimeModel model(Checkpoint::Open(directory));
+//   RuntimeModel model(Checkpoint::Open(directory), {.precision = Precision::kFast});
 //   ThreadPool pool;
 //   Session session(model, pool);
 
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "runtime/options.h"
 
 namespace ecld {
 
@@ -28,8 +29,9 @@ struct RuntimeBlock {
 class RuntimeModel {
  public:
   // THROWS Error when a norm or bias holds NaN or infinity. Matrices are not read here.
-  explicit RuntimeModel(Checkpoint checkpoint);
+  explicit RuntimeModel(Checkpoint checkpoint, const RuntimeOptions& options = {});
 
+  const RuntimeOptions& options() const { return options_; }
   const Checkpoint& checkpoint() const { return checkpoint_; }
   const ModelConfig& config() const { return checkpoint_.config(); }
 
@@ -41,6 +43,7 @@ class RuntimeModel {
 
  private:
   Checkpoint checkpoint_;
+  RuntimeOptions options_;
   WeightView embedding_, head_;
   std::vector<RuntimeBlock> blocks_;
   std::vector<float> final_norm_, rope_frequencies_;

@@ -2,13 +2,13 @@
 
 #include <cassert>
 #include <cmath>
-#include <cstring>
+#include <set>
 #include <utility>
 
 #include "core/error.h"
 #include "kernels/activation/swiglu.h"
 #include "kernels/attention/attention.h"
-#include "kernels/gemm/gemm.h"
+#include "kernels/gemm/implementations.h"
 #include "kernels/norm/norm.h"
 #include "kernels/rope/rope.h"
 
@@ -34,7 +34,30 @@ uint64_t KvCache::Bytes() const {
 }
 
 Session::Session(const RuntimeModel& model, ThreadPool& pool, std::string gemm)
-    : model_(model), pool_(pool), gemm_(std::move(gemm)) {}
+    : model_(model), pool_(pool), gemm_(std::move(gemm)), exact_(model.options().precision == Precision::kExact) {}
+
+std::string Session::Kernels() const {
+  std::set<std::string> names;
+  const auto add = [&](const WeightView& weight) {
+    // Some implementations are for one row, some for many.
+    for (int64_t rows : {1, 512}) {
+      const GemmArgs args{.weight = weight, .m = rows, .exact = exact_};
+      for (const GemmImplementation& candidate : GemmImplementations())
+        if (gemm_.empty() ? candidate.supports(args) : gemm_ == candidate.name) {
+          names.insert(candidate.name);
+          break;
+        }
+    }
+  };
+  for (const RuntimeBlock& block : model_.blocks())
+    for (const Linear* linear :
+         {&block.query, &block.key, &block.value, &block.output, &block.gate, &block.up, &block.down})
+      add(linear->weight);
+  add(model_.head());
+  std::string line;
+  for (const std::string& name : names) line += (line.empty() ? "" : ", ") + name;
+  return line;
+}
 
 void Session::Begin(int64_t layer) const {
   if (observer_) observer_->Begin(layer);
@@ -118,7 +141,7 @@ void Session::Norm(const std::vector<float>& weight, const std::vector<float>& x
 void Session::Multiply(const Linear& linear, const std::vector<float>& x, int64_t rows, std::vector<float>* y) {
   const auto width = static_cast<size_t>(linear.weight.out_features);
   y->resize(static_cast<size_t>(rows) * width);
-  Gemm({.weight = linear.weight, .x = x.data(), .m = rows, .y = y->data()}, pool_, gemm_);
+  Gemm({.weight = linear.weight, .x = x.data(), .m = rows, .y = y->data(), .exact = exact_}, pool_, gemm_);
   if (linear.bias.empty()) return;
   for (float* row = y->data(); row != y->data() + y->size(); row += width)
     for (size_t i = 0; i < width; ++i) row[i] += linear.bias[i];
@@ -207,7 +230,7 @@ void Session::Logits(std::span<const float> hidden, std::span<float> logits) {
            .eps = static_cast<float>(config.rms_norm_eps),
            .y = normed_.data()},
           pool_);
-  Gemm({.weight = model_.head(), .x = normed_.data(), .m = rows, .y = logits.data()}, pool_, gemm_);
+  Gemm({.weight = model_.head(), .x = normed_.data(), .m = rows, .y = logits.data(), .exact = exact_}, pool_, gemm_);
   End(config.num_layers);
   for (size_t i = 0; i < logits.size(); ++i)
     if (!std::isfinite(logits[i]))

@@ -64,6 +64,8 @@ class Session {
 
   const RuntimeModel& model() const { return model_; }
   ThreadPool& pool() const { return pool_; }
+  // Names of the matrix product implementations that run this model's weights, "a, b".
+  std::string Kernels() const;
   void set_observer(LayerObserver* observer) { observer_ = observer; }
 
   // Output of the last block for every token of every piece, [rows, hidden_size], pieces in order; valid until the
@@ -93,6 +95,7 @@ class Session {
   const RuntimeModel& model_;
   ThreadPool& pool_;
   std::string gemm_;
+  bool exact_;
   LayerObserver* observer_ = nullptr;
   // Activations, [rows, width]; kept between calls so that decoding does not allocate.
   std::vector<float> hidden_, normed_, query_, key_, value_, attended_, projected_, gate_, up_;

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "cli/device/output.h"
+#include "cli/device/runtime_flags.h"
 #include "cli/device/verbs.h"
 #include "core/progress.h"
 
@@ -32,9 +33,11 @@ void Print(const EvalResult& result) {
   if (result.kl) rows.push_back(Row("KL to reference", *result.kl, "nats/token"));
   if (result.top1_agreement) rows.push_back(Row("top-1 agreement", *result.top1_agreement));
   PrintTable(rows);
-  fmt::print("\n{} ({}, {}), {}: {} windows of {} every {}, {} tokens scored in {}\n", result.model.directory,
-             result.model.format, FormatBytes(result.model.weights_B), result.text_file, result.windows,
-             result.options.window, result.options.stride, result.scored_tok, FormatDuration(result.scoring_s));
+  fmt::print("\n{} ({}, {}; {}, kv {}, {}), {}: {} windows of {} every {}, {} tokens scored in {}\n",
+             result.model.directory, result.model.format, FormatBytes(result.model.weights_B),
+             Name(result.runtime.precision), Name(result.runtime.Kv()), result.kernels, result.text_file,
+             result.windows, result.options.window, result.options.stride, result.scored_tok,
+             FormatDuration(result.scoring_s));
 }
 
 void Run(Flags flags) {
@@ -62,6 +65,7 @@ std::function<void()> AddEval(CLI::App& verb) {
       ->type_name("N");
   verb.add_flag("--bare", flags->bare, "do not let the tokenizer add a begin-of-text token");
   verb.add_option("--threads", eval.threads, "CPU threads (default: all)")->check(CLI::NonNegativeNumber);
+  AddRuntimeFlags(verb, &eval.runtime);
   AddJsonFlag(verb, &flags->json);
   verb.footer(
       "Examples:\n"

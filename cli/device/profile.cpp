@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli/device/output.h"
+#include "cli/device/runtime_flags.h"
 #include "cli/device/verbs.h"
 #include "core/hash.h"
 #include "eval/profile_device.h"
@@ -46,6 +47,7 @@ std::function<void()> AddProfile(CLI::App& verb) {
   verb.add_option("--device-id", options.device_id, "name of this device (default: its CPU)");
   verb.add_option("--variant-id", options.variant_id, "name of the model variant (default: the directory)");
   verb.add_option("--base-model", options.base_model, "what the variant was made from");
+  AddRuntimeFlags(verb, &options.runtime);
   AddJsonFlag(verb, &flags->json);
   verb.footer(
       "Examples:\n"

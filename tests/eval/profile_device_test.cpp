@@ -105,7 +105,7 @@ TEST_F(ProfileDeviceTest, EveryProductIsTimedWithEveryKernelThatRunsIt) {
 }
 
 TEST_F(ProfileDeviceTest, LoadingFromMemoryIsMeasured) {
-  ProfileTable load = MeasureLoads(temp_ / "model", pool_);
+  ProfileTable load = MeasureLoads(temp_ / "model", {}, pool_);
   EXPECT_EQ(load.status, TableStatus::kPartial) << "loading after a start of the machine is never measured";
   const Table& table = load.table;
   size_t last = table.rows().size() - 1;
