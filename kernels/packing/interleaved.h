@@ -42,4 +42,22 @@ WeightView InterleavedView(const WeightView& rows, const std::byte* bytes);
 // Fills bytes[InterleavedBytes(rows)]. Every byte is written, so equal weights give equal bytes.
 void Interleave(const WeightView& rows, std::byte* bytes, ThreadPool& pool);
 
+// Where things are. tile < Tiles, block < Blocks, group < Groups of the format.
+inline int64_t Tiles(const WeightView& weight) { return (weight.out_features + kTileOutputs - 1) / kTileOutputs; }
+inline int64_t Blocks(const WeightView& weight) { return (weight.in_features + kBlockInputs - 1) / kBlockInputs; }
+inline int64_t BlockBytes(int bits) { return bits * int64_t{64}; }
+inline const std::byte* BlockAt(const WeightView& weight, int64_t tile, int64_t block) {
+  return weight.codes + (tile * Blocks(weight) + block) * BlockBytes(weight.format.bits);
+}
+inline const std::byte* TileScales(const WeightView& weight, int64_t tile, int64_t group) {
+  const int64_t row = tile * weight.format.Groups(weight.in_features) + group;
+  return weight.scales + row * kTileOutputs * static_cast<int64_t>(SizeOf(weight.scale_dtype));
+}
+inline const std::byte* TileZeros(const WeightView& weight, int64_t tile, int64_t group) {
+  return weight.zero_points + (tile * weight.format.Groups(weight.in_features) + group) * kTileOutputs;
+}
+
+// Inputs 4 * four .. 4 * four + 3 of output `lane` of a block, a byte each, the first lowest. 0 <= four < 8.
+uint32_t FourCodes(int bits, const std::byte* block, int64_t lane, int four);
+
 }  // namespace ecld
