@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets up, builds and runs the tests: all but the slow tier. Arguments go to CTest instead:
-#   ./test.sh -L unit            only one tier: unit, cli, oracle, asan, fuzz, slow
+#   ./test.sh -L unit            only one tier: unit, cli, oracle, asan, arm64, fuzz, slow
 #   ./test.sh -R tokenizer       only tests with this in their name
 # ECLD_TEST_DATA=DIR             real models and texts; tests that need them are skipped without it
 # ECLD_FUZZ_SECONDS=20           time for each fuzz target
@@ -12,9 +12,18 @@ scripts/setup.sh --tests
 for preset in dev asan fuzz; do
   scripts/build.sh $preset
 done
+if [[ -f build/arm64-sysroot/stamp ]] && command -v aarch64-linux-gnu-g++ qemu-aarch64 >/dev/null; then
+  scripts/build.sh arm64
+else
+  mkdir -p build/arm64
+  cat > build/arm64/CTestTestfile.cmake <<'EOF'
+add_test(arm64 sh -c "echo 'a cross compiler for Arm, qemu-user or build/arm64-sysroot is missing'; exit 77")
+set_tests_properties(arm64 PROPERTIES LABELS arm64 SKIP_RETURN_CODE 77)
+EOF
+fi
 
-# One CTest run over the three builds.
-printf 'subdirs(%s)\n' dev asan fuzz/fuzz > build/CTestTestfile.cmake
+# One CTest run over the builds.
+printf 'subdirs(%s)\n' dev asan fuzz/fuzz arm64 > build/CTestTestfile.cmake
 
 if [[ -z "${ECLD_TEST_DATA:-}" ]]; then
   echo "test.sh: ECLD_TEST_DATA is not set: tests on real models and texts will be skipped." >&2

@@ -2,18 +2,22 @@
 # Makes this checkout ready to build: Debian packages, and .venv with LibTorch. Safe to run again; does nothing when
 # all is there.
 #   scripts/setup.sh             what the programs need
-#   scripts/setup.sh --tests     and what the tests need: test libraries, clang, the oracles' Python packages
+#   scripts/setup.sh --tests     and what the tests need: test libraries, clang, a cross compiler for Arm with libraries
+#                                in build/arm64-sysroot, the oracles' Python packages
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(build-essential cmake ninja-build ccache pkg-config ca-certificates python3 python3-venv
-          nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev
-          libpcre2-dev libutf8proc-dev libsentencepiece-dev)
+libraries=(nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev
+           libpcre2-dev libutf8proc-dev libsentencepiece-dev libboost-dev)
+test_libraries=(libgtest-dev libgmock-dev libbenchmark-dev)
+packages=(build-essential cmake ninja-build ccache pkg-config ca-certificates python3 python3-venv "${libraries[@]}")
 requirements=scripts/python-libtorch.txt
 case "${1:-}" in
   "") ;;
   --tests)
-    packages+=(libgtest-dev libgmock-dev libbenchmark-dev clang libclang-rt-14-dev clang-format)
+    packages+=("${test_libraries[@]}" clang libclang-rt-14-dev clang-format)
+    # On Arm itself the ordinary build runs the same code.
+    [[ "$(dpkg --print-architecture)" == arm64 ]] || packages+=(g++-aarch64-linux-gnu qemu-user)
     requirements=scripts/python-oracles.txt ;;
   *) echo "usage: scripts/setup.sh [--tests]" >&2; exit 2 ;;
 esac
@@ -38,6 +42,11 @@ if (( ${#missing[@]} )); then
   "${as_root[@]}" apt-get update -qq
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" \
     >/dev/null
+fi
+
+if [[ " ${packages[*]} " == *" qemu-user "* ]]; then
+  scripts/arm64_sysroot.sh "${libraries[@]}" "${test_libraries[@]}" ||
+    say "no libraries for arm64 from this machine's package sources: the arm64 tests will be skipped"
 fi
 
 # The environment is complete when its stamp names the list that was installed last and this path (a copied
