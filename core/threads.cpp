@@ -3,10 +3,14 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 namespace ecld {
 namespace {
+
+// Longer than the serial work between two loops of a decoding step, far shorter than anybody notices.
+constexpr std::chrono::microseconds kSpin{50};
 
 int UsableCores() {
   cpu_set_t set;
@@ -14,10 +18,33 @@ int UsableCores() {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
+void Pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("isb");
+#endif
+}
+
+// Looks at done for kSpin. Returns whether it came true.
+template <class Done>
+bool Spin(const Done& done) {
+  constexpr int kLooksPerClock = 32;
+  const auto end = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int i = 0; i < kLooksPerClock; ++i) {
+      if (done()) return true;
+      Pause();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
+}
+
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) {
-  int total = threads > 0 ? threads : UsableCores();
+  const int cores = UsableCores(), total = threads > 0 ? threads : cores;
+  spins_ = total <= cores;
   for (int i = 1; i < total; ++i) workers_.emplace_back([this, i] { Work(i); });
 }
 
@@ -25,52 +52,71 @@ ThreadPool::~ThreadPool() {
   {
     std::lock_guard lock(mutex_);
     stop_ = true;
+    ++generation_;
   }
   wake_.notify_all();
   for (auto& worker : workers_) worker.join();
 }
 
-void ThreadPool::ParallelFor(int64_t count, int64_t min_chunk, const std::function<void(int64_t, int64_t)>& body) {
-  if (count <= 0) return;
-  int64_t chunk = std::max((count + size() - 1) / size(), std::max<int64_t>(1, min_chunk));
-  if (chunk >= count) return body(0, count);
-  {
-    std::lock_guard lock(mutex_);
-    count_ = count;
-    chunk_ = chunk;
-    body_ = &body;
-    error_ = nullptr;
-    pending_ = static_cast<int>(workers_.size());
-    ++generation_;
+int64_t ThreadPool::Chunk(int64_t count, int64_t min_chunk) const {
+  return std::max((count + size() - 1) / size(), std::max<int64_t>(1, min_chunk));
+}
+
+// The orders of generation_ and sleepers_, and of pending_ and caller_sleeps_, are sequentially consistent: whoever
+// goes to sleep has said so before looking a last time, and whoever has something to say looks for sleepers after
+// having said it, so one of the two sees the other.
+void ThreadPool::Run(const Loop& loop) {
+  loop_ = loop;
+  error_ = nullptr;
+  pending_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+  ++generation_;
+  if (sleepers_ > 0) {
+    { std::lock_guard lock(mutex_); }
+    wake_.notify_all();
   }
-  wake_.notify_all();
   RunChunk(0);
-  std::unique_lock lock(mutex_);
-  finished_.wait(lock, [this] { return pending_ == 0; });
+  AwaitWorkers();
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
+void ThreadPool::AwaitWorkers() {
+  const auto done = [this] { return pending_ == 0; };
+  if (spins_ && Spin(done)) return;
+  std::unique_lock lock(mutex_);
+  caller_sleeps_ = true;
+  finished_.wait(lock, done);
+  caller_sleeps_ = false;
+}
+
+uint32_t ThreadPool::AwaitLoop(uint32_t seen) {
+  const auto next = [&] { return generation_ != seen; };
+  if (!spins_ || !Spin(next)) {
+    std::unique_lock lock(mutex_);
+    ++sleepers_;
+    wake_.wait(lock, next);
+    --sleepers_;
+  }
+  return generation_;
+}
+
 void ThreadPool::Work(int index) {
-  uint64_t seen = 0;
+  uint32_t seen = 0;
   while (true) {
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [&] { return stop_ || generation_ != seen; });
-      if (stop_) return;
-      seen = generation_;
-    }
+    seen = AwaitLoop(seen);
+    if (stop_) return;
     RunChunk(index);
-    std::lock_guard lock(mutex_);
-    if (--pending_ == 0) finished_.notify_one();
+    if (--pending_ == 0 && caller_sleeps_) {
+      { std::lock_guard lock(mutex_); }
+      finished_.notify_one();
+    }
   }
 }
 
 void ThreadPool::RunChunk(int index) {
-  int64_t begin = index * chunk_;
-  int64_t end = std::min(count_, begin + chunk_);
+  const int64_t begin = index * loop_.chunk, end = std::min(loop_.count, begin + loop_.chunk);
   if (begin >= end) return;
   try {
-    (*body_)(begin, end);
+    loop_.call(loop_.body, begin, end);
   } catch (...) {
     std::lock_guard lock(mutex_);
     if (!error_) error_ = std::current_exception();

@@ -7,7 +7,8 @@
 //   std::span<const float> hidden = session.Forward({{&cache, prompt}});   // [prompt.size(), hidden_size]
 //   session.Logits(hidden.last(config.hidden_size), logits);              // [1, vocab_size]
 //
-// Memory: activations of one call grow with its rows, logits with theirs: callers cut long texts (see score.h).
+// Memory: the blocks work on kChunkRows rows at a time, so only the hidden states grow with the rows of a call, and the
+// logits with theirs; a decoding loop allocates nothing but room in its caches, now and then.
 
 #include <cstdint>
 #include <initializer_list>
@@ -16,29 +17,12 @@
 #include <vector>
 
 #include "core/threads.h"
+#include "kernels/attention/attention.h"
+#include "kernels/gemm/gemm.h"
+#include "runtime/kv_cache.h"
 #include "runtime/model.h"
 
 namespace ecld {
-
-// Keys (rotated) and values of one sequence, float32. Grows as tokens are appended. Layers with a sliding window
-// keep all positions too; the window is applied when attending.
-class KvCache {
- public:
-  explicit KvCache(const RuntimeModel& model) : layers_(model.blocks().size()) {}
-
-  int64_t length() const { return length_; }  // tokens held
-  uint64_t Bytes() const;
-  // Forgets all but the first length tokens. REQUIRES: 0 <= length <= length().
-  void Truncate(int64_t length) { length_ = length; }
-
- private:
-  friend class Session;
-  struct Layer {
-    std::vector<float> keys, values;  // [at least length, num_kv_heads * head_dim]
-  };
-  std::vector<Layer> layers_;
-  int64_t length_ = 0;
-};
 
 // Tokens to append to one sequence.
 struct Piece {
@@ -46,8 +30,10 @@ struct Piece {
   std::span<const int32_t> tokens;
 };
 
+inline constexpr int64_t kChunkRows = 512;
+
 // Told where the time goes: embedding look-up, each decoder block, head (final norm included). Called on the thread
-// that runs the session; work of the pool is finished at each call.
+// that runs the session, for each chunk of rows; work of the pool is finished at each call.
 class LayerObserver {
  public:
   static constexpr int64_t kEmbedding = -1;  // blocks are 0 .. num_layers - 1, the head is num_layers
@@ -81,14 +67,33 @@ class Session {
   void Logits(std::span<const float> hidden, std::span<float> logits);
 
  private:
+  // What is run at a time: rows of hidden_ with the sequence and the position of each.
+  struct Chunk {
+    std::vector<Piece> pieces;
+    float* hidden = nullptr;  // [rows, hidden_size]
+    int64_t rows = 0;
+  };
+  struct RowPlace {
+    KvCache* cache;
+    int64_t position;
+  };
+  // A product with the rows of a chunk, into an activation.
+  struct Product {
+    const Linear& linear;
+    std::vector<float>& y;
+  };
+
   void CheckPieces(std::span<const Piece> pieces) const;
-  void Embed(std::span<const Piece> pieces);
-  void RotationTable(std::span<const Piece> pieces);
-  void Norm(const std::vector<float>& weight, const std::vector<float>& x, int64_t rows, std::vector<float>* y);
-  void Multiply(const Linear& linear, const std::vector<float>& x, int64_t rows, std::vector<float>* y);
-  void Attend(size_t layer, std::span<const Piece> pieces, int64_t rows);
-  void AttendPiece(size_t layer, const Piece& piece, int64_t row);
-  void FeedForward(const RuntimeBlock& block, int64_t rows);
+  void RunChunk(const Chunk& chunk);
+  void Embed(const Chunk& chunk);
+  void PlaceRows(const Chunk& chunk);
+  // The blocks, in session_blocks.cpp.
+  void RunBlock(size_t layer, const Chunk& chunk);
+  void AddAndNorm(const Chunk& chunk, bool add, const std::vector<float>& weight);
+  void Multiply(std::initializer_list<Product> products, const float* x, int64_t rows);
+  void RotateAndStore(size_t layer, int64_t rows);
+  void Attend(size_t layer, const Chunk& chunk);
+  void CheckFinite(std::span<const float> logits);
   void Begin(int64_t layer) const;
   void End(int64_t layer) const;
 
@@ -97,9 +102,15 @@ class Session {
   std::string gemm_;
   bool exact_;
   LayerObserver* observer_ = nullptr;
-  // Activations, [rows, width]; kept between calls so that decoding does not allocate.
-  std::vector<float> hidden_, normed_, query_, key_, value_, attended_, projected_, gate_, up_;
+  std::vector<float> hidden_;  // [rows, hidden_size] of the whole call
+  // Of a chunk, [rows, width]; kept between calls.
+  std::vector<float> normed_, query_, key_, value_, attended_, projected_, gate_, up_;
   std::vector<float> cosine_, sine_;  // [rows, head_dim / 2]
+  std::vector<RowPlace> places_;      // [rows]
+  std::vector<GemmArgs> products_;
+  GemmScratch gemm_scratch_;
+  std::vector<AttentionPiece> attention_pieces_;
+  AttentionScratch attention_scratch_;
 };
 
 }  // namespace ecld

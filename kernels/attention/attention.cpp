@@ -8,24 +8,38 @@
 namespace ecld {
 namespace {
 
-bool Always(const AttentionArgs&) { return true; }
-
-constexpr std::array kImplementations = {
-#if defined(__x86_64__)
-    AttentionImplementation{"lanes_avx2", AttentionLanesAvx2Supports, AttentionLanesAvx2},
-#endif
-    AttentionImplementation{"lanes", AttentionLanesSupports, AttentionLanes},
-    AttentionImplementation{"reference", Always, AttentionReference},
-};
+const AttentionImplementation& Chosen() {
+  static const AttentionImplementation& chosen = []() -> const AttentionImplementation& {
+    for (const AttentionImplementation& candidate : AttentionImplementations())
+      if (candidate.supports()) return candidate;
+    return kAttentionReference;
+  }();
+  return chosen;
+}
 
 }  // namespace
 
-std::span<const AttentionImplementation> AttentionImplementations() { return kImplementations; }
+std::span<const AttentionImplementation> AttentionImplementations() {
+  static const std::array implementations = {
+#if defined(__x86_64__)
+    kAttentionAvx512,
+    kAttentionAvx2,
+#endif
+    kAttentionPortable,
+    kAttentionReference
+  };
+  return implementations;
+}
 
-void Attention(const AttentionArgs& args, ThreadPool& pool) {
-  assert(args.num_kv_heads > 0 && args.num_heads % args.num_kv_heads == 0);
-  for (const auto& candidate : kImplementations)
-    if (candidate.supports(args)) return candidate.run(args, pool);
+void Attention(const AttentionArgs& args, ThreadPool& pool, AttentionScratch& scratch) {
+  for ([[maybe_unused]] const AttentionPiece& piece : args.pieces)
+    assert(args.num_heads % piece.kv.shape.num_kv_heads == 0 && piece.first_position + piece.rows <= piece.kv.capacity);
+  Chosen().run(args, pool, scratch);
+}
+
+void AppendKv(const KvView& view, int64_t position, const float* key, const float* value) {
+  assert(position < view.capacity);
+  Chosen().append(view, position, key, value);
 }
 
 }  // namespace ecld

@@ -1,14 +1,14 @@
-// RMSNorm, rotary embedding and SwiGLU against their formulas in double.
+// RMSNorm, rotary embedding, SwiGLU and sums of every implementation against their formulas in double.
+
+#include "kernels/elementwise/elementwise.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "core/random.h"
-#include "kernels/activation/swiglu.h"
-#include "kernels/norm/norm.h"
-#include "kernels/rope/rope.h"
 #include "tests/testing/near.h"
 
 namespace ecld {
@@ -21,60 +21,109 @@ std::vector<float> Normal(int64_t count, uint64_t seed) {
   return values;
 }
 
-TEST(RmsNorm, IsTheFormula) {
-  ThreadPool pool(2);
-  const int64_t rows = 700, width = 37;
-  std::vector<float> x = Normal(rows * width, 1);
-  const std::vector<float> weight = Normal(width, 2);
-  std::vector<float> y(x.size(), NAN);
-  std::vector<double> expected(x.size());
-  for (int64_t r = 0; r < rows; ++r) {
-    double squares = 0;
-    for (int64_t i = 0; i < width; ++i) squares += std::pow(x[r * width + i], 2);
-    for (int64_t i = 0; i < width; ++i)
-      expected[r * width + i] = x[r * width + i] / std::sqrt(squares / width + 1e-3) * weight[i];
+// Vectors whole and cut, and none at all.
+constexpr int64_t kCounts[] = {1, 3, 16, 37, 64, 129, 576, 1001};
+
+class ElementwiseOf : public testing::TestWithParam<size_t> {
+ protected:
+  void SetUp() override {
+    if (!kernels().supports()) GTEST_SKIP() << "this processor does not run " << kernels().name;
   }
-  RmsNormArgs args{.x = x.data(), .weight = weight.data(), .rows = rows, .width = width, .eps = 1e-3f, .y = y.data()};
-  RmsNorm(args, pool);
-  EXPECT_TRUE(Near(y, expected, Relative(1e-6)));
-  args.y = x.data();
-  RmsNorm(args, pool);
-  EXPECT_TRUE(Near(x, y, Exact())) << "in place";
+  static const ElementwiseKernels& kernels() { return ElementwiseImplementations()[GetParam()]; }
+};
+
+TEST_P(ElementwiseOf, RmsNormIsTheFormula) {
+  for (int64_t width : kCounts) {
+    std::vector<float> x = Normal(width, 1);
+    const std::vector<float> weight = Normal(width, 2);
+    std::vector<float> y(x.size() + 1, NAN);
+    double squares = 0;
+    for (float value : x) squares += double{value} * value;
+    std::vector<double> expected;
+    for (size_t i = 0; i < x.size(); ++i)
+      expected.push_back(x[i] / std::sqrt(squares / static_cast<double>(width) + 1e-3) * weight[i]);
+    kernels().rms_norm(x.data(), weight.data(), width, 1e-3f, y.data());
+    EXPECT_TRUE(std::isnan(y.back())) << "wrote past the end";
+    y.pop_back();
+    EXPECT_TRUE(Near(y, expected, Relative(1e-6)));
+    kernels().rms_norm(x.data(), weight.data(), width, 1e-3f, x.data());
+    EXPECT_TRUE(Near(x, y, Exact())) << "in place";
+  }
 }
 
-TEST(Rope, RotatesPairsHalfAHeadApart) {
-  ThreadPool pool(2);
-  const int64_t rows = 5, heads = 3, dim = 8;
-  std::vector<float> x = Normal(rows * heads * dim, 3);
-  const std::vector<float> before = x;
-  std::vector<float> cosine, sine;
-  for (int64_t i = 0; i < rows * dim / 2; ++i) {
-    cosine.push_back(std::cos(0.3f * static_cast<float>(i)));
-    sine.push_back(std::sin(0.3f * static_cast<float>(i)));
-  }
-  Rope({.x = x.data(), .cosine = cosine.data(), .sine = sine.data(), .rows = rows, .heads = heads, .head_dim = dim},
-       pool);
-  for (int64_t row = 0; row < rows; ++row)
+TEST_P(ElementwiseOf, RotatesPairsHalfAHeadApart) {
+  const int64_t heads = 3;
+  for (int64_t dim : {2, 8, 20, 64, 130}) {
+    std::vector<float> x = Normal(heads * dim, 3);
+    const std::vector<float> before = x;
+    std::vector<float> cosine, sine;
+    for (int64_t i = 0; i < dim / 2; ++i) {
+      cosine.push_back(std::cos(0.3f * static_cast<float>(i)));
+      sine.push_back(std::sin(0.3f * static_cast<float>(i)));
+    }
+    kernels().rotate(x.data(), cosine.data(), sine.data(), heads, dim);
+    std::vector<double> expected(x.size());
     for (int64_t head = 0; head < heads; ++head)
       for (int64_t i = 0; i < dim / 2; ++i) {
-        const int64_t low = (row * heads + head) * dim + i, high = low + dim / 2;
-        const double angle = 0.3 * static_cast<double>(row * dim / 2 + i);
-        EXPECT_NEAR(x[low], before[low] * std::cos(angle) - before[high] * std::sin(angle), 1e-5);
-        EXPECT_NEAR(x[high], before[high] * std::cos(angle) + before[low] * std::sin(angle), 1e-5);
+        const auto low = static_cast<size_t>(head * dim + i), high = low + static_cast<size_t>(dim / 2);
+        const double angle = 0.3 * static_cast<double>(i);
+        expected[low] = before[low] * std::cos(angle) - before[high] * std::sin(angle);
+        expected[high] = before[high] * std::cos(angle) + before[low] * std::sin(angle);
       }
+    EXPECT_TRUE(Near(x, expected, {.max_abs = 1e-5}));
+  }
 }
 
-TEST(Swiglu, IsTheFormulaAlsoFarOut) {
-  ThreadPool pool(2);
-  std::vector<float> gate = Normal(10001, 4), up = Normal(10001, 5);
-  gate[0] = 200;
-  gate[1] = -200;
-  std::vector<float> y(gate.size(), NAN);
+TEST_P(ElementwiseOf, SwigluIsTheFormulaAlsoFarOut) {
+  for (int64_t count : kCounts) {
+    std::vector<float> gate = Normal(count, 4), up = Normal(count, 5);
+    gate[0] = 200;
+    gate[gate.size() / 2] = -200;
+    std::vector<float> y(gate.size() + 1, NAN);
+    std::vector<double> expected;
+    for (size_t i = 0; i < gate.size(); ++i) expected.push_back(gate[i] / (1 + std::exp(-double{gate[i]})) * up[i]);
+    kernels().swiglu(gate.data(), up.data(), count, y.data());
+    EXPECT_TRUE(std::isnan(y.back())) << "wrote past the end";
+    y.pop_back();
+    EXPECT_TRUE(Near(y, expected, {.max_abs = 1e-4}));
+  }
+  // Over the range where it matters, and NaN is not lost.
+  std::vector<float> gate, up(20001, 1), y(20001);
+  for (int i = -10000; i <= 10000; ++i) gate.push_back(static_cast<float>(i) / 500);
   std::vector<double> expected;
-  for (size_t i = 0; i < gate.size(); ++i) expected.push_back(gate[i] / (1 + std::exp(-double{gate[i]})) * up[i]);
-  Swiglu({.gate = gate.data(), .up = up.data(), .count = static_cast<int64_t>(gate.size()), .y = y.data()}, pool);
-  EXPECT_TRUE(Near(y, expected, {.max_abs = 1e-4, .mean_abs = 1e-7}));
+  for (float g : gate) expected.push_back(g / (1 + std::exp(-double{g})));
+  kernels().swiglu(gate.data(), up.data(), 20001, y.data());
+  EXPECT_TRUE(Near(y, expected, {.max_abs = 4e-6}));
+  gate[7] = NAN;
+  kernels().swiglu(gate.data(), up.data(), 20001, y.data());
+  EXPECT_TRUE(std::isnan(y[7]));
 }
+
+TEST_P(ElementwiseOf, AddsEachElementOnce) {
+  for (int64_t count : kCounts) {
+    const std::vector<float> x = Normal(count, 6);
+    std::vector<float> sum = Normal(count, 7), expected = sum;
+    for (size_t i = 0; i < x.size(); ++i) expected[i] += x[i];
+    kernels().add(x.data(), count, sum.data());
+    EXPECT_TRUE(Near(sum, expected, Exact()));
+  }
+}
+
+TEST_P(ElementwiseOf, FindsTheOneThatIsNotFinite) {
+  for (int64_t count : kCounts)
+    for (float bad : {NAN, INFINITY, -INFINITY}) {
+      std::vector<float> x(static_cast<size_t>(count), std::numeric_limits<float>::max());
+      EXPECT_TRUE(kernels().all_finite(x.data(), count));
+      for (size_t at : {size_t{0}, x.size() / 2, x.size() - 1}) {
+        const float good = std::exchange(x[at], bad);
+        EXPECT_FALSE(kernels().all_finite(x.data(), count)) << count << " at " << at;
+        x[at] = good;
+      }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ElementwiseOf, testing::Range(size_t{0}, ElementwiseImplementations().size()),
+                         [](const auto& of) { return std::string(ElementwiseImplementations()[of.param].name); });
 
 }  // namespace
 }  // namespace ecld

@@ -169,5 +169,17 @@ TEST(KvCache, BytesCountKeysAndValuesOfEveryLayer) {
   EXPECT_GE(cache.Bytes(), static_cast<uint64_t>(2 * config.num_layers * 4 * config.KeyWidth() * 4));
 }
 
+TEST(KvCacheMemory, IsWhatWasReserved) {
+  TinyModel tiny;
+  Session session = tiny.NewSession();
+  KvCache cache(tiny.model());
+  cache.Reserve(64);
+  EXPECT_EQ(cache.Bytes(), 64 * KvCache::BytesPerToken(tiny.model()));
+  RunTokens(session, cache, SomeTokens(25));
+  for (int i = 0; i < 39; ++i) RunTokens(session, cache, SomeTokens(1));
+  EXPECT_EQ(cache.length(), 64);
+  EXPECT_EQ(cache.Bytes(), 64 * KvCache::BytesPerToken(tiny.model()));
+}
+
 }  // namespace
 }  // namespace ecld

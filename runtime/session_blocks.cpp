@@ -1,0 +1,120 @@
+// A decoder block over the rows of a chunk. Between the matrix products each thread takes rows through several small
+// steps at once, and a few rows (decoding) stay on the calling thread: to wake others costs more than the work.
+
+#include <cmath>
+
+#include "kernels/elementwise/elementwise.h"
+#include "runtime/session.h"
+
+namespace ecld {
+namespace {
+
+// Elements for which another thread is worth waking.
+constexpr int64_t kMinElements = 1 << 14;
+
+int64_t MinRows(int64_t width) { return 1 + kMinElements / width; }
+
+float* Room(std::vector<float>& activations, int64_t count) {
+  if (activations.size() < static_cast<size_t>(count)) activations.resize(static_cast<size_t>(count));
+  return activations.data();
+}
+
+}  // namespace
+
+void Session::RunBlock(size_t layer, const Chunk& chunk) {
+  const RuntimeBlock& block = model_.blocks()[layer];
+  const int64_t rows = chunk.rows;
+  AddAndNorm(chunk, layer > 0, block.input_norm);
+  Multiply({{block.query, query_}, {block.key, key_}, {block.value, value_}}, normed_.data(), rows);
+  RotateAndStore(layer, rows);
+  Attend(layer, chunk);
+  Multiply({{block.output, projected_}}, attended_.data(), rows);
+
+  AddAndNorm(chunk, true, block.post_norm);
+  Multiply({{block.gate, gate_}, {block.up, up_}}, normed_.data(), rows);
+  pool_.ParallelFor(rows * block.gate.weight.out_features, kMinElements, [&](int64_t begin, int64_t end) {
+    Elementwise().swiglu(gate_.data() + begin, up_.data() + begin, end - begin, gate_.data() + begin);
+  });
+  Multiply({{block.down, projected_}}, gate_.data(), rows);
+  if (layer + 1 == model_.blocks().size())
+    Elementwise().add(projected_.data(), rows * model_.config().hidden_size, chunk.hidden);
+}
+
+// The output of the product before is added to the hidden states where there is one.
+void Session::AddAndNorm(const Chunk& chunk, bool add, const std::vector<float>& weight) {
+  const int64_t width = model_.config().hidden_size;
+  const auto eps = static_cast<float>(model_.config().rms_norm_eps);
+  float* normed = Room(normed_, chunk.rows * width);
+  pool_.ParallelFor(chunk.rows, MinRows(width), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      float* hidden = chunk.hidden + row * width;
+      if (add) Elementwise().add(projected_.data() + row * width, width, hidden);
+      Elementwise().rms_norm(hidden, weight.data(), width, eps, normed + row * width);
+    }
+  });
+}
+
+void Session::Multiply(std::initializer_list<Product> products, const float* x, int64_t rows) {
+  products_.clear();
+  for (const auto& [linear, y] : products)
+    products_.push_back(
+        {.weight = linear.weight, .x = x, .m = rows, .y = Room(y, rows * linear.weight.out_features), .exact = exact_});
+  Gemm(products_, pool_, gemm_scratch_, gemm_);
+  for (const auto& [linear, y] : products) {
+    if (linear.bias.empty()) continue;
+    const int64_t width = linear.weight.out_features;
+    pool_.ParallelFor(rows, MinRows(width), [&, &bias = linear.bias, &to = y](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) Elementwise().add(bias.data(), width, to.data() + row * width);
+    });
+  }
+}
+
+// Norms of heads where the architecture has them, rotation, and the new keys and values into the caches.
+void Session::RotateAndStore(size_t layer, int64_t rows) {
+  const ModelConfig& config = model_.config();
+  const RuntimeBlock& block = model_.blocks()[layer];
+  const ElementwiseKernels& kernels = Elementwise();
+  const int64_t head_dim = config.head_dim, half = head_dim / 2;
+  const auto eps = static_cast<float>(config.rms_norm_eps);
+  const auto norm_heads = [&](const std::vector<float>& weight, int64_t heads, float* x) {
+    for (int64_t head = 0; head < heads; ++head)
+      kernels.rms_norm(x + head * head_dim, weight.data(), head_dim, eps, x + head * head_dim);
+  };
+  pool_.ParallelFor(rows, MinRows(config.QueryWidth()), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      float *query = query_.data() + row * config.QueryWidth(), *key = key_.data() + row * config.KeyWidth();
+      if (!block.query_norm.empty()) {
+        norm_heads(block.query_norm, config.num_heads, query);
+        norm_heads(block.key_norm, config.num_kv_heads, key);
+      }
+      kernels.rotate(query, cosine_.data() + row * half, sine_.data() + row * half, config.num_heads, head_dim);
+      kernels.rotate(key, cosine_.data() + row * half, sine_.data() + row * half, config.num_kv_heads, head_dim);
+      const RowPlace& place = places_[static_cast<size_t>(row)];
+      AppendKv(place.cache->View(layer), place.position, key, value_.data() + row * config.KeyWidth());
+    }
+  });
+}
+
+void Session::Attend(size_t layer, const Chunk& chunk) {
+  const ModelConfig& config = model_.config();
+  float* out = Room(attended_, chunk.rows * config.QueryWidth());
+  attention_pieces_.clear();
+  int64_t row = 0;
+  for (const Piece& piece : chunk.pieces) {
+    const auto count = static_cast<int64_t>(piece.tokens.size());
+    if (count == 0) continue;
+    attention_pieces_.push_back({.query = query_.data() + row * config.QueryWidth(),
+                                 .kv = piece.cache->View(layer),
+                                 .rows = count,
+                                 .first_position = piece.cache->length(),
+                                 .out = out + row * config.QueryWidth()});
+    row += count;
+  }
+  Attention({.pieces = attention_pieces_,
+             .num_heads = config.num_heads,
+             .window = config.sliding_window[layer],
+             .scale = 1.0f / std::sqrt(static_cast<float>(config.head_dim))},
+            pool_, attention_scratch_);
+}
+
+}  // namespace ecld
