@@ -4,22 +4,23 @@
 #   scripts/setup.sh             what the programs need
 #   scripts/setup.sh --tests     and what the tests need: test libraries, clang, a cross compiler for Arm with libraries
 #                                in build/arm64-sysroot, the oracles' Python packages
+#   scripts/setup.sh --slow      and what the slow oracles need: .venv-slow, where other versions of the same packages live
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 libraries=(nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev
            libpcre2-dev libutf8proc-dev libsentencepiece-dev libboost-dev)
-test_libraries=(libgtest-dev libgmock-dev libbenchmark-dev)
+test_libraries=(libgtest-dev libgmock-dev)
 packages=(build-essential cmake ninja-build ccache pkg-config ca-certificates python3 python3-venv "${libraries[@]}")
 requirements=scripts/python-libtorch.txt
 case "${1:-}" in
   "") ;;
-  --tests)
+  --tests|--slow)
     packages+=("${test_libraries[@]}" clang libclang-rt-14-dev clang-format)
     # On Arm itself the ordinary build runs the same code.
     [[ "$(dpkg --print-architecture)" == arm64 ]] || packages+=(g++-aarch64-linux-gnu qemu-user)
     requirements=scripts/python-oracles.txt ;;
-  *) echo "usage: scripts/setup.sh [--tests]" >&2; exit 2 ;;
+  *) echo "usage: scripts/setup.sh [--tests|--slow]" >&2; exit 2 ;;
 esac
 
 say() { echo "setup: $*" >&2; }
@@ -49,19 +50,28 @@ if [[ " ${packages[*]} " == *" qemu-user "* ]]; then
     say "no libraries for arm64 from this machine's package sources: the arm64 tests will be skipped"
 fi
 
-# The environment is complete when its stamp names the list that was installed last and this path (a copied
-# environment points to where it was made).
-stamp=.venv/setup-stamp
-wanted="$(pwd) $(cat scripts/python-libtorch.txt "$requirements" | sha256sum)"
-complete="$(pwd) $(cat scripts/python-libtorch.txt scripts/python-oracles.txt | sha256sum)"
-if [[ ! -f $stamp ]] || ! grep -qxF -e "$wanted" -e "$complete" $stamp; then
-  if [[ ! -x .venv/bin/pip ]] || [[ "$(head -1 .venv/bin/pip)" != "#!$(pwd)/.venv/bin/python"* ]]; then
-    say "making .venv"
-    rm -rf .venv
-    /usr/bin/python3 -m venv .venv
+# The lists that a list names, and itself: what its environment depends on.
+stamp_of() { echo "$(pwd) $(cat $(grep -hoP '^-r \K.*' "$1" | sed 's,^,scripts/,') "$1" | sha256sum)"; }
+
+# environment DIR LIST [PIP OPTION...]: makes a Python environment with the packages of LIST. It is complete when its
+# stamp names that list, or the oracles' which holds it, and this path (a copied one points to where it was made).
+environment() {
+  local stamp=$1/setup-stamp
+  if [[ -f $stamp ]] && grep -qxF -e "$(stamp_of "$2")" -e "$(stamp_of scripts/python-oracles.txt)" "$stamp"; then
+    return
   fi
-  say "installing Python packages of $requirements (LibTorch is large)"
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --only-binary :all: \
-    -r "$requirements"
-  echo "$wanted" > $stamp
+  if [[ ! -x $1/bin/pip ]] || [[ "$(head -1 "$1/bin/pip")" != "#!$(pwd)/$1/bin/python"* ]]; then
+    say "making $1"
+    rm -rf "$1"
+    /usr/bin/python3 -m venv "$1"
+  fi
+  say "installing Python packages of $2 in $1 (LibTorch is large)"
+  "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps --only-binary :all: \
+    "${@:3}" -r "$2"
+  stamp_of "$2" > "$stamp"
+}
+
+environment .venv "$requirements"
+if [[ "${1:-}" == --slow ]]; then
+  environment .venv-slow scripts/python-slow.txt --no-binary llama-cpp-python
 fi
