@@ -24,6 +24,8 @@ std::span<const AttentionImplementation> AttentionImplementations() {
 #if defined(__x86_64__)
     kAttentionAvx512,
     kAttentionAvx2,
+#elif defined(__aarch64__)
+    kAttentionNeon,
 #endif
     kAttentionPortable,
     kAttentionReference

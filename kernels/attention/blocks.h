@@ -32,19 +32,26 @@ struct ProductArgs {
   int64_t to_stride;
 };
 
+// Unrolled by order: at -O2 the compiler would keep the loops, and with them the sums in memory.
 template <int kRows, int kVectors, class Element>
 ECLD_TARGET void Product(const ProductArgs<Element>& args) {
   Vector sums[kRows][kVectors];
+#pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v)
       sums[r][v] = args.accumulate ? Load(args.to + r * args.to_stride + v * kLanes) : Set(0);
   const Element* panel = args.panel;
   for (int64_t k = 0; k < args.depth; ++k, panel += args.panel_stride)
+#pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) {
       const Vector column = Load(panel + v * kLanes);
+#pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) sums[r][v] = Fma(Set(args.from[r * args.from_stride + k]), column, sums[r][v]);
     }
+#pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) Store(args.to + r * args.to_stride + v * kLanes, sums[r][v]);
 }
 

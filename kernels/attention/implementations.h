@@ -36,6 +36,8 @@ inline int64_t FloatsOfBlocks(const KvShape& shape) {
 extern const AttentionImplementation kAttentionReference, kAttentionPortable;
 #if defined(__x86_64__)
 extern const AttentionImplementation kAttentionAvx2, kAttentionAvx512;
+#elif defined(__aarch64__)
+extern const AttentionImplementation kAttentionNeon;
 #endif
 
 }  // namespace ecld

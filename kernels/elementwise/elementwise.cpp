@@ -9,6 +9,8 @@ std::span<const ElementwiseKernels> ElementwiseImplementations() {
 #if defined(__x86_64__)
     kElementwiseAvx512,
     kElementwiseAvx2,
+#elif defined(__aarch64__)
+    kElementwiseNeon,
 #endif
     kElementwisePortable
   };

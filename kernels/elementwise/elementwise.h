@@ -35,6 +35,8 @@ const ElementwiseKernels& Elementwise();
 extern const ElementwiseKernels kElementwisePortable;
 #if defined(__x86_64__)
 extern const ElementwiseKernels kElementwiseAvx2, kElementwiseAvx512;
+#elif defined(__aarch64__)
+extern const ElementwiseKernels kElementwiseNeon;
 #endif
 
 }  // namespace ecld

@@ -14,6 +14,7 @@ ECLD_TARGET inline void RmsNormRow(const float* x, const float* weight, int64_t 
   Vector sums[4] = {Set(0), Set(0), Set(0), Set(0)};
   int64_t i = 0;
   for (; i + 4 * kLanes <= width; i += 4 * kLanes)
+#pragma GCC unroll 4
     for (int64_t s = 0; s < 4; ++s) {
       const Vector v = Load(x + i + s * kLanes);
       sums[s] = Fma(v, v, sums[s]);
