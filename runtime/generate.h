@@ -25,10 +25,17 @@ struct Generation {
   double decode_ms = 0;   // everything after
 };
 
+using OnToken = std::function<bool(int32_t token)>;
+
 // on_token is called with each token as it is chosen (the stop id excluded); returning false ends the generation.
 // THROWS Error: empty prompt, bad sampler options, prompt and max_tokens beyond the model's max_position, and what
 // Session throws.
 Generation Generate(Session& session, std::span<const int32_t> prompt, const GenerateOptions& options,
-                    const std::function<bool(int32_t token)>& on_token = {});
+                    const OnToken& on_token = {});
+
+// The same, where the prompt follows what cache holds. The prompt and all tokens but the last are in the cache
+// afterwards: a conversation goes on without running what was said before.
+Generation Generate(Session& session, KvCache& cache, std::span<const int32_t> prompt, const GenerateOptions& options,
+                    const OnToken& on_token = {});
 
 }  // namespace ecld

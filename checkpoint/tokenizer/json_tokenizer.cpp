@@ -25,6 +25,10 @@ class JsonTokenizer final : public Tokenizer {
 
   std::vector<int32_t> Encode(std::string_view text, bool add_special) const override;
   std::string Decode(std::span<const int32_t> ids, bool skip_special) const override;
+  std::string_view Bytes(int32_t id, bool skip_special) const override {
+    if (!parts_.decoded.Has(id) || (skip_special && parts_.special[static_cast<size_t>(id)])) return {};
+    return parts_.decoded.Bytes(id);
+  }
   int64_t vocab_size() const override { return parts_.decoded.size(); }
   std::optional<int32_t> IdOf(std::string_view token) const override;
   std::optional<int32_t> bos() const override { return bos_; }

@@ -25,6 +25,10 @@ class SentencePieceTokenizer final : public Tokenizer {
 
   std::vector<int32_t> Encode(std::string_view text, bool add_special) const override;
   std::string Decode(std::span<const int32_t> ids, bool skip_special) const override;
+  std::string_view Bytes(int32_t id, bool skip_special) const override {
+    if (!decoded_.Has(id) || (skip_special && special_[static_cast<size_t>(id)])) return {};
+    return decoded_.Bytes(id);
+  }
   int64_t vocab_size() const override { return decoded_.size(); }
   std::optional<int32_t> IdOf(std::string_view token) const override;
   std::optional<int32_t> bos() const override { return bos_; }

@@ -28,6 +28,10 @@ class Tokenizer {
   // vocabulary.
   virtual std::string Decode(std::span<const int32_t> ids, bool skip_special) const = 0;
 
+  // What id adds to a text that goes on; nothing for an id outside the vocabulary (models pad theirs) and, where
+  // skip_special, for a special token. May be part of a character: see text_stream.h.
+  virtual std::string_view Bytes(int32_t id, bool skip_special) const = 0;
+
   virtual int64_t vocab_size() const = 0;  // largest id + 1
   virtual std::optional<int32_t> IdOf(std::string_view token) const = 0;
   // Ids at which generation may stop that the tokenizer itself names (eos_token); the config may name more.

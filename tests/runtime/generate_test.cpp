@@ -39,6 +39,19 @@ TEST(Generate, ALongPromptIsCutWithoutChangingTheResult) {
   EXPECT_EQ(Generate(session, SomeTokens(1030), {.max_tokens = 2}).tokens, GreedyByHand(tiny, SomeTokens(1030), 2));
 }
 
+TEST(Generate, GoesOnWithWhatTheCacheHolds) {
+  TinyModel tiny;
+  Session session = tiny.NewSession();
+  const std::vector<int32_t> text = SomeTokens(30);
+  const std::span<const int32_t> whole = text;
+  KvCache cache(tiny.model());
+  const Generation first = Generate(session, cache, whole.first(9), {.max_tokens = 5});
+  EXPECT_EQ(first.tokens, GreedyByHand(tiny, SomeTokens(9), 5));
+  EXPECT_EQ(cache.length(), 9 + 4) << "the last token was chosen, not run";
+  cache.Truncate(9);
+  EXPECT_EQ(Generate(session, cache, whole.subspan(9), {.max_tokens = 5}).tokens, GreedyByHand(tiny, text, 5));
+}
+
 TEST(Generate, StopsAtAStopIdWithoutReturningIt) {
   TinyModel tiny;
   Session session = tiny.NewSession();
