@@ -23,10 +23,11 @@ void OneByOne(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch&
 
 constexpr std::array kImplementations = {
 #if defined(__x86_64__)
-    GemmImplementation{"avx512", GemmAvx512Supports, OneByOne<GemmAvx512>},
-    GemmImplementation{"avx2", GemmAvx2Supports, OneByOne<GemmAvx2>},
+    GemmImplementation{"avx512_bf16", GemmAvx512Bf16Supports, GemmAvx512Bf16},
+    GemmImplementation{"avx512", GemmAvx512Supports, GemmAvx512},
+    GemmImplementation{"avx2", GemmAvx2Supports, GemmAvx2},
 #endif
-    GemmImplementation{"portable", RowOrder, OneByOne<GemmPortable>},
+    GemmImplementation{"portable", RowOrder, GemmPortable},
     GemmImplementation{"reference", Always, OneByOne<GemmReference>},
 };
 

@@ -3,8 +3,9 @@
 // float32. The products of each row are accumulated in float32. Implementations differ in speed, not in meaning:
 // reference.cpp is the definition, and every other one agrees with it up to the order of the sums (the difference is
 // below 4e-7 of the largest sum of absolute products). Where the caller allows it (exact = false), an implementation
-// may round the activations: to bfloat16 against dense 16-bit weights, and against interleaved packed weights to
-// 8 bits, symmetric, one scale for each group of at most 128 inputs; int8_portable.cpp defines that.
+// may round the activations: against dense bfloat16 weights to bfloat16, to nearest, which puts each product off by at
+// most 2^-9 of it; and against interleaved packed weights to 8 bits, symmetric, one scale for each group of at most 128
+// inputs; int8_portable.cpp defines that.
 
 #include <cstddef>
 #include <cstdint>

@@ -19,12 +19,14 @@ struct GemmImplementation {
 std::span<const GemmImplementation> GemmImplementations();
 
 void GemmReference(const GemmArgs& args, ThreadPool& pool);
-void GemmPortable(const GemmArgs& args, ThreadPool& pool);
+void GemmPortable(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch);
 #if defined(__x86_64__)
 bool GemmAvx2Supports(const GemmArgs& args);
-void GemmAvx2(const GemmArgs& args, ThreadPool& pool);
+void GemmAvx2(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch);
+bool GemmAvx512Bf16Supports(const GemmArgs& args);
+void GemmAvx512Bf16(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch);
 bool GemmAvx512Supports(const GemmArgs& args);
-void GemmAvx512(const GemmArgs& args, ThreadPool& pool);
+void GemmAvx512(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch);
 #endif
 
 }  // namespace ecld

@@ -10,7 +10,8 @@ namespace {
 using Vector = float __attribute__((vector_size(16)));
 constexpr int64_t kLanes = 4;
 
-Vector Load(const float* from) {
+template <typename T>
+Vector Load(const T* from) {
   Vector vector;
   std::memcpy(&vector, from, sizeof(vector));
   return vector;
@@ -23,12 +24,16 @@ void Tile(const TileArgs& args) {
   for (; k + kLanes <= args.k; k += kLanes)
     for (int r = 0; r < kRows; ++r) {
       const Vector x = Load(args.x + r * args.x_stride + k);
-      for (int c = 0; c < kTileColumns; ++c) sums[r][c] += x * Load(args.panel + c * args.panel_stride + k);
+      for (int c = 0; c < kTileColumns; ++c) sums[r][c] += x * Load(args.columns[c] + k * sizeof(float));
     }
   for (int r = 0; r < kRows; ++r)
     for (int c = 0; c < kTileColumns; ++c) {
       float sum = (sums[r][c][0] + sums[r][c][1]) + (sums[r][c][2] + sums[r][c][3]);
-      for (int64_t i = k; i < args.k; ++i) sum += args.x[r * args.x_stride + i] * args.panel[c * args.panel_stride + i];
+      for (int64_t i = k; i < args.k; ++i) {
+        float w;
+        std::memcpy(&w, args.columns[c] + i * sizeof(float), sizeof(w));
+        sum += args.x[r * args.x_stride + i] * w;
+      }
       float& y = args.y[r * args.y_stride + c];
       y = args.accumulate ? y + sum : sum;
     }
@@ -49,6 +54,8 @@ constexpr TileKernels kKernels = {.tile_rows = 2,
 
 }  // namespace
 
-void GemmPortable(const GemmArgs& args, ThreadPool& pool) { GemmTiled(kKernels, args, pool); }
+void GemmPortable(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch&) {
+  GemmTiled(kKernels, products, pool);
+}
 
 }  // namespace ecld

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <array>
 
+#include "kernels/gemm/column_blocks.h"
 #include "kernels/packing/packing.h"
 
 namespace ecld {
 namespace {
 
+constexpr int64_t kMaxTileRows = 8;
 constexpr int64_t kPanelColumns = 32;  // weight rows of a panel
 constexpr int64_t kPanelDepth = 1024;  // inputs of a panel; a multiple of 8, so that codes start on whole bytes
 // Rows 4 KiB apart would fall into the same cache sets.
@@ -49,67 +51,78 @@ void ReadPart(const TileKernels& kernels, const WeightView& weight, int64_t row,
   ToFloat(weight.dtype, from, static_cast<size_t>(count), to);
 }
 
-// All rows of x times one panel.
-void MultiplyPanel(const TileKernels& kernels, const GemmArgs& args, const Panel& panel, int64_t column,
-                   int64_t columns, int64_t first, int64_t depth) {
-  const int64_t n = args.weight.out_features, k = args.weight.in_features;
-  for (int64_t row = 0; row < args.m; row += kernels.tile_rows) {
-    const int64_t rows = std::min(kernels.tile_rows, args.m - row);
-    for (int64_t c = 0; c < columns; c += kTileColumns) {
-      TileArgs tile{.x = args.x + row * k + first,
-                    .panel = panel.values.data() + c * kPanelStride,
-                    .x_stride = k,
-                    .panel_stride = kPanelStride,
-                    .k = depth,
-                    .accumulate = first > 0,
-                    .y = args.y + row * n + column + c,
-                    .y_stride = n};
-      if (c + kTileColumns <= columns) {
-        kernels.tile(rows, tile);
-        continue;
-      }
-      // The last columns do not fill a tile: compute it whole aside and copy what exists.
-      std::array<float, 16 * kTileColumns> aside;
-      const bool accumulate = tile.accumulate;
-      float* const y = tile.y;
-      tile.accumulate = false;
-      tile.y = aside.data();
-      tile.y_stride = kTileColumns;
-      kernels.tile(rows, tile);
-      for (int64_t r = 0; r < rows; ++r)
-        for (int64_t i = 0; i < columns - c; ++i) {
-          const float value = aside[static_cast<size_t>(r * kTileColumns + i)];
-          y[r * n + i] = accumulate ? y[r * n + i] + value : value;
-        }
+// A tile of which only the first `columns` outputs exist: the rest is computed aside.
+void RunTile(TileFunction run, int64_t rows, const TileArgs& tile, int64_t columns) {
+  if (columns >= kTileColumns) return run(rows, tile);
+  std::array<float, kMaxTileRows * kTileColumns> aside;
+  TileArgs whole = tile;
+  whole.accumulate = false;
+  whole.y = aside.data();
+  whole.y_stride = kTileColumns;
+  run(rows, whole);
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < columns; ++c) {
+      const float value = aside[static_cast<size_t>(r * kTileColumns + c)];
+      float& y = tile.y[r * tile.y_stride + c];
+      y = tile.accumulate ? y + value : value;
     }
-  }
 }
 
-void MultiplyColumns(const TileKernels& kernels, const GemmArgs& args, int64_t column, int64_t columns) {
+// All rows of x times the weight rows of [columns, depth] that start at `weights`, row_bytes apart. They are inputs
+// `first` and following of the outputs `column` and following.
+void MultiplyRows(TileFunction run, int64_t tile_rows, const GemmArgs& args, const std::byte* weights,
+                  int64_t row_bytes, int64_t column, int64_t columns, int64_t first, int64_t depth) {
+  const int64_t n = args.weight.out_features, k = args.weight.in_features;
+  for (int64_t row = 0; row < args.m; row += tile_rows)
+    for (int64_t begin = 0; begin < columns; begin += kTileColumns) {
+      TileArgs tile{.x = args.x + row * k + first,
+                    .x_stride = k,
+                    .k = depth,
+                    .accumulate = first > 0,
+                    .y = args.y + row * n + column + begin,
+                    .y_stride = n};
+      // Where rows are missing to fill a tile, the last one stands again.
+      for (int64_t c = 0; c < kTileColumns; ++c)
+        tile.columns[c] = weights + std::min(begin + c, columns - 1) * row_bytes;
+      RunTile(run, std::min(tile_rows, args.m - row), tile, columns - begin);
+    }
+}
+
+// The tile that takes the weights as they lie, where there is one.
+TileFunction DirectTile(const TileKernels& kernels, const GemmArgs& args) {
+  if (args.m > kernels.direct_rows || args.weight.packed()) return nullptr;
+  if (args.weight.dtype == DType::kF32) return kernels.tile;
+  if (args.weight.dtype == DType::kBF16) return kernels.tile_bf16;
+  return args.weight.dtype == DType::kF16 ? kernels.tile_f16 : nullptr;
+}
+
+void MultiplyPanels(const TileKernels& kernels, const GemmArgs& args, int64_t column, int64_t columns) {
   Panel panel;
-  // Columns that only fill up the last tile are computed and dropped; they must hold numbers.
-  for (int64_t c = columns; c % kTileColumns != 0; ++c)
-    std::fill_n(panel.values.data() + c * kPanelStride, kPanelDepth, 0.0f);
   const int64_t k = args.weight.in_features;
   for (int64_t first = 0; first < k; first += kPanelDepth) {
     const int64_t depth = std::min(kPanelDepth, k - first);
     for (int64_t c = 0; c < columns; ++c)
       ReadPart(kernels, args.weight, column + c, first, depth, panel.values.data() + c * kPanelStride);
-    MultiplyPanel(kernels, args, panel, column, columns, first, depth);
+    MultiplyRows(kernels.tile, kernels.tile_rows, args, reinterpret_cast<const std::byte*>(panel.values.data()),
+                 kPanelStride * sizeof(float), column, columns, first, depth);
   }
 }
 
 }  // namespace
 
-void GemmTiled(const TileKernels& kernels, const GemmArgs& args, ThreadPool& pool) {
-  if (args.m == 0) return;
-  const int64_t n = args.weight.out_features;
-  // One row of x uses each weight once: a panel of one tile then stays in the first-level cache.
-  const int64_t block = args.m <= 4 ? kTileColumns : kPanelColumns;
-  const int64_t blocks = (n + block - 1) / block;
-  const int64_t products_per_block = block * args.weight.in_features * args.m;
-  pool.ParallelFor(blocks, 1 + kMinProducts / (products_per_block + 1), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) MultiplyColumns(kernels, args, i * block, std::min(block, n - i * block));
+void GemmTiled(const TileKernels& kernels, std::span<const GemmArgs> products, ThreadPool& pool) {
+  const GemmArgs& front = products.front();
+  const int64_t m = front.m, k = front.weight.in_features;
+  if (m == 0) return;
+  // A few rows of x use a weight a few times only: a panel of one tile then stays in the first-level cache.
+  const int64_t block = m <= std::max<int64_t>(kernels.direct_rows, 4) ? kTileColumns : kPanelColumns;
+  const int64_t min_blocks = 1 + kMinProducts / (block * k * m + 1);
+  ForEachColumnBlock(products, block, min_blocks, pool, [&](const GemmArgs& args, int64_t column, int64_t columns) {
+    const TileFunction direct = DirectTile(kernels, args);
+    if (!direct) return MultiplyPanels(kernels, args, column, columns);
+    const int64_t row_bytes = k * static_cast<int64_t>(SizeOf(args.weight.dtype));
+    MultiplyRows(direct, kernels.tile_rows, args, args.weight.data + column * row_bytes, row_bytes, column, columns, 0,
+                 k);
   });
 }
 

@@ -1,9 +1,11 @@
 #pragma once
-// The frame of the float32 matrix products on CPUs: a panel of weight rows is turned into floats, as much as fits into
-// the second-level cache, and tiles of x rows times kTileColumns panel rows are computed as dot products, sums kept in
-// registers. An instruction set supplies the inner functions; which threads, blocks and formats is decided in
-// tiled.cpp alone. A few rows of x (decoding) take the same way with a panel that is used once, from the cache.
+// The frame of the float32 matrix products on CPUs: tiles of a few x rows times kTileColumns weight rows are computed
+// as dot products, sums kept in registers. A few rows of x (decoding) take dense weights as they lie, each read once
+// from memory. Otherwise a panel of weight rows is turned into floats first, as much as fits into the second-level
+// cache. An instruction set supplies the inner functions; which threads, blocks and formats is decided in tiled.cpp.
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "kernels/gemm/implementations.h"
@@ -13,25 +15,39 @@ namespace ecld {
 inline constexpr int64_t kTileColumns = 4;
 
 struct TileArgs {
-  const float* x;      // [rows, k], rows x_stride apart
-  const float* panel;  // [kTileColumns, k], rows panel_stride apart
-  int64_t x_stride, panel_stride;
+  const float* x;    // [rows, k], rows x_stride apart
+  int64_t x_stride;  // in elements, like y_stride
+  // k weights each, of the type that the tile function is for; any alignment; one may stand several times.
+  std::array<const std::byte*, kTileColumns> columns;
   int64_t k;
   bool accumulate;  // add to y instead of setting it
   float* y;         // [rows, kTileColumns], rows y_stride apart
   int64_t y_stride;
 };
 
+using TileFunction = void (*)(int64_t rows, const TileArgs& args);  // 1 <= rows <= tile_rows
+using WidenFunction = void (*)(const std::byte* from, int64_t count, float* to);
+// to[i] = (code i - zero) * scale; codes start on a whole byte and may not be read beyond the last.
+using DequantizeFunction = void (*)(int bits, const std::byte* codes, int64_t count, int zero, float scale, float* to);
+
 struct TileKernels {
-  int64_t tile_rows;                                 // the most rows of x in one tile
-  void (*tile)(int64_t rows, const TileArgs& args);  // 1 <= rows <= tile_rows
-  void (*widen_bf16)(const std::byte* from, int64_t count, float* to);
-  void (*widen_f16)(const std::byte* from, int64_t count, float* to);
-  // to[i] = (code i - zero) * scale; codes start on a whole byte and may not be read beyond the last.
-  void (*dequantize)(int bits, const std::byte* codes, int64_t count, int zero, float scale, float* to);
+  int64_t tile_rows;  // the most rows of x in one tile
+  TileFunction tile;  // of float32 weights
+  WidenFunction widen_bf16, widen_f16;
+  DequantizeFunction dequantize;
+  // Up to so many rows of x, dense weights are multiplied as they lie, by these tiles.
+  int64_t direct_rows = 0;
+  TileFunction tile_bf16 = nullptr, tile_f16 = nullptr;
 };
 
-void GemmTiled(const TileKernels& kernels, const GemmArgs& args, ThreadPool& pool);
+void GemmTiled(const TileKernels& kernels, std::span<const GemmArgs> products, ThreadPool& pool);
+
+// The weights that do not fill a vector, as floats, and zeros after them.
+template <DType kDtype, int64_t kLanes>
+inline void TailFloats(const std::byte* from, int64_t count, float* to) {
+  std::fill_n(to, kLanes, 0.0f);
+  ToFloat(kDtype, from, static_cast<size_t>(count), to);
+}
 
 // Eight codes of 2, 3 or 4 bits, which fill kBits bytes. (Three bytes copied as one piece would be read back before the
 // copy has reached the cache.)
@@ -50,5 +66,20 @@ inline uint32_t EightCodesWord(const std::byte* codes) {
 
 // The plain form of TileKernels::dequantize, for the codes that do not fill a vector.
 void DequantizeCodes(int bits, const std::byte* codes, int64_t count, int zero, float scale, float* to);
+
+// TileKernels::dequantize of an instruction set that has a Set::Dequantize<bits>(codes, count, zero, scale, to).
+template <typename Set>
+void DequantizeWith(int bits, const std::byte* codes, int64_t count, int zero, float scale, float* to) {
+  switch (bits) {
+    case 2:
+      return Set::template Dequantize<2>(codes, count, zero, scale, to);
+    case 3:
+      return Set::template Dequantize<3>(codes, count, zero, scale, to);
+    case 4:
+      return Set::template Dequantize<4>(codes, count, zero, scale, to);
+    default:
+      return Set::template Dequantize<8>(codes, count, zero, scale, to);
+  }
+}
 
 }  // namespace ecld
