@@ -1,0 +1,55 @@
+#pragma once
+// The GPU of this machine, if there is one, and memory on it. In a build without CUDA, or on a machine without a
+// driver, there is none; the driver's library is opened only when somebody asks.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+struct CUstream_st;
+
+namespace ecld {
+
+using CudaStream = CUstream_st*;  // null: the default stream
+
+struct CudaDevice {
+  int ordinal = 0;
+  std::string name;
+  int compute_capability = 0;  // 90 for 9.0
+  int multiprocessors = 0;
+};
+
+// Whether this program was built with the CUDA kernels.
+bool BuiltWithCuda();
+
+// The first device, or none. When there is none and why is given, it says why.
+std::optional<CudaDevice> FindCudaDevice(std::string* why = nullptr);
+
+// Memory on the current device. THROWS Error when the device has too little.
+class CudaBuffer {
+ public:
+  explicit CudaBuffer(uint64_t bytes);
+  ~CudaBuffer();
+  CudaBuffer(const CudaBuffer&) = delete;
+  CudaBuffer& operator=(const CudaBuffer&) = delete;
+
+  std::byte* data() const { return data_; }
+  uint64_t size() const { return size_; }
+
+  // Copies from or to the host and waits for it. REQUIRES: bytes <= size().
+  void Upload(const void* source, uint64_t bytes);
+  void Download(void* target, uint64_t bytes) const;
+
+ private:
+  std::byte* data_ = nullptr;
+  uint64_t size_ = 0;
+};
+
+namespace cuda {
+
+// After a launch: THROWS Error when the driver refused it.
+void CheckLaunch(const char* kernel);
+
+}  // namespace cuda
+}  // namespace ecld

@@ -1,0 +1,33 @@
+#include "kernels/cuda/machine.cuh"
+#include "kernels/gemm/cuda_gemv.h"
+
+namespace ecld::cuda {
+namespace {
+
+template <int kBits, DType kType, int kRows>
+__global__ void __launch_bounds__(kGemvWarps * 32) GemvKernel(const Product product) {
+  Gpu gpu;
+  GemvBody<kBits, kType, kRows>(gpu, product);
+}
+
+template <int kBits, DType kType>
+void Launch(const Product& product, CudaStream stream) {
+  const dim3 grid((product.out_features + 15) / 16);
+  if (product.m == 1)
+    GemvKernel<kBits, kType, 1><<<grid, kGemvWarps * 32, GemvSharedBytes(1), stream>>>(product);
+  else
+    GemvKernel<kBits, kType, 2><<<grid, kGemvWarps * 32, GemvSharedBytes(2), stream>>>(product);
+}
+
+}  // namespace
+
+void LaunchGemv(const Product& product, int bits, DType type, CudaStream stream) {
+  const bool half = type == DType::kF16;
+  if (bits == 4)
+    half ? Launch<4, DType::kF16>(product, stream) : Launch<4, DType::kBF16>(product, stream);
+  else
+    half ? Launch<8, DType::kF16>(product, stream) : Launch<8, DType::kBF16>(product, stream);
+  CheckLaunch("gemv");
+}
+
+}  // namespace ecld::cuda

@@ -1,0 +1,44 @@
+#include "kernels/cuda/machine.cuh"
+#include "kernels/gemm/cuda_mma.h"
+
+namespace ecld::cuda {
+namespace {
+
+template <int kBits, DType kType, int kColumns>
+__global__ void __launch_bounds__(kMmaThreads) MmaKernel(const Product product) {
+  Gpu gpu;
+  MmaBody<kBits, kType, kColumns>(gpu, product);
+}
+
+template <int kBits, DType kType, int kColumns>
+void LaunchColumns(const Product& product, CudaStream stream) {
+  const dim3 grid(product.tiles_n, product.splits, (product.m + 8 * kColumns - 1) / (8 * kColumns));
+  MmaKernel<kBits, kType, kColumns><<<grid, kMmaThreads, MmaSharedBytes(kBits, kColumns), stream>>>(product);
+}
+
+template <int kBits, DType kType>
+void Launch(const Product& product, CudaStream stream) {
+  switch (MmaColumns(product.m)) {
+    case 1:
+      return LaunchColumns<kBits, kType, 1>(product, stream);
+    case 2:
+      return LaunchColumns<kBits, kType, 2>(product, stream);
+    case 4:
+      return LaunchColumns<kBits, kType, 4>(product, stream);
+    default:
+      return LaunchColumns<kBits, kType, 6>(product, stream);
+  }
+}
+
+}  // namespace
+
+void LaunchMma(const Product& product, int bits, DType type, CudaStream stream) {
+  const bool half = type == DType::kF16;
+  if (bits == 4)
+    half ? Launch<4, DType::kF16>(product, stream) : Launch<4, DType::kBF16>(product, stream);
+  else
+    half ? Launch<8, DType::kF16>(product, stream) : Launch<8, DType::kBF16>(product, stream);
+  CheckLaunch("mma");
+}
+
+}  // namespace ecld::cuda

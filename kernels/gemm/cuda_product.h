@@ -1,0 +1,68 @@
+#pragma once
+// What a CUDA kernel of the matrix product is given: the pointers and counts of CudaGemmArgs, worked out once.
+
+#include "kernels/cuda/device.h"
+#include "kernels/cuda/lanes.h"
+
+namespace ecld {
+
+struct CudaGemmArgs;
+
+namespace cuda {
+
+struct Product {
+  // cuda_layout.h
+  const Words4* codes;
+  const uint32_t* scales;  // two 16-bit scales
+  const uint16_t* zeros;   // two zero points; null: all are middle_code
+  uint32_t middle_code;
+  bool half_scales;  // else bfloat16
+  int group_shift;   // group of inputs 32 h .. 32 h + 31 = h >> group_shift
+  int groups;
+  int tiles_n, tiles_k;
+  int out_features, in_features;
+
+  const uint16_t* x;
+  int64_t x_stride;
+  int m;
+  uint16_t* y;
+  int64_t y_stride;
+
+  int splits;          // parts of the inputs
+  uint32_t* counters;  // [blocks of a part], zero
+  float* parts;
+};
+
+// The product of rows [first, first + rows) of x.
+Product MakeProduct(const CudaGemmArgs& args, int64_t first, int64_t rows);
+
+// Parts into which the inputs are split: enough blocks for four on each of 132 multiprocessors, at least 4 tiles in
+// each part. Of the weights' shape alone, so that a row's bits do not depend on m or on the device.
+int64_t MmaSplits(int64_t tiles_n, int64_t tiles_k);
+
+// Columns of 8 rows of x that a block of the tensor core kernel takes, of those it exists for: 1, 2, 4 and 6.
+constexpr int MmaColumns(int64_t m) { return m <= 8 ? 1 : m <= 16 ? 2 : m <= 32 ? 4 : 6; }
+
+// Queue the kernels, compiled by nvcc (cuda_gemv.cu, cuda_mma.cu). type: of x and y.
+void LaunchGemv(const Product& product, int bits, DType type, CudaStream stream);
+void LaunchMma(const Product& product, int bits, DType type, CudaStream stream);
+
+// The scales and zero points of outputs `row` and row + 8 of a slab in one group.
+template <class Machine>
+ECLD_DEVICE void LoadGroup(Machine& machine, const Product& product, int slab, int group, int row, float (&scale)[2],
+                           uint32_t (&zero)[2]) {
+  const int64_t place = (int64_t{slab / 4 * product.groups + group} * 4 + slab % 4) * 8 + row;
+  const uint32_t scales = machine.Load(product.scales + place);
+  for (int i = 0; i < 2; ++i) {
+    const uint32_t bits = i == 0 ? scales & 0xffffu : scales >> 16;
+    scale[i] = product.half_scales ? ToFloat<DType::kF16>(bits) : ToFloat<DType::kBF16>(bits);
+    zero[i] = product.middle_code;
+  }
+  if (product.zeros == nullptr) return;
+  const uint32_t zeros = machine.Load(product.zeros + place);
+  zero[0] = zeros & 0xffu;
+  zero[1] = zeros >> 8;
+}
+
+}  // namespace cuda
+}  // namespace ecld
