@@ -23,6 +23,11 @@ void OneByOne(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch&
 
 constexpr std::array kImplementations = {
 #if defined(__x86_64__)
+    GemmImplementation{"int8_avx512", GemmInt8Avx512Supports, GemmInt8Avx512},
+    GemmImplementation{"int8_avx2", GemmInt8Avx2Supports, GemmInt8Avx2},
+#endif
+    GemmImplementation{"int8_portable", GemmInt8Supports, GemmInt8Portable},
+#if defined(__x86_64__)
     GemmImplementation{"avx512_bf16", GemmAvx512Bf16Supports, GemmAvx512Bf16},
     GemmImplementation{"avx512", GemmAvx512Supports, GemmAvx512},
     GemmImplementation{"avx2", GemmAvx2Supports, GemmAvx2},

@@ -20,7 +20,13 @@ std::span<const GemmImplementation> GemmImplementations();
 
 void GemmReference(const GemmArgs& args, ThreadPool& pool);
 void GemmPortable(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch);
+bool GemmInt8Supports(const GemmArgs& args);  // what any processor can run
+void GemmInt8Portable(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch);
 #if defined(__x86_64__)
+bool GemmInt8Avx2Supports(const GemmArgs& args);
+void GemmInt8Avx2(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch);
+bool GemmInt8Avx512Supports(const GemmArgs& args);
+void GemmInt8Avx512(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch);
 bool GemmAvx2Supports(const GemmArgs& args);
 void GemmAvx2(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch);
 bool GemmAvx512Bf16Supports(const GemmArgs& args);

@@ -1,0 +1,211 @@
+// The product with 8-bit activations for AVX2; see int8_tiled.h and int8_avx512.cpp. Half a tile fills a vector. Codes
+// of at most 4 bits times activations sum up in 16 bits without overflow over a block of 32 inputs (16 products of
+// magnitude 15 * 127); 8-bit codes are taken as two halves of 4 bits.
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "kernels/gemm/int8_tiled.h"
+
+#define ECLD_TARGET __attribute__((target("avx2,fma,f16c")))
+#define ECLD_INLINE ECLD_TARGET inline __attribute__((always_inline))
+
+namespace ecld {
+namespace {
+
+constexpr int kMaxRows = 2, kHalves = 2;  // 4 sums each of 16 bits, 32 bits and float, out of 16 registers
+
+ECLD_INLINE __m256i Load(const void* from) { return _mm256_loadu_si256(static_cast<const __m256i*>(from)); }
+
+ECLD_TARGET void Quantize(const float* x, int64_t blocks, int8_t* codes, float* scale, int32_t* minus_sum) {
+  const int64_t count = blocks * kBlockInputs;
+  const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
+  __m256i largest = _mm256_setzero_si256();
+  for (int64_t i = 0; i < count; i += 8) largest = _mm256_max_epi32(largest, _mm256_and_si256(Load(x + i), magnitude));
+  alignas(32) std::array<int32_t, 8> lanes;
+  _mm256_store_si256(reinterpret_cast<__m256i*>(lanes.data()), largest);
+  const ActivationScale rounding =
+      ScaleOfActivations(static_cast<uint32_t>(*std::max_element(lanes.begin(), lanes.end())));
+  *scale = rounding.scale;
+  *minus_sum = 0;
+  if (rounding.inverse == 0) {
+    std::memset(codes, 0, static_cast<size_t>(count));
+    return;
+  }
+  const __m256 inverse = _mm256_set1_ps(rounding.inverse);
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // packing works within halves
+  __m256i sum = _mm256_setzero_si256();
+  for (int64_t i = 0; i < count; i += kBlockInputs) {
+    __m256i part[4];
+    for (int p = 0; p < 4; ++p) {
+      part[p] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + i + 8 * p), inverse));
+      sum = _mm256_add_epi32(sum, part[p]);
+    }
+    const __m256i bytes =
+        _mm256_packs_epi16(_mm256_packs_epi32(part[0], part[1]), _mm256_packs_epi32(part[2], part[3]));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes + i), _mm256_permutevar8x32_epi32(bytes, order));
+  }
+  _mm256_store_si256(reinterpret_cast<__m256i*>(lanes.data()), sum);
+  for (int32_t lane : lanes) *minus_sum -= lane;
+}
+
+ECLD_INLINE __m256 LoadScales(DType dtype, const std::byte* scales, int half) {
+  if (dtype == DType::kF32) return _mm256_loadu_ps(reinterpret_cast<const float*>(scales) + 8 * half);
+  const __m128i narrow = _mm_loadu_si128(reinterpret_cast<const __m128i*>(scales) + half);
+  if (dtype == DType::kF16) return _mm256_cvtph_ps(narrow);
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(narrow), 16));
+}
+
+ECLD_INLINE __m256i Broadcast(const int8_t* x) {
+  int32_t four;
+  std::memcpy(&four, x, 4);
+  return _mm256_set1_epi32(four);
+}
+
+// Vectors of a block that hold low bits; see INTERLEAVED.md.
+template <int kBits>
+constexpr int kVectors = kBits == 8   ? 8
+                         : kBits == 4 ? 4
+                                      : 2;
+
+// The codes of inputs 4 * kFour .. of half a tile, a byte each, at most 4 bits of them: kHigh takes the upper 4 of 8.
+template <int kBits, int kFour, bool kHigh>
+ECLD_INLINE __m256i Codes(const std::byte* block) {
+  constexpr int kVector = kFour % kVectors<kBits>, kPlace = kFour / kVectors<kBits>;
+  const __m256i low = Load(block + 64 * kVector);
+  if constexpr (kBits == 8) {
+    return _mm256_and_si256(_mm256_srli_epi16(low, kHigh ? 4 : 0), _mm256_set1_epi8(15));
+  } else if constexpr (kBits == 4) {
+    return _mm256_and_si256(_mm256_srli_epi16(low, 4 * kPlace), _mm256_set1_epi8(15));
+  } else {
+    const __m256i two = _mm256_and_si256(_mm256_srli_epi16(low, 2 * kPlace), _mm256_set1_epi8(3));
+    if constexpr (kBits == 2) return two;
+    const __m256i high = Load(block + 128);
+    const __m256i one = kFour < 2 ? _mm256_slli_epi16(high, (2 - kFour) & 7) : _mm256_srli_epi16(high, (kFour - 2) & 7);
+    return _mm256_or_si256(two, _mm256_and_si256(one, _mm256_set1_epi8(4)));
+  }
+}
+
+template <int kBits, int kRows, bool kHigh, int kFour>
+ECLD_INLINE void AddFour(const std::byte* block, const int8_t* x, int64_t stride, __m256i (*narrow)[kHalves]) {
+  const __m256i codes[kHalves] = {Codes<kBits, kFour, kHigh>(block), Codes<kBits, kFour, kHigh>(block + 32)};
+#pragma GCC unroll 2
+  for (int r = 0; r < kRows; ++r) {
+    const __m256i inputs = Broadcast(x + r * stride + 4 * kFour);
+    narrow[r][0] = _mm256_add_epi16(narrow[r][0], _mm256_maddubs_epi16(codes[0], inputs));
+    narrow[r][1] = _mm256_add_epi16(narrow[r][1], _mm256_maddubs_epi16(codes[1], inputs));
+  }
+}
+
+// Adds the block's dot products to sums; all that one vector holds, then the next.
+template <int kBits, int kRows, bool kHigh, int... kIndex>
+ECLD_INLINE void AddBlock(const std::byte* block, const int8_t* x, int64_t stride, __m256i (*sums)[kHalves],
+                          std::integer_sequence<int, kIndex...>) {
+  constexpr int kFours = 8 / kVectors<kBits>;  // in a vector
+  __m256i narrow[kRows][kHalves];
+#pragma GCC unroll 2
+  for (int r = 0; r < kRows; ++r) narrow[r][0] = narrow[r][1] = _mm256_setzero_si256();
+  (AddFour<kBits, kRows, kHigh, kIndex / kFours + kIndex % kFours * kVectors<kBits>>(block, x, stride, narrow), ...);
+  const __m256i weight = _mm256_set1_epi16(kHigh ? 16 : 1);
+#pragma GCC unroll 2
+  for (int r = 0; r < kRows; ++r)
+    for (int h = 0; h < kHalves; ++h)
+      sums[r][h] = _mm256_add_epi32(sums[r][h], _mm256_madd_epi16(narrow[r][h], weight));
+}
+
+// -zero * sum of the activations' codes, where an integer sum starts.
+template <int kBits>
+ECLD_INLINE __m256i Start(const std::byte* zeros, int half, int32_t minus_sum) {
+  const __m256i sum = _mm256_set1_epi32(minus_sum);
+  if (!zeros) return _mm256_slli_epi32(sum, kBits - 1);
+  const __m256i zero = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(zeros + 8 * half)));
+  return _mm256_madd_epi16(zero, sum);
+}
+
+constexpr auto kFourNumbers = std::make_integer_sequence<int, 8>();
+
+template <int kBits, int kRows>
+ECLD_TARGET void Multiply(const Int8Tile& tile) {
+  const WeightView& weight = tile.weight;
+  const Int8Activations& x = tile.x;
+  const int64_t all_blocks = Blocks(weight), group_blocks = GroupBlocks(weight);
+  const std::byte* codes = BlockAt(weight, tile.tile, 0);
+  const std::byte* scales = TileScales(weight, tile.tile, 0);
+  const std::byte* zeros = weight.format.symmetric ? nullptr : TileZeros(weight, tile.tile, 0);
+  const int8_t* inputs = x.codes;
+  __m256 totals[kRows][kHalves];
+#pragma GCC unroll 2
+  for (int r = 0; r < kRows; ++r) totals[r][0] = totals[r][1] = _mm256_setzero_ps();
+  for (int64_t block = 0, piece = 0; block < all_blocks;) {
+    const int64_t group_end = std::min(all_blocks, block + group_blocks);
+    for (; block < group_end; ++piece) {
+      __m256i sums[kRows][kHalves];
+#pragma GCC unroll 2
+      for (int r = 0; r < kRows; ++r)
+        for (int h = 0; h < kHalves; ++h) sums[r][h] = Start<kBits>(zeros, h, x.minus_sums[r * x.groups + piece]);
+      for (const int64_t end = std::min(group_end, block + kActivationBlocks); block < end; ++block) {
+        AddBlock<kBits, kRows, false>(codes, inputs, x.stride, sums, kFourNumbers);
+        if constexpr (kBits == 8) AddBlock<kBits, kRows, true>(codes, inputs, x.stride, sums, kFourNumbers);
+        codes += BlockBytes(kBits);
+        inputs += kBlockInputs;
+      }
+#pragma GCC unroll 2
+      for (int r = 0; r < kRows; ++r) {
+        const __m256 x_scale = _mm256_set1_ps(x.scales[r * x.groups + piece]);
+        for (int h = 0; h < kHalves; ++h) {
+          const __m256 scaled =
+              _mm256_mul_ps(_mm256_cvtepi32_ps(sums[r][h]), LoadScales(weight.scale_dtype, scales, h));
+          totals[r][h] = _mm256_fmadd_ps(scaled, x_scale, totals[r][h]);
+        }
+      }
+    }
+    scales += static_cast<int64_t>(SizeOf(weight.scale_dtype)) * kTileOutputs;
+    if (zeros) zeros += kTileOutputs;
+  }
+  const int64_t first = tile.tile * kTileOutputs, outputs = std::min(kTileOutputs, weight.out_features - first);
+#pragma GCC unroll 2
+  for (int r = 0; r < kRows; ++r) {
+    std::array<float, kTileOutputs> lanes;
+    for (int h = 0; h < kHalves; ++h) _mm256_storeu_ps(lanes.data() + 8 * h, totals[r][h]);
+    std::copy_n(lanes.begin(), outputs, tile.y + r * weight.out_features + first);
+  }
+}
+
+template <int kBits>
+void ByRows(const Int8Tile& tile) {
+  tile.rows == 1 ? Multiply<kBits, 1>(tile) : Multiply<kBits, kMaxRows>(tile);
+}
+
+void MultiplyOf(const Int8Tile& tile) {
+  switch (tile.weight.format.bits) {
+    case 2:
+      return ByRows<2>(tile);
+    case 3:
+      return ByRows<3>(tile);
+    case 4:
+      return ByRows<4>(tile);
+    default:
+      return ByRows<8>(tile);
+  }
+}
+
+constexpr Int8Kernels kKernels = {.rows = kMaxRows, .tiles = 1, .quantize = Quantize, .multiply = MultiplyOf};
+
+}  // namespace
+
+bool GemmInt8Avx2Supports(const GemmArgs& args) {
+  return GemmInt8Supports(args) && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+void GemmInt8Avx2(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch) {
+  GemmInt8(kKernels, products, pool, scratch);
+}
+
+}  // namespace ecld
+
+#endif
