@@ -117,6 +117,7 @@ EvalResult Evaluate(const EvalOptions& options) {
   RuntimeModel model(checkpoint, options.runtime);
   Session session(model, pool);
   result.kernels = session.Kernels();
+  result.model.interleaved_B = model.TileBytes();
   ResetPeakResident();
   auto start = std::chrono::steady_clock::now();
   if (options.reference.empty()) {

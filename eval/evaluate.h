@@ -33,9 +33,10 @@ struct Metric {
 struct EvaluatedModel {
   std::string directory;
   std::string config_sha256, weights_sha256;
-  std::string format;      // "BF16", or "BF16, W4 g128 sym"
-  uint64_t weights_B = 0;  // of all stored tensors
-  uint64_t params = 0;     // logical ones; a tied matrix once
+  std::string format;          // "BF16", or "BF16, W4 g128 sym"
+  uint64_t weights_B = 0;      // of all stored tensors
+  uint64_t interleaved_B = 0;  // of the copy laid out for the processor; 0 where none was used
+  uint64_t params = 0;         // logical ones; a tied matrix once
 };
 
 struct EvalResult {

@@ -11,9 +11,10 @@ namespace {
 constexpr double kNormal95 = 1.959964;  // two-sided 95 % of the normal distribution
 
 Json ModelJson(const EvaluatedModel& model) {
-  return {{"directory", model.directory},           {"config_sha256", model.config_sha256},
-          {"weights_sha256", model.weights_sha256}, {"format", model.format},
-          {"weights_B", model.weights_B},           {"params", model.params}};
+  return {
+      {"directory", model.directory}, {"config_sha256", model.config_sha256}, {"weights_sha256", model.weights_sha256},
+      {"format", model.format},       {"weights_B", model.weights_B},         {"interleaved_B", model.interleaved_B},
+      {"params", model.params}};
 }
 
 // lowest, highest: what the quantity can be; the interval is cut there.

@@ -121,7 +121,8 @@ Json QuantSection(const Checkpoint& checkpoint, KvType kv) {
   return quant;
 }
 
-Json VariantSection(const ProfileOptions& options, const Checkpoint& checkpoint) {
+Json VariantSection(const ProfileOptions& options, const RuntimeModel& model) {
+  const Checkpoint& checkpoint = model.checkpoint();
   const ModelConfig& config = checkpoint.config();
   const auto layers = static_cast<size_t>(config.num_layers);
   Json arch = {{"n_layers", config.num_layers},
@@ -143,7 +144,8 @@ Json VariantSection(const ProfileOptions& options, const Checkpoint& checkpoint)
           {"arch", arch},
           {"quant", QuantSection(checkpoint, options.runtime.Kv())},
           {"params", ParameterCount(config)},
-          {"file_B", file_B},
+          {"file_B", file_B + static_cast<int64_t>(model.TileBytes())},
+          {"interleaved_B", model.TileBytes()},  // of file_B: the copy laid out for the processor
           {"parent_variant", nullptr}};
 }
 
@@ -222,7 +224,7 @@ DeviceProfile ProfileDevice(const ProfileOptions& options) {
   profile.created_utc = UtcNow();
   profile.tool = {{"name", "ecld"}, {"version", kProgramVersion}, {"git", nullptr}};
   profile.device = DeviceSection(options, ReadDeviceFacts(), pool);
-  profile.variant = VariantSection(options, checkpoint);
+  profile.variant = VariantSection(options, model);
   profile.fit = Json::object();
 
   PhaseTables phases = MeasurePhases(model, pool, grid, TimeBudget(budget_s * kPhaseShare));

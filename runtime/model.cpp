@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "kernels/packing/interleaved.h"
 #include "runtime/rope_frequencies.h"
 
 namespace ecld {
@@ -55,6 +56,25 @@ RuntimeModel::RuntimeModel(Checkpoint checkpoint, const RuntimeOptions& options)
   final_norm_ = checkpoint_.ReadFloats(Find(checkpoint_.table(), Role::kFinalNorm));
   for (int64_t layer = 0; layer < config().num_layers; ++layer) blocks_.push_back(ReadBlock(checkpoint_, layer));
   rope_frequencies_ = RopeFrequencies(config());
+  if (options_.precision == Precision::kFast) LayOut();
+}
+
+void RuntimeModel::LayOut() {
+  std::vector<WeightView*> matrices;
+  const auto add = [&](WeightView& weight) {
+    if (weight.packed() && CanInterleave(weight.format)) matrices.push_back(&weight);
+  };
+  for (RuntimeBlock& block : blocks_)
+    for (Linear* linear : {&block.query, &block.key, &block.value, &block.output, &block.gate, &block.up, &block.down})
+      add(linear->weight);
+  add(head_);
+  if (matrices.empty()) return;
+  std::vector<WeightView> rows;
+  for (const WeightView* matrix : matrices) rows.push_back(*matrix);
+  tiles_.emplace(checkpoint_, rows, options_.threads);
+  for (size_t i = 0; i < matrices.size(); ++i) *matrices[i] = tiles_->views()[i];
+  // An embedding of its own is only looked up: its few rows are read where they are.
+  if (config().tie_embeddings) embedding_ = head_;
 }
 
 }  // namespace ecld

@@ -1,15 +1,18 @@
 #pragma once
-// A checkpoint made ready to run: every matrix as it lies in the mapped file (dense or packed, nothing is copied),
-// norms and biases as floats. Immutable; any number of Sessions run over one model. How it runs is said once, here.
+// A checkpoint made ready to run: every matrix as it lies in the mapped file (dense or packed, nothing is copied; when
+// fast, packed ones as tile_cache.h lays them out), norms and biases as floats. Immutable; any number of Sessions run
+// over one model. How it runs is said once, here.
 //
 //   RuntimeModel model(Checkpoint::Open(directory), {.precision = Precision::kFast});
 //   ThreadPool pool;
 //   Session session(model, pool);
 
+#include <optional>
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
 #include "runtime/options.h"
+#include "runtime/tile_cache.h"
 
 namespace ecld {
 
@@ -28,12 +31,13 @@ struct RuntimeBlock {
 
 class RuntimeModel {
  public:
-  // THROWS Error when a norm or bias holds NaN or infinity. Matrices are not read here.
+  // THROWS Error when a norm or bias holds NaN or infinity. Matrices are read only to lay them out, once.
   explicit RuntimeModel(Checkpoint checkpoint, const RuntimeOptions& options = {});
 
   const RuntimeOptions& options() const { return options_; }
   const Checkpoint& checkpoint() const { return checkpoint_; }
   const ModelConfig& config() const { return checkpoint_.config(); }
+  uint64_t TileBytes() const { return tiles_ ? tiles_->Bytes() : 0; }  // of the copy laid out for the processor
 
   const WeightView& embedding() const { return embedding_; }           // [vocab_size, hidden_size]
   const std::vector<RuntimeBlock>& blocks() const { return blocks_; }  // [num_layers]
@@ -42,8 +46,11 @@ class RuntimeModel {
   const std::vector<float>& rope_frequencies() const { return rope_frequencies_; }  // [head_dim / 2], scaled
 
  private:
+  void LayOut();
+
   Checkpoint checkpoint_;
   RuntimeOptions options_;
+  std::optional<TileCache> tiles_;
   WeightView embedding_, head_;
   std::vector<RuntimeBlock> blocks_;
   std::vector<float> final_norm_, rope_frequencies_;

@@ -34,10 +34,10 @@ void Print(const EvalResult& result) {
   if (result.top1_agreement) rows.push_back(Row("top-1 agreement", *result.top1_agreement));
   PrintTable(rows);
   fmt::print("\n{} ({}, {}; {}, kv {}, {}), {}: {} windows of {} every {}, {} tokens scored in {}\n",
-             result.model.directory, result.model.format, FormatBytes(result.model.weights_B),
-             Name(result.runtime.precision), Name(result.runtime.Kv()), result.kernels, result.text_file,
-             result.windows, result.options.window, result.options.stride, result.scored_tok,
-             FormatDuration(result.scoring_s));
+             result.model.directory, result.model.format,
+             FormatBytes(result.model.weights_B + result.model.interleaved_B), Name(result.runtime.precision),
+             Name(result.runtime.Kv()), result.kernels, result.text_file, result.windows, result.options.window,
+             result.options.stride, result.scored_tok, FormatDuration(result.scoring_s));
 }
 
 void Run(Flags flags) {

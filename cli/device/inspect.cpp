@@ -7,6 +7,7 @@
 #include "cli/device/output.h"
 #include "cli/device/verbs.h"
 #include "core/progress.h"
+#include "runtime/tile_cache.h"
 
 namespace ecld {
 namespace {
@@ -39,16 +40,18 @@ Json Describe(const Checkpoint& checkpoint) {
           {"directory", checkpoint.directory().string()},
           {"params", ParameterCount(checkpoint.config())},
           {"weights_B", checkpoint.WeightBytes()},
+          {"interleaved_B", TileCache::FileBytes(checkpoint.directory())},
           {"config", ToJson(checkpoint.config())},
           {"tensors", std::move(tensors)}};
 }
 
 void PrintConfig(const Checkpoint& checkpoint) {
   const ModelConfig& config = checkpoint.config();
-  const uint64_t params = ParameterCount(config);
+  const uint64_t params = ParameterCount(config), interleaved_B = TileCache::FileBytes(checkpoint.directory());
   PrintTable({{"architecture", std::string(Name(config.family))},
               {"parameters", FormatCount(params)},
               {"weights", FormatBytes(checkpoint.WeightBytes())},
+              {"laid out for a processor, beside them", interleaved_B > 0 ? FormatBytes(interleaved_B) : "none"},
               {"bits per parameter", fmt::format("{:.2f}", 8.0 * static_cast<double>(checkpoint.WeightBytes()) /
                                                                static_cast<double>(params))},
               {"layers", std::to_string(config.num_layers)},

@@ -7,8 +7,7 @@
 #include <vector>
 
 #include "checkpoint/checkpoint_writer.h"
-#include "core/random.h"
-#include "kernels/packing/packing.h"
+#include "tests/runtime/packed_checkpoint.h"
 #include "tests/runtime/tiny_model.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/near.h"
@@ -25,43 +24,11 @@ void WriteDense(const std::filesystem::path& directory, ModelConfig config, cons
   writer.Finish(directory);
 }
 
-// Random codes, scales near 0.02, and, where the format is asymmetric, random zero points.
-void WriteRandomPacked(CheckpointWriter& writer, const TensorSpec& spec, Random& random) {
-  for (const StoredTensor& part : StoredForm(spec, writer.config())) {
-    std::vector<std::byte> bytes(part.Bytes());
-    if (part.name.ends_with(".weight_shape")) {
-      std::memcpy(bytes.data(), spec.shape.data(), bytes.size());
-    } else if (part.name.ends_with(".weight_scale")) {
-      std::vector<float> scales(bytes.size() / SizeOf(part.dtype));
-      for (float& scale : scales) scale = static_cast<float>(0.02 + 0.01 * random.Uniform());
-      FromFloat(part.dtype, scales.data(), scales.size(), bytes.data());
-    } else {
-      for (std::byte& byte : bytes) byte = static_cast<std::byte>(random.Next());
-    }
-    writer.Write(part.name, bytes);
-  }
-}
-
 class PackedModel : public testing::TestWithParam<PackedFormat> {};
 
 TEST_P(PackedModel, GivesTheLogitsOfItsDequantizedWeights) {
-  TempDir source_dir, packed_dir, dense_dir;
-  ModelConfig config = WriteTinyCheckpoint(source_dir.path(), {.tied = true});
-  const Checkpoint source = Checkpoint::Open(source_dir.path());
-  config.quantization = QuantizationConfig{
-      .groups = {{.name = "group_0", .targets = {"Linear", "Embedding"}, .format = GetParam()}}, .ignore = {}};
-  {
-    CheckpointWriter writer(packed_dir.path(), config);
-    Random random(3);
-    for (const TensorSpec& spec : writer.table()) {
-      if (spec.format) {
-        WriteRandomPacked(writer, spec, random);
-      } else {
-        writer.WriteFloats(spec, source.ReadFloats(Find(source.table(), spec.role, spec.layer, spec.bias)));
-      }
-    }
-    writer.Finish(source_dir.path());
-  }
+  TempDir packed_dir, dense_dir;
+  const ModelConfig config = WritePackedCheckpoint(packed_dir.path(), GetParam(), {.tied = true});
   const Checkpoint packed = Checkpoint::Open(packed_dir.path());
   WriteDense(dense_dir.path(), config, [&](const TensorSpec& spec) {
     return packed.ReadFloats(Find(packed.table(), spec.role, spec.layer, spec.bias));

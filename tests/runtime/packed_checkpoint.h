@@ -1,0 +1,52 @@
+#pragma once
+// A tiny checkpoint whose matrices, embedding and head included, hold random codes.
+
+#include <cstring>
+#include <filesystem>
+#include <vector>
+
+#include "checkpoint/checkpoint_writer.h"
+#include "core/random.h"
+#include "tests/testing/temp_dir.h"
+#include "tests/testing/tiny_checkpoint.h"
+
+namespace ecld {
+
+// Random codes, scales near 0.02, and, where the format is asymmetric, random zero points.
+inline void WriteRandomPacked(CheckpointWriter& writer, const TensorSpec& spec, Random& random) {
+  for (const StoredTensor& part : StoredForm(spec, writer.config())) {
+    std::vector<std::byte> bytes(part.Bytes());
+    if (part.name.ends_with(".weight_shape")) {
+      std::memcpy(bytes.data(), spec.shape.data(), bytes.size());
+    } else if (part.name.ends_with(".weight_scale")) {
+      std::vector<float> scales(bytes.size() / SizeOf(part.dtype));
+      for (float& scale : scales) scale = static_cast<float>(0.02 + 0.01 * random.Uniform());
+      FromFloat(part.dtype, scales.data(), scales.size(), bytes.data());
+    } else {
+      for (std::byte& byte : bytes) byte = static_cast<std::byte>(random.Next());
+    }
+    writer.Write(part.name, bytes);
+  }
+}
+
+// Writes directory and returns its config.
+inline ModelConfig WritePackedCheckpoint(const std::filesystem::path& directory, const PackedFormat& format,
+                                         const TinyOptions& options, uint64_t seed = 3) {
+  TempDir source_dir;
+  ModelConfig config = WriteTinyCheckpoint(source_dir.path(), options);
+  const Checkpoint source = Checkpoint::Open(source_dir.path());
+  config.quantization = QuantizationConfig{
+      .groups = {{.name = "group_0", .targets = {"Linear", "Embedding"}, .format = format}}, .ignore = {}};
+  CheckpointWriter writer(directory, config);
+  Random random(seed);
+  for (const TensorSpec& spec : writer.table()) {
+    if (spec.format)
+      WriteRandomPacked(writer, spec, random);
+    else
+      writer.WriteFloats(spec, source.ReadFloats(Find(source.table(), spec.role, spec.layer, spec.bias)));
+  }
+  writer.Finish(source_dir.path());
+  return config;
+}
+
+}  // namespace ecld
