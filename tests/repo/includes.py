@@ -7,16 +7,17 @@ ARROWS = {
     "kernels": "core",
     "checkpoint": "core kernels/packing",
     "runtime": "core kernels checkpoint",
+    "serve": "core kernels checkpoint runtime",
     "eval": "core profile kernels checkpoint runtime",
-    "cli/device": "core profile kernels checkpoint runtime eval",
+    "cli/device": "core profile kernels checkpoint runtime serve eval",
     "model": "core kernels checkpoint",
     "prune": "core checkpoint model",
     "quantize": "core kernels/packing checkpoint model",
     "distill": "core kernels/packing checkpoint model",
     "recipes": "core profile kernels checkpoint runtime eval model prune quantize distill",
-    "cli/workbench": "core profile kernels checkpoint runtime eval cli/device model prune quantize distill recipes",
+    "cli/workbench": "core profile kernels checkpoint runtime serve eval cli/device model prune quantize distill recipes",
 }
-DEVICE_HALF = ("core", "profile", "kernels", "checkpoint", "runtime", "eval", "cli/device")
+DEVICE_HALF = ("core", "profile", "kernels", "checkpoint", "runtime", "serve", "eval", "cli/device")
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 TORCH = re.compile(r"^(torch|ATen|c10)/")
 

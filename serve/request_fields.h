@@ -1,0 +1,45 @@
+#pragma once
+// The fields of a JSON request, one by one: type and range are checked, and what is left over at the end is refused.
+// A field that is null counts as absent, as in OpenAI's API.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+
+namespace ecld {
+
+class RequestFields {
+ public:
+  // body must be an object and outlive this. THROWS ApiError, as everything here; param is path + name.
+  explicit RequestFields(const Json& body, std::string path = "");
+
+  // The value, nullptr when absent.
+  const Json* Find(const std::string& name);
+  std::optional<bool> Bool(const std::string& name);
+  std::optional<int64_t> Int(const std::string& name, int64_t lowest, int64_t highest);
+  std::optional<double> Number(const std::string& name, double lowest, double highest);
+  std::optional<std::string> String(const std::string& name);
+
+  // Accepts a field that changes nothing.
+  void Ignore(const std::string& name) { Find(name); }
+  // Accepts a field that is not supported as long as it asks for nothing: one of these values.
+  void AcceptOnly(const std::string& name, const std::vector<Json>& values);
+  // Refuses what was not asked for above.
+  void RefuseRest() const;
+
+  // "name: expected what, found value", with the path.
+  [[noreturn]] void Wrong(const std::string& name, const std::string& expected) const;
+
+ private:
+  const Json& body_;
+  std::string path_;
+  std::vector<std::string> known_;
+};
+
+// "expected what, found value" for a value somewhere inside a request.
+[[noreturn]] void FailField(const std::string& param, const std::string& expected, const Json& found);
+
+}  // namespace ecld

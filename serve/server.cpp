@@ -1,0 +1,226 @@
+#include "serve/server.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <random>
+#include <thread>
+#include <utility>
+
+#include "core/log.h"
+
+namespace ecld {
+namespace {
+
+constexpr double kLastWordsS = 2;  // for the last bytes to reach the clients
+
+// Compares in a time that does not depend on where the two differ.
+bool SameKey(std::string_view a, std::string_view b) {
+  unsigned difference = a.size() != b.size() ? 1 : 0;
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i)
+    difference |= static_cast<unsigned>(static_cast<uint8_t>(a[i]) ^ static_cast<uint8_t>(b[i]));
+  return difference == 0;
+}
+
+HttpOptions WithRefusal(HttpOptions options) {
+  options.refusal = [](int status, const std::string& message) {
+    return ErrorResponse(message, {.status = status, .type = status < 500 ? "invalid_request_error" : "server_error"});
+  };
+  return options;
+}
+
+}  // namespace
+
+Server::Server(const RuntimeModel& model, const Tokenizer& tokenizer, const ChatTemplate* chat_template,
+               ThreadPool& pool, ServerOptions options)
+    : options_(std::move(options)),
+      model_(model),
+      tokenizer_(tokenizer),
+      chat_template_(chat_template),
+      created_(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+                   .count()),
+      http_(WithRefusal(options_.http)),
+      engine_(model, tokenizer, pool, options_.engine) {
+  http_.Start([this](const HttpRequest& request, const std::shared_ptr<HttpReply>& reply) { Handle(request, reply); });
+}
+
+Server::~Server() { http_.Stop(); }
+
+void Server::Shutdown(double grace_s) {
+  closed_ = true;
+  http_.Close();
+  engine_.Close();
+  const auto await_engine = [&](double seconds) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+    const auto busy = [&] {
+      const Engine::Load load = engine_.load();
+      return load.running + load.waiting > 0;
+    };
+    while (busy() && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  };
+  await_engine(grace_s);
+  engine_.EndAll();
+  await_engine(kLastWordsS);
+  http_.AwaitIdle(kLastWordsS);
+}
+
+void Server::Handle(const HttpRequest& request, const std::shared_ptr<HttpReply>& reply) {
+  const auto exchange = std::make_shared<Exchange>(request, reply);
+  try {
+    Route(request, exchange);
+  } catch (const ApiError& error) {
+    exchange->Refuse(error.what(), error.detail());
+  } catch (const Error& error) {
+    exchange->Refuse(error.what(), {});
+  } catch (const std::exception& error) {
+    LogWarning("a request failed: {}", error.what());
+    exchange->Refuse("the server failed", {.status = 500, .type = "server_error"});
+  }
+}
+
+void Server::Route(const HttpRequest& request, const std::shared_ptr<Exchange>& exchange) {
+  constexpr std::string_view kModels = "/v1/models";
+  const std::string& path = request.path;
+  const bool completion = path == "/v1/completions", chat = path == "/v1/chat/completions";
+  const bool one_model = path.starts_with(fmt::format("{}/", kModels));
+  const bool health = path == "/health";
+  if (!completion && !chat && !health && !one_model && path != kModels)
+    throw ApiError("there is no " + path + " here", {.status = 404, .code = "unknown_url"});
+  const std::string_view method = completion || chat ? "POST" : "GET";
+  if (request.method != method)
+    throw ApiError(fmt::format("{} takes {}, not {}", path, method, request.method),
+                   {.status = 405, .code = "method_not_allowed"});
+  if (closed_) throw ShuttingDown();
+  if (health) return exchange->Send(HealthJson());
+  CheckKey(request);
+  if (completion) return Continue(ReadCompletionRequest(request.body), exchange);
+  if (chat) return Continue(ReadChatRequest(request.body), exchange);
+  if (!one_model) return exchange->Send({{"object", "list"}, {"data", Json::array({ModelJson()})}});
+  CheckModel(path.substr(kModels.size() + 1));
+  exchange->Send(ModelJson());
+}
+
+void Server::CheckKey(const HttpRequest& request) const {
+  constexpr std::string_view kBearer = "Bearer ";
+  bool good = options_.api_keys.empty();
+  std::string_view given = request.authorization;
+  given.remove_prefix(given.starts_with(kBearer) ? kBearer.size() : given.size());
+  for (const std::string& key : options_.api_keys) good |= SameKey(given, key);
+  if (!good)
+    throw ApiError("the header Authorization holds no key of this server, expected \"Bearer KEY\"",
+                   {.status = 401, .code = "invalid_api_key"});
+}
+
+void Server::CheckModel(const std::string& name) const {
+  if (name != options_.model_name)
+    throw ApiError(fmt::format("the model \"{}\" does not exist, this server has \"{}\"", name, options_.model_name),
+                   {.status = 404, .param = "model", .code = "model_not_found"});
+}
+
+void Server::Continue(ApiRequest request, const std::shared_ptr<Exchange>& exchange) {
+  CheckModel(request.model);
+  std::vector<Answer::Choice> choices;
+  std::vector<SequenceRequest> sequences = Sequences(request, &choices);
+  const std::string id = fmt::format("{}-{:08x}{:08x}", request.chat ? "chatcmpl" : "cmpl", created_, next_id_++);
+  const bool stream = request.stream;
+  Exchange::Begin(exchange, std::make_unique<Answer>(std::move(request), id, created_, choices, tokenizer_), stream);
+  const Engine::Admission admission = engine_.Submit(
+      std::move(sequences),
+      [exchange](size_t choice, SequenceUpdate update) { exchange->Take(choice, std::move(update)); },
+      exchange->cancelled());
+  if (admission == Engine::Admission::kClosed) throw ShuttingDown();
+  if (admission == Engine::Admission::kQueueFull)
+    throw ApiError(fmt::format("too many requests: {} wait already, try again later", engine_.load().waiting),
+                   {.status = 429, .type = "rate_limit_error", .code = "queue_full", .retry_after_s = 1});
+}
+
+std::vector<SequenceRequest> Server::Sequences(const ApiRequest& request, std::vector<Answer::Choice>* choices) const {
+  const size_t prompts = request.chat ? 1 : request.prompts.size();
+  const auto most = static_cast<size_t>(engine_.options().max_queue);
+  if (prompts * static_cast<size_t>(request.n) > most)
+    throw ApiError(fmt::format("asks for {} texts at once, this server takes up to {}",
+                               prompts * static_cast<size_t>(request.n), most),
+                   {.param = request.n > 1 ? "n" : "prompt"});
+  const uint64_t seed = request.seed ? *request.seed : std::random_device()();
+  std::vector<SequenceRequest> sequences;
+  for (size_t prompt = 0; prompt < prompts; ++prompt) {
+    Answer::Choice choice;
+    SequenceRequest sequence{.prompt = request.chat ? ChatIds(request) : PromptIds(request.prompts[prompt], &choice),
+                             .sampler = {.temperature = request.temperature, .top_p = request.top_p},
+                             .stop = request.stop,
+                             .start = request.chat ? TextStream::Start::kText : TextStream::Start::kContinuation,
+                             .top_logprobs = request.top_logprobs,
+                             .score_prompt = request.echo && request.top_logprobs};
+    if (!request.echo) choice = {};
+    sequence.max_tokens = MaxTokens(request, static_cast<int64_t>(sequence.prompt.size()));
+    for (int64_t i = 0; i < request.n; ++i) {
+      sequence.sampler.seed = seed + sequences.size();
+      sequences.push_back(sequence);
+      choices->push_back(choice);
+    }
+  }
+  return sequences;
+}
+
+std::vector<int32_t> Server::PromptIds(const ApiPrompt& prompt, Answer::Choice* choice) const {
+  const auto* given_ids = std::get_if<std::vector<int32_t>>(&prompt);
+  const std::vector<int32_t> ids = given_ids ? *given_ids : tokenizer_.Encode(std::get<std::string>(prompt), true);
+  if (ids.empty()) throw ApiError("prompt: holds no tokens", {.param = "prompt"});
+  std::string bytes;
+  for (int32_t id : ids) {
+    if (id >= model_.config().vocab_size)
+      throw ApiError(fmt::format("prompt: token id {} is outside the vocabulary of {}", id, model_.config().vocab_size),
+                     {.param = "prompt"});
+    bytes += tokenizer_.Bytes(id, false);
+  }
+  choice->echo = given_ids ? bytes : std::get<std::string>(prompt);
+  choice->hidden_characters = std::max<int64_t>(0, Answer::Characters(bytes) - Answer::Characters(choice->echo));
+  return ids;
+}
+
+std::vector<int32_t> Server::ChatIds(const ApiRequest& request) const {
+  if (!chat_template_)
+    throw ApiError("this model has no chat template: use /v1/completions",
+                   {.param = "messages", .code = "no_template"});
+  try {
+    return tokenizer_.Encode(chat_template_->Render(request.messages, true), false);
+  } catch (const Error& error) {
+    throw ApiError(fmt::format("messages: the chat template of this model refuses them: {}", error.what()),
+                   {.param = "messages"});
+  }
+}
+
+// Tokens that the answer may have. THROWS ApiError when prompt and answer do not fit.
+int64_t Server::MaxTokens(const ApiRequest& request, int64_t prompt_tok) const {
+  const int64_t context = engine_.options().context;
+  const int64_t limit = options_.max_tokens_limit;
+  const char* prompt = request.chat ? "messages" : "prompt";
+  const int64_t wanted = request.max_tokens.value_or(1);
+  if (limit > 0 && wanted > limit)
+    throw ApiError(fmt::format("max_tokens: this server gives at most {} tokens, found {}", limit, wanted),
+                   {.param = "max_tokens"});
+  // The last token chosen is not run, so it needs no position.
+  if (wanted > context || prompt_tok > context - std::max<int64_t>(wanted - 1, 0))
+    throw ApiError(fmt::format("{}: {} tokens and {} new ones do not fit into the context of {}", prompt, prompt_tok,
+                               wanted, context),
+                   {.param = prompt, .code = "context_length_exceeded"});
+  if (request.max_tokens) return wanted;
+  const int64_t room = context - prompt_tok + 1;
+  return limit > 0 ? std::min(limit, room) : room;
+}
+
+Json Server::ModelJson() const {
+  return {{"id", options_.model_name}, {"object", "model"}, {"created", created_}, {"owned_by", "ecld"}};
+}
+
+Json Server::HealthJson() const {
+  const Engine::Load load = engine_.load();
+  return {{"status", "ok"},
+          {"running", load.running},
+          {"waiting", load.waiting},
+          {"kv_reserved_B", load.kv_reserved_B},
+          {"kv_budget_B", engine_.options().kv_budget_B}};
+}
+
+}  // namespace ecld
