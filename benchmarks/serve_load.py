@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""Load for `ecld-device serve`: many clients at once, with malformed requests and clients that leave mixed in.
+
+    benchmarks/serve_load.py --program build/release/ecld-device --model DIR --clients 64 --seconds 600
+
+Starts the server, asks until the time is over, stops the server, and reports how many requests were answered, refused
+with a reason, left by the client, or failed (no answer, a broken one, no reason), and the server's memory over time.
+Exits with 1 when a request failed, the server ended badly, or its memory kept growing."""
+import argparse
+import collections
+import contextlib
+import http.client
+import json
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+TEXT = ("the end of the story was not what anyone on the ship had expected and so they went back to the island where it "
+        "all began with nothing but a map and an old lamp ").split()
+GARBAGE = (b"hello\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x00\xa5\x01\x00\x00", b"\x00" * 64,
+           b"POST /v1/completions HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"A" * 40_000)
+TIMEOUT_S = 120
+
+
+class Client(threading.Thread):
+    """Asks one thing after another. counts: outcome -> how often; failures: what went wrong."""
+
+    def __init__(self, address, seed, deadline, max_words):
+        super().__init__(daemon=True)
+        self.address, self.random, self.deadline, self.max_words = address, random.Random(seed), deadline, max_words
+        self.counts, self.failures, self.tokens = collections.Counter(), [], 0
+
+    def run(self):
+        while time.monotonic() < self.deadline:
+            kind = self.random.choices((self.whole, self.stream, self.leave, self.malformed, self.garbage),
+                                       (35, 35, 10, 15, 5))[0]
+            try:
+                outcome = kind()
+            except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+                outcome = f"failed: {kind.__name__}: {type(error).__name__} {error}"
+            self.counts[outcome.split(":")[0]] += 1
+            if outcome.startswith("failed"):
+                self.failures.append(outcome)
+            if outcome == "refused: 429":
+                time.sleep(0.05)
+
+    def words(self):
+        return " ".join(self.random.choices(TEXT, k=self.random.randint(1, self.max_words)))
+
+    def body(self, **more):
+        body = {"model": "model", "max_tokens": self.random.randint(1, 64), "temperature": self.random.choice((0, 0.8)),
+                "seed": self.random.randint(0, 9), **more}
+        if self.random.random() < 0.2:
+            body["stop"] = ["the", "\n"]
+        if self.random.random() < 0.1:
+            body["n"] = 2
+        if self.random.random() < 0.5:
+            body["messages"] = [{"role": "user", "content": self.words()}]
+            return "/v1/chat/completions", body
+        body["prompt"] = self.words()
+        if self.random.random() < 0.2:
+            body.update(logprobs=3, echo=True)
+        return "/v1/completions", body
+
+    def ask(self, path, content):
+        if isinstance(content, dict):
+            content = json.dumps(content)
+        connection = http.client.HTTPConnection(*self.address, timeout=TIMEOUT_S)
+        connection.request("POST", path, content, {"Content-Type": "application/json"})
+        return connection, connection.getresponse()
+
+    def refused(self, response):
+        error = json.loads(response.read())["error"]
+        return f"refused: {response.status}" if error["message"] else "failed: refused without a reason"
+
+    def whole(self):
+        connection, response = self.ask(*self.body())
+        with contextlib.closing(connection):
+            if response.status != 200:
+                return self.refused(response)
+            answer = json.loads(response.read())
+            self.tokens += answer["usage"]["completion_tokens"]
+            good = all(choice["finish_reason"] in ("stop", "length") for choice in answer["choices"])
+            return "answered" if good else "failed: no reason to finish"
+
+    def stream(self):
+        connection, response = self.ask(*self.body(stream=True, stream_options={"include_usage": True}))
+        with contextlib.closing(connection):
+            if response.status != 200:
+                return self.refused(response)
+            events = response.read().decode().split("\n\n")
+            if "data: [DONE]" in events:
+                self.tokens += json.loads(events[-3][6:])["usage"]["completion_tokens"]
+                return "answered"
+            if '"error"' in events[-2]:
+                return "refused: in the stream"
+            return "failed: a stream without an end"
+
+    def leave(self):
+        """Asks for much and goes: before the answer, or in the middle of it."""
+        path, body = self.body(stream=self.random.random() < 0.5)
+        body["max_tokens"] = 200
+        content = json.dumps(body).encode()
+        with socket.create_connection(self.address, timeout=TIMEOUT_S) as peer:
+            head = f"POST {path} HTTP/1.1\r\nContent-Length: {len(content)}\r\n\r\n".encode()
+            sent = head + content
+            if self.random.random() < 0.3:
+                sent = sent[:self.random.randint(1, len(sent))]
+            peer.sendall(sent)
+            time.sleep(self.random.random() * 0.2)
+        return "left"
+
+    def malformed(self):
+        path, body = self.body()
+        change = self.random.randrange(6)
+        if change == 0:
+            content = json.dumps(body)[:-self.random.randint(1, 9)]
+        elif change == 1:
+            content = json.dumps({**body, self.random.choice(list(body)): self.random.choice(([], {}, True, -1, "x" * 999))})
+        elif change == 2:
+            content = json.dumps({**body, "no_such_parameter": 1})
+        elif change == 3:
+            content = "[" * 5000
+        elif change == 4:
+            content = json.dumps({**body, "max_tokens": 10 ** 9})
+        else:
+            content = bytes(self.random.randrange(256) for _ in range(200))
+        connection, response = self.ask(path, content)
+        with contextlib.closing(connection):
+            return "answered" if response.status == 200 and response.read() else self.refused(response)
+
+    def garbage(self):
+        with socket.create_connection(self.address, timeout=TIMEOUT_S) as peer:
+            peer.sendall(self.random.choice(GARBAGE))
+            peer.shutdown(socket.SHUT_WR)
+            while peer.recv(65536):
+                pass
+        return "left"
+
+
+def resident_kB(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", required=True, help="ecld-device")
+    parser.add_argument("--model", required=True, help="checkpoint directory")
+    parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--max-words", type=int, default=40, help="of a prompt")
+    parser.add_argument("--growth", type=float, default=1.1, help="memory at the end over memory after a third, at most")
+    parser.add_argument("flags", nargs="*", help="more flags of the server, after --")
+    options = parser.parse_args()
+    server = subprocess.Popen([options.program, "serve", options.model, "--port", "0", "--name", "model", "-q",
+                               *options.flags], stdout=subprocess.PIPE, text=True)
+    host, port = server.stdout.readline().strip().removeprefix("http://").rsplit(":", 1)
+    begin = time.monotonic()
+    clients = [Client((host, int(port)), seed, begin + options.seconds, options.max_words)
+               for seed in range(options.clients)]
+    for client in clients:
+        client.start()
+    samples = []
+    while time.monotonic() < begin + options.seconds and server.poll() is None:
+        samples.append((time.monotonic() - begin, resident_kB(server.pid) / 1000))
+        time.sleep(min(5, options.seconds / 20))
+    for client in clients:
+        client.join(TIMEOUT_S + 10)
+    died = server.poll() is not None
+    if not died:
+        server.send_signal(signal.SIGTERM)
+        server.wait(60)
+
+    counts = sum((client.counts for client in clients), collections.Counter())
+    failures = [failure for client in clients for failure in client.failures]
+    for when, memory_MB in samples[::max(1, len(samples) // 10)]:
+        print(f"{when:6.0f} s  anonymous memory {memory_MB:.1f} MB")
+    print(f"{options.clients} clients, {options.seconds:.0f} s: " +
+          ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())) +
+          f"; {sum(client.tokens for client in clients)} tokens")
+    for failure, count in collections.Counter(failures).most_common(10):
+        print(f"  {count} x {failure}")
+    third = [memory for when, memory in samples if when < options.seconds / 3]
+    last = [memory for when, memory in samples if when >= options.seconds * 2 / 3]
+    growth = max(last) / max(third) if third and last else float("inf")
+    print(f"memory: most in the first third {max(third):.1f} MB, in the last {max(last):.1f} MB; "
+          f"exit status {server.returncode}")
+    sys.exit(1 if died or failures or server.returncode != 0 or growth > options.growth else 0)
+
+
+main()
