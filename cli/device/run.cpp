@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <iterator>
@@ -10,8 +11,10 @@
 #include <optional>
 
 #include "checkpoint/tokenizer/chat_template.h"
+#include "checkpoint/tokenizer/text_stream.h"
 #include "checkpoint/tokenizer/tokenizer.h"
 #include "cli/device/output.h"
+#include "cli/device/runtime_flags.h"
 #include "cli/device/verbs.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -22,21 +25,23 @@ namespace {
 
 struct Flags {
   std::string model, prompt, system, json, kernel;
-  bool plain = false;
+  bool plain = false, interactive = false;
   int64_t max_tokens = 256;
   int threads = 0;
+  RuntimeOptions runtime{.precision = Precision::kFast};
   SamplerOptions sampler;
 };
 
-// A checkpoint that talks: text in, text out.
+// A checkpoint that talks: text in, text out. Remembers what it has run: the next prompt costs what is new in it.
 class Speaker {
  public:
   explicit Speaker(const Flags& flags)
       : flags_(flags),
-        model_(Checkpoint::Open(flags.model)),
+        model_(Checkpoint::Open(flags.model), flags.runtime),
         tokenizer_(Tokenizer::Open(flags.model)),
         pool_(flags.threads),
-        session_(model_, pool_, flags.kernel) {
+        session_(model_, pool_, flags.kernel),
+        cache_(model_) {
     if (!flags.plain) template_ = ChatTemplate::Open(flags.model);
   }
 
@@ -47,22 +52,38 @@ class Speaker {
     const std::string prompt =
         template_ ? template_->Render(messages, true) : messages.back().at("content").get<std::string>();
     const std::vector<int32_t> ids = tokenizer_->Encode(prompt, !template_);
-    std::vector<int32_t> answer;
+    const size_t known = Recall(ids);
     std::string text;
-    const Generation generation = Generate(session_, ids, Options(ids.size()), [&](int32_t token) {
-      answer.push_back(token);
-      std::string longer = tokenizer_->Decode(answer, true);
-      if (stream) {
-        std::fwrite(longer.data() + text.size(), 1, longer.size() - text.size(), stdout);
-        std::fflush(stdout);
-      }
-      text = std::move(longer);
-      return true;
-    });
-    return Describe(generation, ids.size(), text);
+    const auto say = [&](const std::string& part) {
+      text += part;
+      if (!stream) return;
+      std::fwrite(part.data(), 1, part.size(), stdout);
+      std::fflush(stdout);
+    };
+    TextStream decoder(*tokenizer_, template_ ? TextStream::Start::kText : TextStream::Start::kContinuation);
+    const Generation generation =
+        Generate(session_, cache_, std::span(ids).subspan(known), Options(ids.size()), [&](int32_t token) {
+          say(decoder.Add(token));
+          return true;
+        });
+    say(decoder.Finish());
+    held_ = ids;
+    held_.insert(held_.end(), generation.tokens.begin(), generation.tokens.end());
+    held_.resize(static_cast<size_t>(cache_.length()));  // the last token chosen was not run
+    return Describe(generation, ids.size(), known, text);
   }
 
  private:
+  // Keeps of the cache what the prompt begins with, and returns how many tokens that is. The last one is run again:
+  // its logits are needed.
+  size_t Recall(const std::vector<int32_t>& ids) {
+    const auto [differs, unused] = std::ranges::mismatch(ids, held_);
+    const size_t known = std::min(static_cast<size_t>(differs - ids.begin()), ids.empty() ? 0 : ids.size() - 1);
+    held_.resize(known);
+    cache_.Truncate(static_cast<int64_t>(known));
+    return known;
+  }
+
   GenerateOptions Options(size_t prompt_tok) const {
     GenerateOptions options;
     options.sampler = flags_.sampler;
@@ -77,11 +98,11 @@ class Speaker {
     return options;
   }
 
-  static Json Describe(const Generation& generation, size_t prompt_tok, const std::string& text) {
+  static Json Describe(const Generation& generation, size_t prompt_tok, size_t known, const std::string& text) {
     constexpr const char* kEnds[] = {"stop", "max_tokens", "caller"};
     const auto tokens = static_cast<int64_t>(generation.tokens.size());
-    LogInfo("{} prompt tokens in {:.0f} ms, {} tokens in {:.0f} ms", prompt_tok, generation.prefill_ms, tokens,
-            generation.decode_ms);
+    LogInfo("{} prompt tokens ({} of them run) in {:.0f} ms, {} tokens in {:.0f} ms", prompt_tok, prompt_tok - known,
+            generation.prefill_ms, tokens, generation.decode_ms);
     return {{"schema", "ecld.generation"},
             {"version", 1},
             {"text", text},
@@ -98,6 +119,8 @@ class Speaker {
   std::optional<ChatTemplate> template_;
   ThreadPool pool_;
   Session session_;
+  KvCache cache_;
+  std::vector<int32_t> held_;  // the ids in cache_
 };
 
 Json Opening(const Flags& flags) {
@@ -106,11 +129,22 @@ Json Opening(const Flags& flags) {
   return messages;
 }
 
+// Line by line from stdin, until its end or /exit.
 void Converse(Speaker& speaker, const Flags& flags) {
   Json messages = Opening(flags);
   std::string line;
   while (fmt::print(stderr, "> "), std::getline(std::cin, line)) {
     if (line.empty()) continue;
+    if (line == "/exit") return;
+    if (line == "/clear") {
+      messages = Opening(flags);
+      continue;
+    }
+    if (line.starts_with('/')) {
+      fmt::print(stderr,
+                 "/clear forgets what was said, /exit ends; a line that begins with a space is said as it is\n");
+      continue;
+    }
     if (!speaker.chats()) messages = Json::array();  // each line is a text of its own
     messages.push_back({{"role", "user"}, {"content", line}});
     const Json answer = speaker.Answer(messages, true);
@@ -120,11 +154,16 @@ void Converse(Speaker& speaker, const Flags& flags) {
 }
 
 void Run(Flags flags) {
+  flags.runtime.threads = flags.threads;
   Speaker speaker(flags);
   if (!flags.system.empty() && !speaker.chats())
     Fail("--system", "needs a chat template, and {} runs without one", flags.model);
+  if (flags.interactive || (flags.prompt.empty() && ::isatty(STDIN_FILENO))) {
+    if (!flags.json.empty() || !flags.prompt.empty())
+      Fail("--interactive", "has many prompts and answers: --prompt and --json are for one");
+    return Converse(speaker, flags);
+  }
   if (flags.prompt.empty()) {
-    if (::isatty(STDIN_FILENO)) return Converse(speaker, flags);
     flags.prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
     if (flags.prompt.empty()) Fail("--prompt", "is empty, and so is stdin");
   }
@@ -141,7 +180,8 @@ void Run(Flags flags) {
 std::function<void()> AddRun(CLI::App& verb) {
   auto flags = std::make_shared<Flags>();
   verb.add_option("model", flags->model, "checkpoint directory")->required()->type_name("DIR");
-  verb.add_option("-p,--prompt", flags->prompt, "what to answer (default: stdin, line by line on a terminal)");
+  verb.add_option("-p,--prompt", flags->prompt, "what to answer (default: stdin as one, on a terminal line by line)");
+  verb.add_flag("-i,--interactive", flags->interactive, "a chat, also where stdin is no terminal; /exit ends it");
   verb.add_option("--system", flags->system, "system message of the chat");
   verb.add_flag("--plain", flags->plain, "continue the prompt as it is, without the chat template");
   verb.add_option("-n,--max-tokens", flags->max_tokens, "tokens at most")
@@ -155,12 +195,13 @@ std::function<void()> AddRun(CLI::App& verb) {
   verb.add_option("--seed", flags->sampler.seed, "of the drawing")->capture_default_str();
   verb.add_option("--kernel", flags->kernel, "force this matrix product implementation");
   verb.add_option("--threads", flags->threads, "CPU threads (default: all)")->check(CLI::NonNegativeNumber);
+  AddRuntimeFlags(verb, &flags->runtime);
   AddJsonFlag(verb, &flags->json);
   verb.footer(
       "Examples:\n"
       "  ecld-device run model --prompt \"Why is the sky blue?\"\n"
       "  ecld-device run model --plain --prompt \"Once upon a time\" --temperature 0.8 --top-p 0.95 --seed 7\n"
-      "  ecld-device run model                                      a chat, on a terminal");
+      "  ecld-device run model --system \"Answer briefly.\"            a chat, on a terminal");
   return [flags] { Run(*flags); };
 }
 

@@ -4,6 +4,7 @@ namespace ecld {
 
 std::vector<Verb> DeviceVerbs() {
   return {{"run", "generate text with a checkpoint", AddRun},
+          {"serve", "answer OpenAI's API over HTTP with a checkpoint", AddServe},
           {"eval", "measure what a checkpoint is worth on a text", AddEval},
           {"profile", "measure what a checkpoint costs on this device", AddProfile},
           {"inspect", "show what a checkpoint consists of", AddInspect}};

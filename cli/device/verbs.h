@@ -9,6 +9,7 @@
 namespace ecld {
 
 std::function<void()> AddRun(CLI::App& verb);
+std::function<void()> AddServe(CLI::App& verb);
 std::function<void()> AddEval(CLI::App& verb);
 std::function<void()> AddProfile(CLI::App& verb);
 std::function<void()> AddInspect(CLI::App& verb);
