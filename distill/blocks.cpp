@@ -6,39 +6,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "core/error.h"
 #include "core/log.h"
-#include "core/random.h"
+#include "model/block_training.h"
 #include "model/block_walker.h"
 #include "model/embedding.h"
 
 namespace ecld {
 namespace {
-
-int64_t HeldOutWindows(int64_t windows, double share) {
-  return std::max<int64_t>(1, std::llround(static_cast<double>(windows) * share));
-}
-
-// Mean loss over windows [first, end): every window counts the same.
-double MeanLoss(const Block& block, const at::Tensor& states, const at::Tensor& targets, int64_t first) {
-  at::NoGradGuard no_grad;
-  double sum = 0;
-  const int64_t windows = states.size(0) - first;
-  ForWindowBatches(windows, states.size(1), [&](int64_t begin, int64_t count) {
-    at::Tensor student = block.Forward(states.narrow(0, first + begin, count));
-    sum += BlockLoss(student, targets.narrow(0, first + begin, count)).item<double>() * static_cast<double>(count);
-  });
-  return sum / static_cast<double>(windows);
-}
-
-std::vector<int64_t> Shuffled(int64_t count, Random& random) {
-  std::vector<int64_t> order(static_cast<size_t>(count));
-  std::iota(order.begin(), order.end(), 0);
-  for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.Below(i)]);
-  return order;
-}
 
 // Runs are tens to hundreds of steps: the default 0.999 would still remember the first, largest gradients at the end.
 constexpr double kBeta2 = 0.95;
@@ -62,7 +38,7 @@ void Train(Block& block, const at::Tensor& states, const at::Tensor& targets, in
   const auto steps = static_cast<double>(steps_per_epoch * options.epochs);
   int64_t step = 0;
   for (int64_t epoch = 0; epoch < options.epochs; ++epoch) {
-    at::Tensor order = at::tensor(Shuffled(train_windows, random));
+    at::Tensor order = at::tensor(ShuffledIndices(train_windows, random));
     for (int64_t first = 0; first < train_windows; first += options.batch_windows) {
       at::Tensor batch = order.slice(0, first, std::min(train_windows, first + options.batch_windows));
       rate.lr(options.learning_rate * RateAt(static_cast<double>(step++) / steps));
@@ -84,11 +60,6 @@ void RequireSame(int64_t student, int64_t teacher, const char* what, const std::
 }
 
 }  // namespace
-
-at::Tensor BlockLoss(const at::Tensor& student, const at::Tensor& teacher) {
-  at::Tensor error = (student - teacher).square().sum(-1);
-  return (error / teacher.square().sum(-1).clamp_min(1e-12)).mean();
-}
 
 Planned DistillBlocksPass::Plan(const PlanInput& input) const {
   RequireDenseAndCalibrated(input);
@@ -135,9 +106,9 @@ void DistillBlocksPass::Run(const Checkpoint& in, CheckpointWriter& out, PassCon
     if (block) {
       Block trained = block->Clone();
       Train(trained, states, targets, train_windows, options_, context.seed + static_cast<uint64_t>(layer));
-      trained.RoundTo(out.config().dtype);
-      const double before = MeanLoss(*block, states, targets, train_windows);
-      const double after = MeanLoss(trained, states, targets, train_windows);
+      trained.RoundTo(out.config());
+      const double before = MeanBlockLoss(*block, states, targets, train_windows);
+      const double after = MeanBlockLoss(trained, states, targets, train_windows);
       const bool better = after < before;
       if (better) *block = std::move(trained);
       row = {{"layer", layer},

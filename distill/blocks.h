@@ -4,8 +4,6 @@
 // make good their errors. One block of each model is in memory. A block whose held-out error does not fall keeps its
 // weights, and the report says so.
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 
 #include "model/pass.h"
@@ -19,11 +17,6 @@ struct DistillBlocksOptions {
   double held_out = 0.125;      // share of the windows (the last ones) which only judge; at least one window
   double weight_decay = 0;      // of AdamW
 };
-
-// Mean over tokens of ||student - teacher||^2 / ||teacher||^2: the squared error of block-wise distillation (Li et al.
-// 2020, arXiv 1911.13053, eq. 4), per token relative to the teacher, because a few tokens have states a thousand
-// times larger than the rest. Both [windows, tokens, hidden]; a scalar that can be differentiated.
-at::Tensor BlockLoss(const at::Tensor& student, const at::Tensor& teacher);
 
 class DistillBlocksPass : public Pass {
  public:

@@ -46,8 +46,12 @@ Block Block::Clone() const {
   return copy;
 }
 
-void Block::RoundTo(DType dtype) {
-  for (auto& [key, tensor] : parameters_) tensor = tensor.detach().to(TorchType(dtype)).to(at::kFloat);
+void Block::RoundTo(const ModelConfig& stored) {
+  for (const auto& spec : TensorTable(stored)) {
+    if (spec.layer != layer_ || spec.format) continue;
+    at::Tensor& tensor = Parameter(spec.role, spec.bias);
+    tensor = tensor.detach().to(TorchType(stored.dtype)).to(at::kFloat);
+  }
 }
 
 at::Tensor Block::Linear(Role role, const at::Tensor& input) const {
@@ -56,9 +60,13 @@ at::Tensor Block::Linear(Role role, const at::Tensor& input) const {
   return at::linear(input, Parameter(role), bias);
 }
 
-at::Tensor Block::Attention(const at::Tensor& normed, BlockInputs* inputs) const {
-  const int64_t windows = normed.size(0), tokens = normed.size(1);
-  auto heads = [&](Role role) { return Linear(role, normed).view({windows, tokens, -1, config_.head_dim}); };
+at::Tensor Block::AttentionInput(const at::Tensor& hidden) const {
+  return RmsNorm(hidden, Parameter(Role::kInputNorm), config_.rms_norm_eps);
+}
+
+at::Tensor Block::OutputInput(const at::Tensor& attention_input) const {
+  const int64_t windows = attention_input.size(0), tokens = attention_input.size(1);
+  auto heads = [&](Role role) { return Linear(role, attention_input).view({windows, tokens, -1, config_.head_dim}); };
   at::Tensor query = heads(Role::kQuery), key = heads(Role::kKey), value = heads(Role::kValue);
   if (config_.qk_norm) {
     query = RmsNorm(query, Parameter(Role::kQueryNorm), config_.rms_norm_eps);
@@ -67,24 +75,29 @@ at::Tensor Block::Attention(const at::Tensor& normed, BlockInputs* inputs) const
   const RotaryTables tables = MakeRotaryTables(config_, tokens);
   at::Tensor mixed = CausalAttention(Rotate(query.transpose(1, 2), tables), Rotate(key.transpose(1, 2), tables),
                                      value.transpose(1, 2), config_.sliding_window[static_cast<size_t>(layer_)]);
-  mixed = mixed.transpose(1, 2).reshape({windows, tokens, config_.QueryWidth()});
-  if (inputs) inputs->output = mixed;
-  return Linear(Role::kOutput, mixed);
+  return mixed.transpose(1, 2).reshape({windows, tokens, config_.QueryWidth()});
 }
 
-at::Tensor Block::FeedForward(const at::Tensor& normed, BlockInputs* inputs) const {
-  at::Tensor gated = at::silu(Linear(Role::kGate, normed)) * Linear(Role::kUp, normed);
-  if (inputs) inputs->down = gated;
-  return Linear(Role::kDown, gated);
+at::Tensor Block::AfterAttention(const at::Tensor& hidden, const at::Tensor& output_input) const {
+  return hidden + Linear(Role::kOutput, output_input);
+}
+
+at::Tensor Block::MlpInput(const at::Tensor& after_attention) const {
+  return RmsNorm(after_attention, Parameter(Role::kPostNorm), config_.rms_norm_eps);
+}
+
+at::Tensor Block::DownInput(const at::Tensor& mlp_input) const {
+  return at::silu(Linear(Role::kGate, mlp_input)) * Linear(Role::kUp, mlp_input);
 }
 
 at::Tensor Block::Forward(const at::Tensor& hidden, BlockInputs* inputs) const {
-  at::Tensor normed = RmsNorm(hidden, Parameter(Role::kInputNorm), config_.rms_norm_eps);
-  if (inputs) inputs->attention = normed;
-  at::Tensor middle = hidden + Attention(normed, inputs);
-  normed = RmsNorm(middle, Parameter(Role::kPostNorm), config_.rms_norm_eps);
-  if (inputs) inputs->mlp = normed;
-  return middle + FeedForward(normed, inputs);
+  const at::Tensor attention = AttentionInput(hidden);
+  const at::Tensor output = OutputInput(attention);
+  const at::Tensor middle = AfterAttention(hidden, output);
+  const at::Tensor mlp = MlpInput(middle);
+  const at::Tensor down = DownInput(mlp);
+  if (inputs) *inputs = {attention, output, mlp, down};
+  return middle + Linear(Role::kDown, down);
 }
 
 void Block::Write(CheckpointWriter& out) const {

@@ -40,19 +40,26 @@ class Block {
 
   // A block with its own copy of every parameter.
   Block Clone() const;
-  // Rounds every parameter to the values that dtype can hold: what writing it and reading it back would give.
-  void RoundTo(DType dtype);
+  // Rounds every parameter that stored keeps dense to the values that its dtype can hold: what writing it and reading
+  // it back would give. Packed ones are left alone; whoever packs them puts the values of their grid here.
+  void RoundTo(const ModelConfig& stored);
 
   // hidden [windows, tokens, hidden_size] -> the same shape. Differentiable in the parameters. inputs: optional.
   at::Tensor Forward(const at::Tensor& hidden, BlockInputs* inputs = nullptr) const;
+
+  // Forward in its parts, for a pass that changes a block linear by linear: what q, k and v get, what o gets from that,
+  // the states after attention, what gate and up get from those, and what down gets from that.
+  at::Tensor AttentionInput(const at::Tensor& hidden) const;
+  at::Tensor OutputInput(const at::Tensor& attention_input) const;
+  at::Tensor AfterAttention(const at::Tensor& hidden, const at::Tensor& output_input) const;
+  at::Tensor MlpInput(const at::Tensor& after_attention) const;
+  at::Tensor DownInput(const at::Tensor& mlp_input) const;
 
   // Writes every parameter that out does not hold yet, rounded to out's dtype. REQUIRES: out's shapes are the block's.
   void Write(CheckpointWriter& out) const;
 
  private:
   at::Tensor Linear(Role role, const at::Tensor& input) const;
-  at::Tensor Attention(const at::Tensor& normed, BlockInputs* inputs) const;
-  at::Tensor FeedForward(const at::Tensor& normed, BlockInputs* inputs) const;
 
   int64_t layer_ = 0;
   ModelConfig config_;

@@ -29,7 +29,7 @@ void CompareWithWritten(const Block& in_memory, const Block& written, const at::
 
 void CopyEnds(const Checkpoint& in, CheckpointWriter& out) {
   for (const auto& spec : out.table())
-    if (spec.layer < 0 && !out.IsWritten(spec)) out.CopyFrom(in, spec);
+    if (spec.layer < 0 && !spec.format && !out.IsWritten(spec)) out.CopyFrom(in, spec);
   in.DropPages(-1);
   out.Commit();
 }
@@ -49,8 +49,8 @@ void AdvanceStates(const Block& block, at::Tensor& hidden) {
   });
 }
 
-void WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWindows& calibration, const std::string& label,
-                const CompressBlock& compress) {
+at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWindows& calibration,
+                      const std::string& label, const CompressBlock& compress) {
   at::NoGradGuard no_grad;
   CopyEnds(in, out);
   at::Tensor hidden = Embed(in, calibration.windows);
@@ -64,7 +64,7 @@ void WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWindows&
     in.DropPages(layer);
     compress(layer, hidden, resumed ? nullptr : &*block);
     if (!resumed) {
-      block->RoundTo(out.config().dtype);
+      block->RoundTo(out.config());
       block->Write(out);
     }
     const Checkpoint staged = out.View();
@@ -75,6 +75,7 @@ void WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWindows&
     out.Commit();
     progress.Advance(1);
   }
+  return hidden;
 }
 
 WalkMemory MemoryOfWalk(const ModelConfig& config, const PlanInput& input) {

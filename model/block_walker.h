@@ -31,10 +31,11 @@ void AdvanceStates(const Block& block, at::Tensor& hidden);
 // null when an earlier run has written this block already and there is nothing left to decide.
 using CompressBlock = std::function<void(int64_t layer, const at::Tensor& hidden, Block* block)>;
 
-// label: the pass's name, for the progress line. Embedding, final norm and head are copied.
+// label: the pass's name, for the progress line. Embedding, final norm and head are copied, but for those that out
+// packs, which are the caller's. Returns the states that leave the last block, [windows, tokens, hidden_size].
 // THROWS Error for NaN weights; std::runtime_error when a written block does not give the states it gave in memory.
-void WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWindows& calibration, const std::string& label,
-                const CompressBlock& compress);
+at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWindows& calibration,
+                      const std::string& label, const CompressBlock& compress);
 
 // For plans: float32 bytes of one block, of all hidden states, and of the activations of one batch of windows.
 struct WalkMemory {

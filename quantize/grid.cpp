@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -31,15 +30,6 @@ float Epsilon(DType dtype) {
   return std::numeric_limits<float>::epsilon();
 }
 
-// The code of one weight before it is masked out of the float. Adding 1.5 * 2^23 to a number in [0, 255] rounds it to
-// the nearest integer, ties to even, and leaves that integer in the low bits of the sum.
-inline float Shifted(float weight, float scale, float zero_point, float max_code) {
-  float code = weight / scale + zero_point;
-  code = code < 0.0f ? 0.0f : code;
-  code = code > max_code ? max_code : code;
-  return code + 12582912.0f;
-}
-
 struct Range {
   float low, high;
 };
@@ -61,14 +51,15 @@ Range RangeOf(std::span<const float> weights) {
   return {*std::min_element(low.begin(), low.end()), *std::max_element(high.begin(), high.end())};
 }
 
-// Sum of |error|^kClipNorm.
-double ClipError(std::span<const float> weights, const GroupGrid& grid, int bits) {
+// Sum of cost * |error|^kClipNorm.
+double ClipError(std::span<const float> weights, std::span<const float> cost, const GroupGrid& grid, int bits) {
   const auto zero_point = static_cast<float>(grid.zero_point);
   const auto max_code = static_cast<float>((1 << bits) - 1);
   double sum = 0;
-  for (float weight : weights) {
-    float code = Shifted(weight, grid.scale, zero_point, max_code) - 12582912.0f;
-    sum += std::pow(std::fabs(weight - (code - zero_point) * grid.scale), static_cast<float>(kClipNorm));
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const float code = NearestCode(weights[i], grid.scale, zero_point, max_code);
+    const float error = std::fabs(weights[i] - (code - zero_point) * grid.scale);
+    sum += std::pow(error, static_cast<float>(kClipNorm)) * (cost.empty() ? 1.0f : cost[i]);
   }
   return sum;
 }
@@ -86,16 +77,17 @@ GroupGrid GridOfRange(float low, float high, const PackedFormat& format, DType s
   return {scale, static_cast<int>(std::nearbyint(std::clamp(-low / scale, 0.0f, steps)))};
 }
 
-GroupGrid FitGrid(std::span<const float> weights, const PackedFormat& format, Clip clip, DType scale_dtype) {
+GroupGrid FitGrid(std::span<const float> weights, const PackedFormat& format, Clip clip, DType scale_dtype,
+                  std::span<const float> cost) {
   const Range range = RangeOf(weights);
   GroupGrid best = GridOfRange(range.low, range.high, format, scale_dtype);
   if (clip == Clip::kMinMax) return best;
-  double best_error = ClipError(weights, best, format.bits);
+  double best_error = ClipError(weights, cost, best, format.bits);
   int best_step = 0;
   for (int step = 1; step <= kClipSteps && step - best_step <= kClipPatience; ++step) {
     float shrink = 1.0f - 0.01f * static_cast<float>(step);
     GroupGrid grid = GridOfRange(range.low * shrink, range.high * shrink, format, scale_dtype);
-    double error = ClipError(weights, grid, format.bits);
+    double error = ClipError(weights, cost, grid, format.bits);
     if (error < best_error) {
       best_error = error;
       best = grid;
@@ -113,16 +105,16 @@ double RoundToGrid(std::span<const float> weights, const GroupGrid& grid, int bi
   size_t i = 0;
   for (; i + kLanes <= weights.size(); i += kLanes) {
     for (size_t l = 0; l < kLanes; ++l) {
-      float shifted = Shifted(weights[i + l], scale, zero_point, max_code);
-      codes[i + l] = static_cast<uint8_t>(std::bit_cast<uint32_t>(shifted));
-      float error = weights[i + l] - (shifted - 12582912.0f - zero_point) * scale;
+      const float code = NearestCode(weights[i + l], scale, zero_point, max_code);
+      codes[i + l] = static_cast<uint8_t>(code);
+      const float error = weights[i + l] - (code - zero_point) * scale;
       squares[l] += error * error;
     }
   }
   for (; i < weights.size(); ++i) {
-    float shifted = Shifted(weights[i], scale, zero_point, max_code);
-    codes[i] = static_cast<uint8_t>(std::bit_cast<uint32_t>(shifted));
-    float error = weights[i] - (shifted - 12582912.0f - zero_point) * scale;
+    const float code = NearestCode(weights[i], scale, zero_point, max_code);
+    codes[i] = static_cast<uint8_t>(code);
+    const float error = weights[i] - (code - zero_point) * scale;
     squares[0] += error * error;
   }
   double sum = 0;

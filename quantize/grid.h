@@ -27,7 +27,18 @@ GroupGrid GridOfRange(float low, float high, const PackedFormat& format, DType s
 
 // The grid of a group of finite weights. kMse tries ranges shrunk by 1 % steps down to 20 % of the full one, takes
 // the least sum of |error|^2.4 (the norm GPTQ implementations use), and stops once 5 steps brought nothing better.
-GroupGrid FitGrid(std::span<const float> weights, const PackedFormat& format, Clip clip, DType scale_dtype);
+// cost: of an error in each weight; empty: all the same.
+GroupGrid FitGrid(std::span<const float> weights, const PackedFormat& format, Clip clip, DType scale_dtype,
+                  std::span<const float> cost = {});
+
+// The code of one weight, a whole number in [0, max_code], ties to even. Adding 1.5 * 2^23 to a number in [0, 255]
+// rounds it to a whole one, which taking the same away leaves; unlike nearbyint, compilers vectorize this.
+inline float NearestCode(float weight, float scale, float zero_point, float max_code) {
+  float code = weight / scale + zero_point;
+  code = code < 0.0f ? 0.0f : code;
+  code = code > max_code ? max_code : code;
+  return code + 12582912.0f - 12582912.0f;
+}
 
 // Nearest codes, ties to even, and what rounding cost: the sum of squared errors.
 // REQUIRES: codes holds weights.size().

@@ -3,17 +3,18 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <chrono>
 #include <cmath>
 
 #include "core/error.h"
 #include "core/progress.h"
+#include "core/random.h"
 #include "kernels/packing/packing.h"
 
 namespace ecld {
 namespace {
 
 constexpr int64_t kChunkElements = 4 << 20;  // of a matrix rounded at a time
-constexpr int64_t kZeroPointRows = 32;       // zero points of this many rows fill whole words at any width
 
 int64_t ChunkRows(int64_t in_features) {
   return std::max<int64_t>(1, kChunkElements / in_features / kZeroPointRows) * kZeroPointRows;
@@ -80,50 +81,6 @@ struct RowWorker {
   }
 };
 
-void PackZeroPoints(const PackedFormat& format, const std::vector<uint8_t>& zero_points, int64_t rows, int64_t groups,
-                    std::vector<uint32_t>* words) {
-  words->assign(static_cast<size_t>(format.ZeroWords(rows) * groups), 0);
-  std::vector<uint8_t> column(static_cast<size_t>(rows));
-  for (int64_t group = 0; group < groups; ++group) {
-    for (int64_t row = 0; row < rows; ++row)
-      column[static_cast<size_t>(row)] = zero_points[static_cast<size_t>(row * groups + group)];
-    PackBits(format.bits, column.data(), rows, words->data() + group, groups);
-  }
-}
-
-template <class T>
-std::span<const std::byte> Bytes(const std::vector<T>& values) {
-  return std::as_bytes(std::span(values));
-}
-
-// Rounds one matrix chunk by chunk into the writer; returns its relative error ||W - W'|| / ||W||.
-double RoundMatrix(const Checkpoint& in, const TensorSpec& source, const TensorSpec& target, Clip clip,
-                   CheckpointWriter& out, ThreadPool& pool, RoundedRows* rounded) {
-  const WeightView weight = in.Weight(source);
-  const PackedFormat& format = *target.format;
-  const DType scale_dtype = out.config().dtype;
-  const int64_t groups = format.Groups(weight.in_features), words = format.CodeWords(weight.in_features);
-  const std::string where = fmt::format("{}: tensor \"{}\"", in.directory().string(), source.name);
-  double squared_error = 0, squared_weight = 0;
-  for (int64_t row = 0; row < weight.out_features; row += ChunkRows(weight.in_features)) {
-    const int64_t rows = std::min(ChunkRows(weight.in_features), weight.out_features - row);
-    RoundRows(weight, row, rows, format, clip, scale_dtype, pool, where, rounded);
-    out.WritePiece(target.module + ".weight_packed", static_cast<uint64_t>(row * words) * 4, Bytes(rounded->codes));
-    out.WritePiece(target.module + ".weight_scale", static_cast<uint64_t>(row * groups) * SizeOf(scale_dtype),
-                   rounded->scales);
-    if (!format.symmetric)
-      out.WritePiece(target.module + ".weight_zero_point", static_cast<uint64_t>(row * format.bits / 32 * groups) * 4,
-                     Bytes(rounded->zero_points));
-    const auto row_bytes = static_cast<size_t>(weight.in_features) * SizeOf(weight.dtype);
-    MappedFile::DropPages({weight.data + static_cast<size_t>(row) * row_bytes, static_cast<size_t>(rows) * row_bytes});
-    squared_error += rounded->squared_error;
-    squared_weight += rounded->squared_weight;
-  }
-  const int64_t shape[2] = {weight.out_features, weight.in_features};
-  out.Write(target.module + ".weight_shape", std::as_bytes(std::span(shape)));
-  return squared_weight > 0 ? std::sqrt(squared_error / squared_weight) : 0;
-}
-
 }  // namespace
 
 void RoundRows(const WeightView& weight, int64_t first, int64_t rows, const PackedFormat& format, Clip clip,
@@ -137,11 +94,72 @@ void RoundRows(const WeightView& weight, int64_t first, int64_t rows, const Pack
   const RowWorker worker{weight, first, format, clip, scale_dtype, where, out, zero_points, errors, weights};
   pool.ParallelFor(rows, 1, [&](int64_t begin, int64_t end) { worker.Round(begin, end); });
   out->zero_points.clear();
-  if (!format.symmetric) PackZeroPoints(format, zero_points, rows, groups, &out->zero_points);
+  if (!format.symmetric) out->zero_points = PackZeroPoints(format, zero_points, rows, groups);
   out->squared_error = 0;
   out->squared_weight = 0;
   for (double error : errors) out->squared_error += error;
   for (double squares : weights) out->squared_weight += squares;
+}
+
+double RoundMatrix(const Checkpoint& in, const TensorSpec& source, const TensorSpec& target, Clip clip,
+                   CheckpointWriter& out, ThreadPool& pool) {
+  RoundedRows rounded;
+  const WeightView weight = in.Weight(source);
+  const PackedFormat& format = *target.format;
+  const DType scale_dtype = out.config().dtype;
+  const std::string where = fmt::format("{}: tensor \"{}\"", in.directory().string(), source.name);
+  double squared_error = 0, squared_weight = 0;
+  for (int64_t row = 0; row < weight.out_features; row += ChunkRows(weight.in_features)) {
+    const int64_t rows = std::min(ChunkRows(weight.in_features), weight.out_features - row);
+    RoundRows(weight, row, rows, format, clip, scale_dtype, pool, where, &rounded);
+    WriteRows(out, target, row, rounded);
+    const auto row_bytes = static_cast<size_t>(weight.in_features) * SizeOf(weight.dtype);
+    MappedFile::DropPages({weight.data + static_cast<size_t>(row) * row_bytes, static_cast<size_t>(rows) * row_bytes});
+    squared_error += rounded.squared_error;
+    squared_weight += rounded.squared_weight;
+  }
+  WriteShape(out, target);
+  return squared_weight > 0 ? std::sqrt(squared_error / squared_weight) : 0;
+}
+
+Json TensorReport(const TensorSpec& target, const ModelConfig& config) {
+  uint64_t bytes = 0;
+  for (const auto& part : StoredForm(target, config)) bytes += part.Bytes();
+  Json row = {{"name", target.name},
+              {"format", target.format ? target.format->Name() : std::string(Name(config.dtype))},
+              {"bytes", bytes}};
+  if (target.format) row["bits"] = target.format->bits;
+  return row;
+}
+
+Json TensorReports(const CheckpointWriter& out, const std::map<std::string, Json>& errors) {
+  Json tensors = Json::array();
+  for (const auto& target : out.table()) {
+    Json row = TensorReport(target, out.config());
+    if (auto found = errors.find(target.name); found != errors.end()) row.update(found->second);
+    tensors.push_back(std::move(row));
+  }
+  return tensors;
+}
+
+double MeasureRoundRate(const PackedFormat& format, Clip clip) {
+  using Clock = std::chrono::steady_clock;
+  constexpr int64_t kRows = 32, kInputs = 4096;
+  std::vector<float> values(kRows * kInputs);
+  Random random(1);
+  for (float& value : values) value = static_cast<float>(random.Normal());
+  const WeightView weight{
+      .out_features = kRows, .in_features = kInputs, .data = reinterpret_cast<const std::byte*>(values.data())};
+  ThreadPool pool;
+  RoundedRows rounded;
+  double best = 0;
+  const auto start = Clock::now();
+  do {
+    const auto before = Clock::now();
+    RoundRows(weight, 0, kRows, format, clip, DType::kBF16, pool, "", &rounded);
+    best = std::max(best, kRows * kInputs / std::chrono::duration<double>(Clock::now() - before).count());
+  } while (Clock::now() - start < std::chrono::milliseconds(10));
+  return best;
 }
 
 Planned RoundPass::Plan(const PlanInput& input) const {
@@ -150,33 +168,30 @@ Planned RoundPass::Plan(const PlanInput& input) const {
   planned.config.quantization = QuantizationOf(options_.scheme, input.config, input.where);
   planned.output_B = WeightFileBytes(planned.config);
   planned.notes = ClientNotes(planned.config);
+  double weights = 0;
   for (const auto& spec : TensorTable(planned.config)) {
     if (!spec.format) continue;
     // The worst case of a chunk: 8-bit codes, and a float scale and a zero point for each group of 8.
     const auto chunk = static_cast<uint64_t>(ChunkRows(spec.shape[1]) * spec.shape[1]);
     planned.peak_memory_B = std::max(planned.peak_memory_B, 2 * chunk);
+    weights += static_cast<double>(spec.Elements());
   }
+  planned.seconds = weights / MeasureRoundRate(options_.scheme.format, options_.clip);
   return planned;
 }
 
 void RoundPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
   ThreadPool pool;
-  RoundedRows rounded;
   Progress progress("quantize.round", static_cast<int64_t>(out.table().size()), "tensors");
   Json tensors = Json::array();
   int64_t layer = -1;
   for (size_t i = 0; i < out.table().size(); ++i) {
     const TensorSpec &source = in.table()[i], &target = out.table()[i];
-    Json row = {{"name", target.name}};
-    uint64_t bytes = 0;
-    for (const auto& part : StoredForm(target, out.config())) bytes += part.Bytes();
-    row["format"] = target.format ? target.format->Name() : std::string(Name(out.config().dtype));
-    if (target.format) row["bits"] = target.format->bits;
-    row["bytes"] = bytes;
+    Json row = TensorReport(target, out.config());
     if (out.IsWritten(target)) {
       row["relative_error"] = nullptr;  // rounded by an earlier run, which was interrupted
     } else if (target.format) {
-      row["relative_error"] = RoundMatrix(in, source, target, options_.clip, out, pool, &rounded);
+      row["relative_error"] = RoundMatrix(in, source, target, options_.clip, out, pool);
     } else {
       out.CopyFrom(in, target);
       row["relative_error"] = 0.0;

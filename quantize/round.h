@@ -5,6 +5,7 @@
 //
 // RoundRows is the maths for a chunk of rows; RoundPass walks the checkpoint with it.
 
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "core/threads.h"
 #include "model/pass.h"
 #include "quantize/grid.h"
+#include "quantize/packed_rows.h"
 #include "quantize/scheme.h"
 
 namespace ecld {
@@ -21,20 +23,31 @@ struct RoundOptions {
   Clip clip = Clip::kMinMax;
 };
 
-// Packed rows as packed_format.h draws them, and the sums that their relative error is made of.
-struct RoundedRows {
-  std::vector<uint32_t> codes;        // [rows, CodeWords(in_features)]
-  std::vector<std::byte> scales;      // [rows, Groups(in_features)] of scale_dtype
-  std::vector<uint32_t> zero_points;  // [ZeroWords(rows), Groups(in_features)]; empty when symmetric
+// Packed rows, and the sums that their relative error is made of.
+struct RoundedRows : PackedRows {
   double squared_error = 0;
   double squared_weight = 0;
 };
 
 // Rounds rows [first, first + rows) of a dense matrix. The result does not depend on the number of threads.
-// REQUIRES: first is a multiple of 32, so that zero points start on a word.
+// REQUIRES: first is a multiple of kZeroPointRows.
 // THROWS Error naming `where` when a weight is NaN or infinite.
 void RoundRows(const WeightView& weight, int64_t first, int64_t rows, const PackedFormat& format, Clip clip,
                DType scale_dtype, ThreadPool& pool, const std::string& where, RoundedRows* out);
+
+// Rounds one matrix chunk by chunk into out; returns its relative error ||W - W'|| / ||W||. REQUIRES: target is the
+// same matrix in out's table and has a format. THROWS Error when a weight is NaN or infinite.
+double RoundMatrix(const Checkpoint& in, const TensorSpec& source, const TensorSpec& target, Clip clip,
+                   CheckpointWriter& out, ThreadPool& pool);
+
+// What every quantizing pass says of a parameter: name, format, bits and bytes as stored.
+Json TensorReport(const TensorSpec& target, const ModelConfig& config);
+
+// The same of all of them, each with what errors has under its name. What an earlier, interrupted run rounded has none.
+Json TensorReports(const CheckpointWriter& out, const std::map<std::string, Json>& errors);
+
+// Weights that this machine rounds per second, of rows in memory: for the time of a plan. Takes hundredths of a second.
+double MeasureRoundRate(const PackedFormat& format, Clip clip);
 
 class RoundPass : public Pass {
  public:

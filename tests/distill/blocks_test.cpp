@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "model/block_training.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/near.h"
 #include "tests/testing/run_pass.h"

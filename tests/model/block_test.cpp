@@ -76,7 +76,7 @@ TEST_P(BlockOfFamily, WrittenBlockIsTheRoundedOne) {
   Block block = Block::Load(in, 1);
   block.Write(writer);
   const Block written = Block::Load(writer.View(), 1);
-  block.RoundTo(DType::kBF16);
+  block.RoundTo(narrow);
   for (const auto& spec : in.table()) {
     if (spec.layer != 1) continue;
     EXPECT_TRUE(
