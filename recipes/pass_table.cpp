@@ -5,7 +5,11 @@
 #include "core/error.h"
 #include "distill/blocks.h"
 #include "prune/ffn.h"
+#include "quantize/gptq.h"
+#include "quantize/rotate.h"
 #include "quantize/round.h"
+#include "quantize/scale.h"
+#include "quantize/tune.h"
 
 namespace ecld {
 namespace {
@@ -37,15 +41,68 @@ SchemeOverride ReadOverride(Options options, const PackedFormat& fallback) {
   return override;
 }
 
-std::unique_ptr<Pass> MakeRound(Options& options) {
-  RoundOptions round;
-  Scheme& scheme = round.scheme;
+Clip ReadClip(Options& options, const std::string& fallback) {
+  return options.Choice("clip", fallback, {"minmax", "mse"}) == "mse" ? Clip::kMse : Clip::kMinMax;
+}
+
+Scheme ReadScheme(Options& options) {
+  Scheme scheme;
   scheme.format = ReadFormat(options, scheme.format);
-  round.clip = options.Choice("clip", "minmax", {"minmax", "mse"}) == "mse" ? Clip::kMse : Clip::kMinMax;
   scheme.embeddings = ReadOwnFormat(options, "embeddings", scheme.format);
   scheme.lm_head = ReadOwnFormat(options, "lm_head", scheme.format);
   for (const Options& item : options.List("overrides")) scheme.overrides.push_back(ReadOverride(item, scheme.format));
+  return scheme;
+}
+
+std::unique_ptr<Pass> MakeRound(Options& options) {
+  RoundOptions round;
+  round.scheme = ReadScheme(options);
+  round.clip = ReadClip(options, "minmax");
   return std::make_unique<RoundPass>(std::move(round));
+}
+
+HessianOptions ReadHessian(Options& options) {
+  HessianOptions hessian;
+  hessian.damping = options.Number("damping", hessian.damping, 1e-6, 1);
+  hessian.activation_order = options.Bool("activation_order", hessian.activation_order);
+  hessian.input_share = options.Number("input_share", hessian.input_share, 0, 1e6);
+  return hessian;
+}
+
+std::unique_ptr<Pass> MakeGptq(Options& options) {
+  GptqOptions gptq;
+  gptq.scheme = ReadScheme(options);
+  gptq.clip = ReadClip(options, "mse");
+  gptq.hessian = ReadHessian(options);
+  return std::make_unique<GptqPass>(std::move(gptq));
+}
+
+std::unique_ptr<Pass> MakeTune(Options& options) {
+  TuneOptions tune;
+  tune.scheme = ReadScheme(options);
+  tune.clip = ReadClip(options, "mse");
+  tune.steps = options.Int("steps", tune.steps, 1, 100'000);
+  tune.batch_windows = options.Int("batch_windows", tune.batch_windows, 1, 1 << 16);
+  tune.learning_rate = options.Number("learning_rate", tune.learning_rate, 0, 1);
+  tune.held_out = options.Number("held_out", tune.held_out, 0, 0.9);
+  tune.ends = ReadHessian(options);
+  return std::make_unique<TunePass>(std::move(tune));
+}
+
+std::unique_ptr<Pass> MakeScale(Options& options) {
+  ScaleOptions scale;
+  scale.format = ReadFormat(options, scale.format);
+  scale.clip = ReadClip(options, "minmax");
+  scale.steps = options.Int("steps", scale.steps, 1, 1000);
+  scale.sample_tok = options.Int("sample_tok", scale.sample_tok, 1, 1 << 24);
+  return std::make_unique<ScalePass>(scale);
+}
+
+std::unique_ptr<Pass> MakeRotate(Options& options) {
+  RotateOptions rotate;
+  rotate.residual = options.Bool("residual", rotate.residual);
+  rotate.values = options.Bool("values", rotate.values);
+  return std::make_unique<RotatePass>(rotate);
 }
 
 std::unique_ptr<Pass> MakePruneFfn(Options& options) {
@@ -72,7 +129,14 @@ constexpr std::array kPasses = {
               MakePruneFfn},
     PassEntry{"distill.blocks", "train each block towards the teacher's block output on calibration text",
               MakeDistillBlocks},
+    PassEntry{"quantize.scale",
+              "scale channels so that those calibration text excites round better; the function stays", MakeScale},
+    PassEntry{"quantize.rotate", "turn the coordinates of a model so that no channel stands out; the function stays",
+              MakeRotate},
     PassEntry{"quantize.round", "round weights to 2, 3, 4 or 8 bits in groups; no calibration needed", MakeRound},
+    PassEntry{"quantize.gptq", "round weights so that what a linear puts out on calibration text changes least",
+              MakeGptq},
+    PassEntry{"quantize.tune", "learn how each block is rounded, towards the output of the dense block", MakeTune},
 };
 
 }  // namespace

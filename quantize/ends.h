@@ -1,0 +1,43 @@
+#pragma once
+// The two ends of a model for the calibrated rounding passes: embedding and head, rounded once the blocks are done.
+//
+// The head is rounded by GPTQ on the final hidden states. A tied embedding is both ends at once: an error in row v
+// costs ||e H e^T|| in the logits and, where token v is read, ||e||^2 in the hidden state. A language model puts token
+// v out about as often as it reads it, so both parts weigh a row by the same frequency, and one matrix
+// H + input_share * mean(diag H) * I serves all rows. An embedding alone is rounded to nearest: its error is ||e||^2,
+// and a frequency only scales a row, which shares no grid with the others.
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <string>
+
+#include "model/pass.h"
+#include "quantize/gptq_rows.h"
+
+namespace ecld {
+
+struct HessianOptions {
+  double damping = 0.01;         // added to the Hessian's diagonal, as a part of its mean
+  bool activation_order = true;  // the inputs of most energy are rounded first
+  double input_share = 1;        // of a tied embedding: weight of being read against being scored
+};
+
+// Sums over the rows of one matrix, and what the report says of them.
+struct MatrixErrors {
+  double squared_error = 0, squared_weight = 0, loss = 0, energy = 0;
+
+  void Add(const at::Tensor& weights, const GptqRows& rounded, const at::Tensor& hessian);
+  // module: named in a warning when the Hessian was repaired or of no use.
+  Json Report(const std::string& module, const HessianRoot& root) const;
+};
+
+// Rounds whichever of embedding and head out packs and does not hold yet. hidden: the states that leave the last block,
+// [windows, tokens, hidden_size]. Returns what there is to report, by tensor name. THROWS Error for NaN weights.
+std::map<std::string, Json> QuantizeEnds(const HessianOptions& options, Clip clip, const Checkpoint& in,
+                                         CheckpointWriter& out, const at::Tensor& hidden);
+
+// Rows of an end that are held as floats at a time; for plans.
+int64_t EndChunkRows(int64_t in_features);
+
+}  // namespace ecld

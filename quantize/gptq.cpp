@@ -1,0 +1,129 @@
+#include "quantize/gptq.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <map>
+
+#include "core/error.h"
+#include "model/block_walker.h"
+#include "quantize/packed_rows.h"
+#include "quantize/round.h"
+
+namespace ecld {
+namespace {
+
+// Rounds the linears of one block, in the order in which they run.
+class BlockQuantizer {
+ public:
+  BlockQuantizer(const GptqOptions& options, CheckpointWriter& out, Block& block, const at::Tensor& hidden,
+                 std::map<std::string, Json>& report)
+      : options_(options), out_(out), block_(block), hidden_(hidden), report_(report) {}
+
+  void Run() {
+    Round({Role::kQuery, Role::kKey, Role::kValue}, hidden_,
+          [&](const at::Tensor& states) { return block_.AttentionInput(states); });
+    at::Tensor mixed = Map(hidden_, [&](int64_t first, int64_t count) {
+      return block_.OutputInput(block_.AttentionInput(hidden_.narrow(0, first, count)));
+    });
+    Round({Role::kOutput}, mixed, [](const at::Tensor& states) { return states; });
+    at::Tensor middle = Map(hidden_, [&](int64_t first, int64_t count) {
+      return block_.AfterAttention(hidden_.narrow(0, first, count), mixed.narrow(0, first, count));
+    });
+    mixed.reset();
+    Round({Role::kGate, Role::kUp}, middle, [&](const at::Tensor& states) { return block_.MlpInput(states); });
+    Round({Role::kDown}, middle, [&](const at::Tensor& states) { return block_.DownInput(block_.MlpInput(states)); });
+  }
+
+ private:
+  template <class Body>  // (first, count) -> [count, tokens, features]
+  static at::Tensor Map(const at::Tensor& like, Body body) {
+    at::Tensor all;
+    ForWindowBatches(like.size(0), like.size(1), [&](int64_t first, int64_t count) {
+      const at::Tensor part = body(first, count);
+      if (!all.defined()) all = at::empty({like.size(0), like.size(1), part.size(2)}, at::kFloat);
+      all.narrow(0, first, count).copy_(part);
+    });
+    return all;
+  }
+
+  // Rounds the linears that read input_of(states).
+  template <class InputOf>
+  void Round(std::initializer_list<Role> roles, const at::Tensor& states, InputOf input_of) {
+    std::vector<const TensorSpec*> targets;
+    for (Role role : roles)
+      if (const TensorSpec& spec = Find(out_.table(), role, block_.layer()); spec.format) targets.push_back(&spec);
+    if (targets.empty()) return;
+    const int64_t features = targets.front()->shape[1];
+    at::Tensor hessian = at::zeros({features, features}, at::kFloat);
+    ForWindowBatches(states.size(0), states.size(1),
+                     [&](int64_t first, int64_t count) { AddGram(input_of(states.narrow(0, first, count)), hessian); });
+    Symmetrize(hessian);
+    const HessianRoot root = RootOf(hessian, options_.hessian.damping, options_.hessian.activation_order);
+    for (const TensorSpec* target : targets) {
+      at::Tensor& weights = block_.Parameter(target->role);
+      const GptqRows rounded = QuantizeRows(weights, root, *target->format, options_.clip, out_.config().dtype);
+      MatrixErrors errors;
+      errors.Add(weights, rounded, hessian);
+      report_[target->name] = errors.Report(target->module, root);
+      WriteRows(
+          out_, *target, 0,
+          PackRows(*target->format, weights.size(0), features, rounded.codes, rounded.grids, out_.config().dtype));
+      WriteShape(out_, *target);
+      weights = rounded.values;
+    }
+  }
+
+  const GptqOptions& options_;
+  CheckpointWriter& out_;
+  Block& block_;
+  const at::Tensor& hidden_;
+  std::map<std::string, Json>& report_;
+};
+
+}  // namespace
+
+Planned GptqPass::Plan(const PlanInput& input) const {
+  RequireDenseAndCalibrated(input);
+  if (!(options_.hessian.damping > 0)) Fail(input.where + ".damping", "{} is not above 0", options_.hessian.damping);
+  Planned planned;
+  planned.config = input.config;
+  planned.config.quantization = QuantizationOf(options_.scheme, input.config, input.where);
+  planned.output_B = WeightFileBytes(planned.config);
+  planned.notes = ClientNotes(planned.config);
+  const auto tokens = static_cast<double>(input.calibration_windows * input.window_tok);
+  double flops = 0;
+  uint64_t largest_B = 0;
+  for (const auto& spec : TensorTable(planned.config)) {
+    if (!spec.format) continue;
+    const auto features = static_cast<uint64_t>(spec.shape[1]);
+    const int64_t rows = spec.layer >= 0 ? spec.shape[0] : std::min(spec.shape[0], EndChunkRows(spec.shape[1]));
+    // The Hessian, its reversed copy, factor, inverse and root; of the weights values and codes, and either a copy in
+    // the order of processing, or what the two sums of the report are made of.
+    largest_B = std::max(largest_B, 5 * 4 * features * features + 18 * static_cast<uint64_t>(rows) * features);
+    const double in = static_cast<double>(features), elements = static_cast<double>(spec.Elements());
+    flops += 3 * elements * in;  // compensation, and the energy that the error is relative to
+    // The inputs that q, k, v and gate, up share are counted once.
+    if (spec.role != Role::kKey && spec.role != Role::kValue && spec.role != Role::kUp)
+      flops += tokens * in * in + in * in * in;
+  }
+  const WalkMemory memory = MemoryOfWalk(input.config, input);
+  planned.peak_memory_B = 2 * memory.block_B + 3 * memory.states_B + std::max(memory.batch_B, largest_B);
+  // Every linear but down runs once to find the inputs of the next, and all of them to go on.
+  if (input.gemm_flops > 0) planned.seconds = (1.8 * WalkFlops(input.config, input) + flops) / input.gemm_flops;
+  return planned;
+}
+
+void GptqPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
+  at::NoGradGuard no_grad;
+  std::map<std::string, Json> errors;  // by tensor name
+  const at::Tensor hidden =
+      WalkBlocks(in, out, *context.calibration, "quantize.gptq", [&](int64_t, const at::Tensor& states, Block* block) {
+        if (block) BlockQuantizer(options_, out, *block, states, errors).Run();
+      });
+  errors.merge(QuantizeEnds(options_.hessian, options_.clip, in, out, hidden));
+  (*context.report)["tensors"] = TensorReports(out, errors);
+}
+
+}  // namespace ecld

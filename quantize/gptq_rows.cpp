@@ -1,0 +1,135 @@
+#include "quantize/gptq_rows.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cassert>
+#include <span>
+
+namespace ecld {
+namespace {
+
+constexpr int64_t kBlock = 128;  // columns between two updates of the rest
+constexpr int64_t kLanes = 16;   // rows in step: a fixed number, which compilers turn into vectors
+
+// Rounds a block of columns for kLanes rows at a time. All arrays are column by column: element (column, row) of the
+// whole matrix lies at column * rows + row, columns in the order of processing.
+struct BlockRounder {
+  const PackedFormat& format;
+  const int64_t* order;    // [in]
+  const float* root;       // [in, in]
+  const GroupGrid* grids;  // [rows, groups]
+  int64_t in, rows, groups, group_size;
+  float* weights;  // [in, rows]; the block's own columns are used up
+  float* errors;   // [kBlock, rows]: (weight - value) / U_ii
+  uint8_t* codes;  // [rows, in], in the matrix' own order
+  float* values;   // the same
+  double* losses;  // [rows], added to
+
+  void Round(int64_t first, int64_t columns, int64_t row, int64_t lanes) const {
+    float block[kBlock][kLanes] = {};
+    for (int64_t j = 0; j < columns; ++j) std::copy_n(weights + (first + j) * rows + row, lanes, block[j]);
+    float loss[kLanes] = {};
+    for (int64_t j = 0; j < columns; ++j) {
+      const float* factors = root + (first + j) * in + first;
+      float error[kLanes];
+      RoundColumn(order[first + j], 1 / factors[j], row, lanes, block[j], error);
+      for (int64_t k = j + 1; k < columns; ++k)
+        for (int64_t l = 0; l < kLanes; ++l) block[k][l] -= factors[k] * error[l];
+      for (int64_t l = 0; l < kLanes; ++l) loss[l] += error[l] * error[l];
+      std::copy_n(error, lanes, errors + j * rows + row);
+    }
+    for (int64_t l = 0; l < lanes; ++l) losses[row + l] += loss[l];
+  }
+
+  // column: of the matrix itself. Rows beyond lanes are zeros on a grid of 1, so their error is zero.
+  void RoundColumn(int64_t column, float inverse_pivot, int64_t row, int64_t lanes, const float* weight,
+                   float* error) const {
+    float scale[kLanes], zero_point[kLanes], code[kLanes];
+    for (int64_t l = 0; l < kLanes; ++l) {
+      const GroupGrid grid = l < lanes ? grids[(row + l) * groups + column / group_size] : GroupGrid{};
+      scale[l] = grid.scale;
+      zero_point[l] = static_cast<float>(grid.zero_point);
+    }
+    const auto max_code = static_cast<float>(format.MaxCode());
+    for (int64_t l = 0; l < kLanes; ++l) {
+      code[l] = NearestCode(weight[l], scale[l], zero_point[l], max_code);
+      error[l] = (weight[l] - (code[l] - zero_point[l]) * scale[l]) * inverse_pivot;
+    }
+    for (int64_t l = 0; l < lanes; ++l) {
+      codes[(row + l) * in + column] = static_cast<uint8_t>(code[l]);
+      values[(row + l) * in + column] = (code[l] - zero_point[l]) * scale[l];
+    }
+  }
+};
+
+// 1 / U_ii^2 of every column in the matrix' own order, [in].
+std::vector<float> CostOfColumns(const HessianRoot& root) {
+  at::Tensor cost = at::empty({root.order.size(0)}, at::kFloat);
+  cost.index_copy_(0, root.order, root.root.diagonal().square().reciprocal());
+  return {cost.data_ptr<float>(), cost.data_ptr<float>() + cost.numel()};
+}
+
+std::vector<GroupGrid> FitGrids(const at::Tensor& weights, const HessianRoot& root, const PackedFormat& format,
+                                Clip clip, DType scale_dtype) {
+  const int64_t rows = weights.size(0), in = weights.size(1), groups = format.Groups(in);
+  const int64_t group_size = format.GroupSize(in);
+  const std::vector<float> cost = CostOfColumns(root);
+  std::vector<GroupGrid> grids(static_cast<size_t>(rows * groups));
+  const float* data = weights.data_ptr<float>();
+  at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      for (int64_t group = 0; group < groups; ++group) {
+        const int64_t first = group * group_size;
+        const auto size = static_cast<size_t>(std::min(group_size, in - first));
+        grids[static_cast<size_t>(row * groups + group)] =
+            FitGrid({data + row * in + first, size}, format, clip, scale_dtype, {cost.data() + first, size});
+      }
+    }
+  });
+  return grids;
+}
+
+}  // namespace
+
+GptqRows QuantizeRows(const at::Tensor& weights, const HessianRoot& root, const PackedFormat& format, Clip clip,
+                      DType scale_dtype) {
+  assert(weights.is_contiguous());
+  const int64_t rows = weights.size(0), in = weights.size(1);
+  GptqRows result;
+  result.grids = FitGrids(weights, root, format, clip, scale_dtype);
+  result.codes.resize(static_cast<size_t>(rows * in));
+  result.values = at::empty({rows, in}, at::kFloat);
+  at::Tensor columns = weights.t().index_select(0, root.order).contiguous();  // [in, rows]
+  at::Tensor errors = at::empty({std::min(kBlock, in), rows}, at::kFloat);
+  const at::Tensor factors = root.root.contiguous();
+  std::vector<double> losses(static_cast<size_t>(rows));
+  const BlockRounder rounder{format,
+                             root.order.data_ptr<int64_t>(),
+                             factors.data_ptr<float>(),
+                             result.grids.data(),
+                             in,
+                             rows,
+                             format.Groups(in),
+                             format.GroupSize(in),
+                             columns.data_ptr<float>(),
+                             errors.data_ptr<float>(),
+                             result.codes.data(),
+                             result.values.data_ptr<float>(),
+                             losses.data()};
+  for (int64_t first = 0; first < in; first += kBlock) {
+    const int64_t count = std::min(kBlock, in - first), tiles = (rows + kLanes - 1) / kLanes;
+    at::parallel_for(0, tiles, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t tile = begin; tile < end; ++tile)
+        rounder.Round(first, count, tile * kLanes, std::min(kLanes, rows - tile * kLanes));
+    });
+    if (first + count == in) break;
+    const at::Tensor later = factors.slice(0, first, first + count).slice(1, first + count, in);  // [count, rest]
+    columns.slice(0, first + count, in).addmm_(later.t(), errors.slice(0, 0, count), 1, -1);
+  }
+  for (double loss : losses) result.loss += loss;
+  return result;
+}
+
+}  // namespace ecld

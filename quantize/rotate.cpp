@@ -1,0 +1,181 @@
+#include "quantize/rotate.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "core/progress.h"
+#include "core/random.h"
+
+namespace ecld {
+namespace {
+
+constexpr int64_t kChunkElements = 16 << 20;  // of an embedding or head turned at a time
+
+at::Tensor Hadamard(int64_t size) {  // size: a power of two
+  at::Tensor matrix = at::ones({1, 1}, at::kDouble);
+  while (matrix.size(0) < size) matrix = at::cat({at::cat({matrix, matrix}, 1), at::cat({matrix, -matrix}, 1)}, 0);
+  return matrix / std::sqrt(static_cast<double>(size));
+}
+
+// Q of a matrix of normal numbers, its columns' signs fixed so that it does not depend on the routine.
+at::Tensor RandomOrthogonal(int64_t size, Random& random) {
+  at::Tensor normal = at::empty({size, size}, at::kDouble);
+  for (int64_t i = 0; i < size * size; ++i) normal.data_ptr<double>()[i] = random.Normal();
+  auto [q, r] = at::linalg_qr(normal);
+  return (q * r.diagonal().sign()).contiguous();
+}
+
+// What turns one parameter into that of the rotated model.
+class Turner {
+ public:
+  Turner(const Checkpoint& in, const RotateOptions& options, uint64_t seed) : in_(in), seed_(seed) {
+    if (options.residual) residual_ = Rotation(in.config().hidden_size, seed).to(at::kFloat);
+    values_ = options.values;
+  }
+
+  // rows [first, first + count) of spec, as the matrix stands in the input; a bias or norm as a vector.
+  at::Tensor Turn(const TensorSpec& spec, at::Tensor weight) const {
+    switch (spec.role) {
+      case Role::kInputNorm:
+      case Role::kPostNorm:
+      case Role::kFinalNorm:
+        return residual_.defined() ? at::ones_like(weight) : weight;
+      case Role::kEmbedding:
+        return residual_.defined() ? weight.matmul(residual_) : weight;
+      case Role::kHead:
+        return Reading(weight, Role::kFinalNorm, -1);
+      case Role::kQuery:
+      case Role::kKey:
+        return spec.bias ? weight : Reading(weight, Role::kInputNorm, spec.layer);
+      case Role::kValue:
+        return TurnValues(spec.bias ? weight : Reading(weight, Role::kInputNorm, spec.layer), spec.layer);
+      case Role::kOutput:
+        return Writing(spec.bias ? weight : TurnValues(weight.t(), spec.layer).t());
+      case Role::kGate:
+      case Role::kUp:
+        return spec.bias ? weight : Reading(weight, Role::kPostNorm, spec.layer);
+      case Role::kDown:
+        return Writing(weight);
+      case Role::kQueryNorm:
+      case Role::kKeyNorm:
+        return weight;
+    }
+    return weight;
+  }
+
+ private:
+  // A matrix that reads the residual stream through a norm.
+  at::Tensor Reading(const at::Tensor& weight, Role norm, int64_t layer) const {
+    if (!residual_.defined()) return weight;
+    return (weight * at::tensor(in_.ReadFloats(Find(in_.table(), norm, layer)))).matmul(residual_);
+  }
+  // A matrix, or its bias, that adds to the residual stream.
+  at::Tensor Writing(const at::Tensor& weight) const {
+    return residual_.defined() ? residual_.t().matmul(weight) : weight;
+  }
+  // rows: [heads * head_dim, ...], each head's turned by the layer's rotation.
+  at::Tensor TurnValues(const at::Tensor& rows, int64_t layer) const {
+    if (!values_) return rows;
+    const int64_t head_dim = in_.config().head_dim;
+    const at::Tensor turn = Rotation(head_dim, seed_ + 1 + static_cast<uint64_t>(layer)).to(at::kFloat);
+    return turn.t().matmul(rows.reshape({-1, head_dim, rows.numel() / rows.size(0)})).reshape(rows.sizes());
+  }
+
+  const Checkpoint& in_;
+  uint64_t seed_;
+  at::Tensor residual_;  // [hidden_size, hidden_size]; undefined: the residual stream stays as it is
+  bool values_ = false;
+};
+
+at::Tensor RowsOf(const WeightView& weight, int64_t first, int64_t rows) {
+  at::Tensor values = at::empty({rows, weight.in_features}, at::kFloat);
+  for (int64_t row = 0; row < rows; ++row)
+    ReadRow(weight, first + row, values.data_ptr<float>() + row * weight.in_features);
+  return values;
+}
+
+void WriteTensor(CheckpointWriter& out, const TensorSpec& spec, int64_t first_element, const at::Tensor& values) {
+  const at::Tensor flat = values.contiguous();
+  out.WriteFloatsPiece(spec, first_element, {flat.data_ptr<float>(), static_cast<size_t>(flat.numel())});
+}
+
+int64_t ChunkRows(const TensorSpec& spec) {
+  return spec.layer >= 0 ? spec.shape[0] : std::max<int64_t>(1, kChunkElements / spec.shape[1]);
+}
+
+}  // namespace
+
+at::Tensor Rotation(int64_t size, uint64_t seed) {
+  Random random(seed);
+  const int64_t power = size & -size;
+  at::Tensor matrix = at::kron(Hadamard(power), RandomOrthogonal(size / power, random));
+  at::Tensor signs = at::empty({size, 1}, at::kDouble);
+  for (int64_t i = 0; i < size; ++i) signs.data_ptr<double>()[i] = random.Below(2) == 0 ? 1.0 : -1.0;
+  return signs * matrix;
+}
+
+Planned RotatePass::Plan(const PlanInput& input) const {
+  if (input.config.quantization)
+    Fail(input.where, "the model is quantized already; put this stage before quantization");
+  if (!options_.residual && !options_.values) Fail(input.where, "neither residual nor values is to be rotated");
+  Planned planned;
+  planned.config = input.config;
+  if (options_.residual) {
+    planned.notes.push_back("the weights of every norm go into the linears behind it");
+    if (input.config.tie_embeddings) {
+      planned.config.tie_embeddings = false;
+      planned.notes.push_back(
+          fmt::format("the head, tied to the embedding until now, becomes a matrix of its own: {} more weights in "
+                      "every later stage",
+                      input.config.vocab_size * input.config.hidden_size));
+    }
+  }
+  planned.output_B = WeightFileBytes(planned.config);
+  for (const auto& spec : TensorTable(planned.config)) {
+    if (!spec.matrix()) continue;
+    const auto elements = static_cast<uint64_t>(std::min(spec.shape[0], ChunkRows(spec)) * spec.shape[1]);
+    planned.peak_memory_B = std::max(planned.peak_memory_B, 4 * 4 * elements);
+  }
+  const auto hidden = static_cast<uint64_t>(input.config.hidden_size);
+  planned.peak_memory_B += 3 * 8 * hidden * hidden;  // the rotation, in double while it is made
+  if (input.gemm_flops > 0 && options_.residual)
+    planned.seconds =
+        2 * static_cast<double>(ParameterCount(planned.config)) * static_cast<double>(hidden) / input.gemm_flops;
+  return planned;
+}
+
+void RotatePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
+  at::NoGradGuard no_grad;
+  const Turner turner(in, options_, context.seed);
+  Progress progress("quantize.rotate", static_cast<int64_t>(out.table().size()), "tensors");
+  int64_t layer = -1;
+  for (const auto& spec : out.table()) {
+    if (!out.IsWritten(spec)) {
+      const bool was_tied = spec.role == Role::kHead && in.config().tie_embeddings;
+      const TensorSpec& source = Find(in.table(), was_tied ? Role::kEmbedding : spec.role, spec.layer, spec.bias);
+      if (!spec.matrix()) {
+        WriteTensor(out, spec, 0, turner.Turn(spec, at::tensor(in.ReadFloats(source))));
+      } else {
+        for (int64_t first = 0; first < spec.shape[0]; first += ChunkRows(spec)) {
+          const int64_t rows = std::min(ChunkRows(spec), spec.shape[0] - first);
+          WriteTensor(out, spec, first * spec.shape[1], turner.Turn(spec, RowsOf(in.Weight(source), first, rows)));
+        }
+      }
+    }
+    if (spec.layer != layer) {
+      in.DropPages(layer);
+      layer = spec.layer;
+    }
+    out.Commit();
+    progress.Advance(1, spec.module);
+  }
+  in.DropPages(layer);
+  (*context.report)["residual"] = options_.residual;
+  (*context.report)["values"] = options_.values;
+}
+
+}  // namespace ecld

@@ -1,0 +1,170 @@
+#include "quantize/scale.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <span>
+
+#include "core/error.h"
+#include "model/block_walker.h"
+
+namespace ecld {
+namespace {
+
+// Nearest values on the grid of each group.
+at::Tensor RoundedValues(const at::Tensor& weights, const PackedFormat& format, Clip clip, DType scale_dtype) {
+  const int64_t rows = weights.size(0), in = weights.size(1), group_size = format.GroupSize(in);
+  at::Tensor values = at::empty_like(weights);
+  at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
+    std::vector<uint8_t> codes(static_cast<size_t>(std::min(group_size, in)));
+    for (int64_t row = begin; row < end; ++row) {
+      for (int64_t first = 0; first < in; first += group_size) {
+        const auto size = static_cast<size_t>(std::min(group_size, in - first));
+        const std::span<const float> group(weights.const_data_ptr<float>() + row * in + first, size);
+        const GroupGrid grid = FitGrid(group, format, clip, scale_dtype);
+        RoundToGrid(group, grid, format.bits, codes.data());
+        float* target = values.data_ptr<float>() + row * in + first;
+        for (size_t i = 0; i < size; ++i) target[i] = static_cast<float>(codes[i] - grid.zero_point) * grid.scale;
+      }
+    }
+  });
+  return values;
+}
+
+// The inputs of a block's linears on a sample of tokens, [sample, features] each.
+BlockInputs SampleInputs(const Block& block, const at::Tensor& hidden, int64_t sample_tok) {
+  const int64_t tokens = hidden.size(0) * hidden.size(1), stride = std::max<int64_t>(1, tokens / sample_tok);
+  std::vector<at::Tensor> parts[4];
+  ForWindowBatches(hidden.size(0), hidden.size(1), [&](int64_t first, int64_t count) {
+    BlockInputs inputs;
+    block.Forward(hidden.narrow(0, first, count), &inputs);
+    const int64_t offset = (stride - first * hidden.size(1) % stride) % stride;
+    const at::Tensor all[4] = {inputs.attention, inputs.output, inputs.mlp, inputs.down};
+    for (int i = 0; i < 4; ++i) {
+      const at::Tensor flat = all[i].reshape({-1, all[i].size(2)});
+      parts[i].push_back(flat.slice(0, std::min(offset, flat.size(0)), flat.size(0), stride).clone());
+    }
+  });
+  return {at::cat(parts[0]), at::cat(parts[1]), at::cat(parts[2]), at::cat(parts[3])};
+}
+
+void MultiplyColumns(Block& block, std::initializer_list<Role> roles, const at::Tensor& scales) {
+  for (Role role : roles) block.Parameter(role) = block.Parameter(role) * scales;
+}
+
+// Rows of a matrix, or elements of a norm.
+void DivideRows(Block& block, Role role, const at::Tensor& scales) {
+  at::Tensor& weight = block.Parameter(role);
+  weight = weight / (weight.dim() == 2 ? scales.unsqueeze(1) : scales);
+  if (block.Has(role, true)) block.Parameter(role, true) = block.Parameter(role, true) / scales;
+}
+
+// Several query heads read each value head: one scale for all inputs of o that come from one channel of v, so their
+// magnitudes are averaged. [heads * head_dim] -> the same, equal where the value channel is.
+at::Tensor SharedByHeads(const at::Tensor& magnitude, const ModelConfig& config) {
+  const int64_t shared = config.num_heads / config.num_kv_heads;
+  return magnitude.view({config.num_kv_heads, shared, config.head_dim})
+      .mean(1, true)
+      .expand({config.num_kv_heads, shared, config.head_dim})
+      .reshape({-1});
+}
+
+Json ScaleBlock(Block& block, const at::Tensor& hidden, const ScaleOptions& options) {
+  const ModelConfig& config = block.config();
+  const BlockInputs inputs = SampleInputs(block, hidden, options.sample_tok);
+  Json row = {{"layer", block.layer()}};
+  auto search = [&](const char* place, std::initializer_list<Role> roles, const at::Tensor& input, bool per_head) {
+    at::Tensor magnitude = input.abs().mean(0);
+    if (per_head) magnitude = SharedByHeads(magnitude, config);
+    std::vector<at::Tensor> matrices;
+    for (Role role : roles) matrices.push_back(block.Parameter(role));
+    const ScaleChoice choice = SearchScales(matrices, input, magnitude, options, config.dtype);
+    row[place] = {{"exponent", choice.exponent},
+                  {"error_kept", choice.loss_unscaled > 0 ? choice.loss / choice.loss_unscaled : 1.0}};
+    MultiplyColumns(block, roles, choice.scales);
+    return choice.scales;
+  };
+  // The inputs were sampled before anything was scaled, and scaling one place does not change another's.
+  at::Tensor scales = search("attention", {Role::kQuery, Role::kKey, Role::kValue}, inputs.attention, false);
+  DivideRows(block, Role::kInputNorm, scales);
+  scales = search("output", {Role::kOutput}, inputs.output, true);
+  const at::Tensor per_value = scales.view({config.num_kv_heads, -1, config.head_dim}).select(1, 0).reshape({-1});
+  DivideRows(block, Role::kValue, per_value);
+  scales = search("mlp", {Role::kGate, Role::kUp}, inputs.mlp, false);
+  DivideRows(block, Role::kPostNorm, scales);
+  scales = search("down", {Role::kDown}, inputs.down, false);
+  DivideRows(block, Role::kUp, scales);
+  return row;
+}
+
+}  // namespace
+
+at::Tensor ChannelScales(const at::Tensor& magnitude, double exponent) {
+  const at::Tensor audible = magnitude.masked_select(magnitude > 0);
+  if (audible.numel() == 0) return at::ones_like(magnitude);
+  const at::Tensor scales = magnitude.clamp_min(audible.min().item<double>()).pow(exponent);
+  return scales / (scales.max() * scales.min()).sqrt();
+}
+
+double ScaledLoss(const at::Tensor& weights, const at::Tensor& inputs, const at::Tensor& scales,
+                  const PackedFormat& format, Clip clip, DType scale_dtype) {
+  const at::Tensor rounded = RoundedValues((weights * scales).contiguous(), format, clip, scale_dtype) / scales;
+  return inputs.matmul((rounded - weights).t()).square().sum(at::kDouble).item<double>();
+}
+
+ScaleChoice SearchScales(const std::vector<at::Tensor>& matrices, const at::Tensor& inputs, const at::Tensor& magnitude,
+                         const ScaleOptions& options, DType scale_dtype) {
+  ScaleChoice best;
+  for (int64_t step = 0; step < options.steps; ++step) {
+    const double exponent = static_cast<double>(step) / static_cast<double>(options.steps);
+    const at::Tensor scales = ChannelScales(magnitude, exponent);
+    double loss = 0;
+    for (const at::Tensor& matrix : matrices)
+      loss += ScaledLoss(matrix, inputs, scales, options.format, options.clip, scale_dtype);
+    if (step == 0) best.loss_unscaled = loss;
+    if (step > 0 && !(loss < best.loss)) continue;
+    best.scales = scales;
+    best.exponent = exponent;
+    best.loss = loss;
+  }
+  return best;
+}
+
+Planned ScalePass::Plan(const PlanInput& input) const {
+  RequireDenseAndCalibrated(input);
+  CheckFormat(options_.format, input.where);
+  if (options_.steps < 1) Fail(input.where + ".steps", "{} is below 1", options_.steps);
+  if (options_.sample_tok < 1) Fail(input.where + ".sample_tok", "{} is below 1", options_.sample_tok);
+  Planned planned;
+  planned.config = input.config;
+  planned.output_B = WeightFileBytes(planned.config);
+  const auto tokens = static_cast<double>(std::min(options_.sample_tok, input.calibration_windows * input.window_tok));
+  const WalkMemory memory = MemoryOfWalk(input.config, input);
+  uint64_t largest = 0;
+  double flops = 2 * WalkFlops(input.config, input);
+  for (const auto& spec : TensorTable(input.config)) {
+    if (spec.layer < 0 || !spec.matrix()) continue;
+    largest = std::max(largest, static_cast<uint64_t>(spec.Elements()));
+    flops += 2 * static_cast<double>(options_.steps) * tokens * static_cast<double>(spec.Elements());
+  }
+  const auto width = static_cast<uint64_t>(2 * input.config.hidden_size + input.config.QueryWidth() +
+                                           input.config.intermediate_size + input.config.intermediate_size);
+  // Of the largest matrix: scaled, rounded, unscaled, their difference.
+  planned.peak_memory_B = 2 * memory.block_B + memory.states_B + memory.batch_B + 4 * 4 * largest +
+                          2 * 4 * static_cast<uint64_t>(tokens) * width;
+  if (input.gemm_flops > 0) planned.seconds = flops / input.gemm_flops;
+  return planned;
+}
+
+void ScalePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
+  Json blocks = Json::array();
+  WalkBlocks(in, out, *context.calibration, "quantize.scale",
+             [&](int64_t layer, const at::Tensor& hidden, Block* block) {
+               // What an earlier, interrupted run chose is in the weights, but no longer known.
+               blocks.push_back(block ? ScaleBlock(*block, hidden, options_) : Json{{"layer", layer}});
+             });
+  (*context.report)["blocks"] = std::move(blocks);
+}
+
+}  // namespace ecld

@@ -1,0 +1,182 @@
+#include "quantize/tune.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "model/block_training.h"
+#include "model/block_walker.h"
+#include "model/embedding.h"
+#include "quantize/learned_rounding.h"
+#include "quantize/packed_rows.h"
+#include "quantize/round.h"
+
+namespace ecld {
+namespace {
+
+struct TunedMatrix {
+  const TensorSpec* target;
+  at::Tensor weights;  // dense, [out, in]
+  LearnedRounding rounding;
+};
+
+// Learns the rounding of one block's matrices.
+class BlockTuner {
+ public:
+  BlockTuner(const TuneOptions& options, const CheckpointWriter& out, const Block& dense)
+      : options_(options), dense_(dense), scale_dtype_(out.config().dtype) {
+    for (const auto& target : out.table()) {
+      if (target.layer != dense.layer() || !target.format) continue;
+      const at::Tensor& weights = dense.Parameter(target.role);
+      matrices_.push_back({&target, weights, StartRounding(weights, *target.format, options.clip, scale_dtype_)});
+    }
+  }
+
+  bool Empty() const { return matrices_.empty(); }
+
+  // The block with its matrices rounded; differentiable where gradients are on.
+  Block Rounded() const {
+    Block block = dense_;
+    for (const auto& [target, weights, rounding] : matrices_)
+      block.Parameter(target->role) = Round(weights, rounding, *target->format, scale_dtype_).values;
+    return block;
+  }
+
+  // Learns on windows [0, train_windows).
+  void Train(const at::Tensor& states, const at::Tensor& targets, int64_t train_windows, uint64_t seed) {
+    at::AutoGradMode with_grad(true);
+    std::vector<at::Tensor> parameters;
+    for (auto& matrix : matrices_)
+      for (at::Tensor& parameter : matrix.rounding.Parameters())
+        parameters.push_back(parameter.set_requires_grad(true));
+    Random random(seed);
+    std::vector<int64_t> order;
+    const int64_t batch_windows = std::min(options_.batch_windows, train_windows);
+    const double rate = options_.learning_rate > 0 ? options_.learning_rate : 1 / static_cast<double>(options_.steps);
+    for (int64_t step = 0; step < options_.steps; ++step) {
+      if (static_cast<int64_t>(order.size()) < batch_windows) order = ShuffledIndices(train_windows, random);
+      const at::Tensor batch = at::tensor(std::vector<int64_t>(order.end() - batch_windows, order.end()));
+      order.resize(order.size() - static_cast<size_t>(batch_windows));
+      BlockLoss(Rounded().Forward(states.index_select(0, batch)), targets.index_select(0, batch)).backward();
+      Step(parameters, rate * (1 - static_cast<double>(step) / static_cast<double>(options_.steps)));
+    }
+    for (auto& parameter : parameters) parameter.set_requires_grad(false);
+  }
+
+  // Back to rounding to nearest.
+  void Reset() {
+    for (auto& [target, weights, rounding] : matrices_)
+      rounding = StartRounding(weights, *target->format, options_.clip, scale_dtype_);
+  }
+
+  // Writes the matrices, puts their values into block, and returns their lines of the report by name.
+  void Write(CheckpointWriter& out, Block& block, std::map<std::string, Json>& report) const {
+    for (const auto& [target, weights, rounding] : matrices_) {
+      const RoundedTensors rounded = Round(weights, rounding, *target->format, scale_dtype_);
+      const at::Tensor codes = rounded.codes.to(at::kByte).contiguous();
+      std::vector<GroupGrid> grids(static_cast<size_t>(rounded.scales.numel()));
+      const at::Tensor scales = rounded.scales.contiguous(),
+                       zero_points = rounded.zero_points.to(at::kInt).contiguous();
+      for (size_t i = 0; i < grids.size(); ++i)
+        grids[i] = {scales.data_ptr<float>()[i], zero_points.data_ptr<int>()[i]};
+      const uint8_t* first = codes.data_ptr<uint8_t>();
+      WriteRows(out, *target, 0,
+                PackRows(*target->format, weights.size(0), weights.size(1), {first, first + codes.numel()}, grids,
+                         scale_dtype_));
+      WriteShape(out, *target);
+      const double size = weights.norm().item<double>();
+      report[target->name] = {
+          {"relative_error", size > 0 ? (rounded.values - weights).norm().item<double>() / size : 0.0}};
+      block.Parameter(target->role) = rounded.values;
+    }
+  }
+
+ private:
+  void Step(std::vector<at::Tensor>& parameters, double rate) {
+    at::NoGradGuard no_grad;
+    for (auto& parameter : parameters) {
+      parameter.sub_(parameter.grad().sign(), rate);
+      parameter.mutable_grad().reset();
+    }
+    for (auto& matrix : matrices_) matrix.rounding.Clamp();
+  }
+
+  const TuneOptions& options_;
+  const Block& dense_;
+  DType scale_dtype_;
+  std::vector<TunedMatrix> matrices_;
+};
+
+}  // namespace
+
+Planned TunePass::Plan(const PlanInput& input) const {
+  RequireDenseAndCalibrated(input);
+  if (options_.steps < 1) Fail(input.where + ".steps", "{} is below 1", options_.steps);
+  if (options_.batch_windows < 1) Fail(input.where + ".batch_windows", "{} is below 1", options_.batch_windows);
+  if (!(options_.learning_rate >= 0)) Fail(input.where + ".learning_rate", "{} is below 0", options_.learning_rate);
+  if (!(options_.held_out > 0 && options_.held_out < 1))
+    Fail(input.where + ".held_out", "{} is not between 0 and 1", options_.held_out);
+  const int64_t held = HeldOutWindows(input.calibration_windows, options_.held_out);
+  if (held >= input.calibration_windows)
+    Fail(input.where, "{} calibration windows leave none to learn from beside {} held out", input.calibration_windows,
+         held);
+  Planned planned;
+  planned.config = input.config;
+  planned.config.quantization = QuantizationOf(options_.scheme, input.config, input.where);
+  planned.output_B = WeightFileBytes(planned.config);
+  planned.notes = ClientNotes(planned.config);
+  const WalkMemory memory = MemoryOfWalk(input.config, input);
+  const auto batch_share = static_cast<uint64_t>(options_.batch_windows * input.window_tok / kWalkBatchTok) + 1;
+  // Of the matrices: as they are, offsets, gradients, and what the graph of one rounding keeps.
+  planned.peak_memory_B = 12 * memory.block_B + 3 * batch_share * memory.batch_B + 2 * memory.states_B;
+  if (input.gemm_flops > 0) {
+    const double share =
+        static_cast<double>(options_.steps * options_.batch_windows) / static_cast<double>(input.calibration_windows);
+    planned.seconds = (3 * share + 3) * WalkFlops(input.config, input) / input.gemm_flops;
+  }
+  return planned;
+}
+
+void TunePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
+  at::NoGradGuard no_grad;
+  const TokenWindows& calibration = *context.calibration;
+  const auto windows = static_cast<int64_t>(calibration.windows.size());
+  const int64_t train_windows = windows - HeldOutWindows(windows, options_.held_out);
+  at::Tensor targets = Embed(in, calibration.windows);
+  std::map<std::string, Json> errors;  // by tensor name
+  Json blocks = Json::array();
+  const auto tune = [&](int64_t layer, const at::Tensor& states, Block* block) {
+    // What an earlier, interrupted run learned is on disk, but how well it did is no longer known.
+    Json row = {{"layer", layer}, {"held_out_before", nullptr}, {"held_out_after", nullptr}, {"tuned", nullptr}};
+    AdvanceStates(block ? *block : Block::Load(in, layer), targets);
+    if (block) {
+      const Block dense = *block;
+      BlockTuner tuner(options_, out, dense);
+      if (!tuner.Empty()) {
+        const double before = MeanBlockLoss(tuner.Rounded(), states, targets, train_windows);
+        tuner.Train(states, targets, train_windows, context.seed + static_cast<uint64_t>(layer));
+        const double after = MeanBlockLoss(tuner.Rounded(), states, targets, train_windows);
+        const bool better = after < before;
+        if (!better) tuner.Reset();
+        tuner.Write(out, *block, errors);
+        row["held_out_before"] = before;
+        row["held_out_after"] = better ? after : before;
+        row["tuned"] = better;
+        LogInfo("quantize.tune: block {}: held-out error {:.5f} -> {:.5f}{}", layer, before, after,
+                better ? "" : ", which is not better: it is rounded to nearest");
+      }
+    }
+    blocks.push_back(std::move(row));
+  };
+  const at::Tensor hidden = WalkBlocks(in, out, calibration, "quantize.tune", tune);
+  errors.merge(QuantizeEnds(options_.ends, options_.clip, in, out, hidden));
+  (*context.report)["held_out_windows"] = windows - train_windows;
+  (*context.report)["blocks"] = std::move(blocks);
+  (*context.report)["tensors"] = TensorReports(out, errors);
+}
+
+}  // namespace ecld

@@ -1,0 +1,136 @@
+#include "quantize/gptq_rows.h"
+
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include <span>
+
+#include "tests/quantize/small_layer.h"
+#include "tests/testing/near.h"
+
+namespace ecld {
+namespace {
+
+constexpr bool kBothWays[] = {false, true};
+
+// Nearest codes on the grids of FitGrid, row by row.
+std::vector<uint8_t> RoundedCodes(const at::Tensor& weights, const PackedFormat& format, Clip clip) {
+  std::vector<uint8_t> codes(static_cast<size_t>(weights.numel()));
+  const int64_t in = weights.size(1), group_size = format.GroupSize(in);
+  for (int64_t row = 0; row < weights.size(0); ++row)
+    for (int64_t first = 0; first < in; first += group_size) {
+      const std::span<const float> group(weights.data_ptr<float>() + row * in + first,
+                                         static_cast<size_t>(std::min(group_size, in - first)));
+      RoundToGrid(group, FitGrid(group, format, clip, DType::kF32), format.bits, codes.data() + row * in + first);
+    }
+  return codes;
+}
+
+TEST(GptqRows, WithAnIdentityHessianRoundsToNearestInEveryFormat) {
+  const at::Tensor weights = RandomWeights(21, 200, 1);  // more than one block of columns, a ragged last group
+  for (int bits : {2, 3, 4, 8})
+    for (int64_t group_size : {0, 32, 64})
+      for (bool symmetric : kBothWays)
+        for (Clip clip : {Clip::kMinMax, Clip::kMse}) {
+          const PackedFormat format{bits, group_size, symmetric};
+          const GptqRows rounded = QuantizeRows(weights, RootOf(at::eye(200), 0.01, true), format, clip, DType::kF32);
+          EXPECT_EQ(rounded.codes, RoundedCodes(weights, format, clip)) << format.Name();
+        }
+}
+
+// The algorithm as the paper states it, in double: round a column, spread its error over the columns left by the
+// inverse Hessian, and take the column out of that inverse.
+at::Tensor ReferenceValues(const at::Tensor& weights, const at::Tensor& hessian, const std::vector<GroupGrid>& grids,
+                           const PackedFormat& format, double damping, const at::Tensor& order) {
+  const int64_t rows = weights.size(0), in = weights.size(1), groups = format.Groups(in);
+  at::Tensor left = weights.to(at::kDouble).clone(), values = at::zeros({rows, in}, at::kDouble);
+  at::Tensor damped = hessian.to(at::kDouble).clone();
+  damped.diagonal().add_(damping * damped.diagonal().mean());
+  at::Tensor inverse = at::linalg_inv(damped);
+  for (int64_t step = 0; step < in; ++step) {
+    const int64_t column = order[step].item<int64_t>();
+    for (int64_t row = 0; row < rows; ++row) {
+      const GroupGrid grid = grids[static_cast<size_t>(row * groups + column / format.GroupSize(in))];
+      const double weight = left[row][column].item<double>();
+      const double code =
+          std::clamp<double>(std::nearbyint(weight / grid.scale + grid.zero_point), 0, format.MaxCode());
+      values[row][column] = (code - grid.zero_point) * grid.scale;
+    }
+    const double pivot = inverse[column][column].item<double>();
+    const at::Tensor error = (left.select(1, column) - values.select(1, column)) / pivot;
+    left -= at::outer(error, inverse[column]);
+    inverse = inverse - at::outer(inverse.select(1, column), inverse[column]) / pivot;
+  }
+  return values;
+}
+
+TEST(GptqRows, EqualTheColumnByColumnAlgorithmInDoublePrecision) {
+  const at::Tensor weights = RandomWeights(7, 136, 2), hessian = CorrelatedHessian(136, 3);
+  for (bool activation_order : kBothWays)
+    for (bool symmetric : kBothWays) {
+      const PackedFormat format{4, 32, symmetric};
+      const HessianRoot root = RootOf(hessian, 0.01, activation_order);
+      const GptqRows rounded = QuantizeRows(weights, root, format, Clip::kMinMax, DType::kF32);
+      const at::Tensor expected = ReferenceValues(weights, hessian, rounded.grids, format, 0.01, root.order);
+      EXPECT_TRUE(Near(Floats(rounded.values), Floats(expected), {.max_abs = 1e-6}));
+    }
+}
+
+TEST(GptqRows, ReportTheLossOfWhatTheyReturn) {
+  const at::Tensor weights = RandomWeights(33, 150, 4);
+  at::Tensor hessian = CorrelatedHessian(150, 5);
+  const HessianRoot root = RootOf(hessian, 0.02, true);
+  const PackedFormat format{3, 64, false};
+  const GptqRows rounded = QuantizeRows(weights, root, format, Clip::kMse, DType::kBF16);
+  hessian.diagonal().add_(0.02 * hessian.diagonal().mean());
+  const at::Tensor error = rounded.values - weights;
+  EXPECT_NEAR(rounded.loss / (error.matmul(hessian) * error).sum().item<double>(), 1, 1e-3);
+  for (int64_t i = 0; i < weights.numel(); ++i) {
+    const GroupGrid& grid = rounded.grids[static_cast<size_t>(i / 150 * 3 + i % 150 / 64)];
+    ASSERT_EQ(rounded.values.data_ptr<float>()[i],
+              static_cast<float>(rounded.codes[static_cast<size_t>(i)] - grid.zero_point) * grid.scale);
+  }
+}
+
+TEST(GptqRows, LoseLessThanRoundingAtEveryWidth) {
+  const at::Tensor weights = RandomWeights(40, 160, 6), hessian = CorrelatedHessian(160, 7);
+  const HessianRoot root = RootOf(hessian, 0.01, true), none = RootOf(at::eye(160), 0.01, true);
+  for (int bits : {2, 3, 4, 8})
+    for (Clip clip : {Clip::kMinMax, Clip::kMse}) {
+      auto loss = [&](const HessianRoot& with) {
+        const at::Tensor error = QuantizeRows(weights, with, {bits, 32, true}, clip, DType::kF32).values - weights;
+        return (error.matmul(hessian) * error).sum().item<double>();
+      };
+      EXPECT_LT(loss(root), 0.7 * loss(none)) << bits;
+    }
+}
+
+TEST(GptqRows, SilentInputIsRoundedToNearestAndDisturbsNoOther) {
+  at::Tensor weights = RandomWeights(8, 64, 8), hessian = CorrelatedHessian(64, 9);
+  hessian.select(0, 5).zero_();
+  hessian.select(1, 5).zero_();
+  const PackedFormat format{4, 0, true};
+  const HessianRoot root = RootOf(hessian, 0.01, true);
+  EXPECT_EQ(root.silent_inputs, 1);
+  const GptqRows rounded = QuantizeRows(weights, root, format, Clip::kMinMax, DType::kF32);
+  const std::vector<uint8_t> nearest = RoundedCodes(weights, format, Clip::kMinMax);
+  for (size_t row = 0; row < 8; ++row) EXPECT_EQ(rounded.codes[row * 64 + 5], nearest[row * 64 + 5]);
+}
+
+TEST(GptqRows, DoNotDependOnEachOtherNorOnThreads) {
+  const at::Tensor weights = RandomWeights(50, 96, 10);
+  const HessianRoot root = RootOf(CorrelatedHessian(96, 11), 0.01, true);
+  const PackedFormat format{4, 32, false};
+  const GptqRows all = QuantizeRows(weights, root, format, Clip::kMse, DType::kF32);
+  const int threads = at::get_num_threads();
+  at::set_num_threads(3);
+  const GptqRows again = QuantizeRows(weights, root, format, Clip::kMse, DType::kF32);
+  at::set_num_threads(threads);
+  EXPECT_EQ(again.codes, all.codes);
+  EXPECT_EQ(again.loss, all.loss);
+  const GptqRows one = QuantizeRows(weights.slice(0, 37, 38).contiguous(), root, format, Clip::kMse, DType::kF32);
+  EXPECT_EQ(one.codes, std::vector<uint8_t>(all.codes.begin() + 37 * 96, all.codes.begin() + 38 * 96));
+}
+
+}  // namespace
+}  // namespace ecld

@@ -1,0 +1,126 @@
+#include "quantize/gptq.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "quantize/round.h"
+#include "tests/quantize/model_logits.h"
+#include "tests/testing/expect_error.h"
+#include "tests/testing/near.h"
+#include "tests/testing/run_pass.h"
+#include "tests/testing/temp_dir.h"
+#include "tests/testing/tiny_checkpoint.h"
+
+namespace ecld {
+namespace {
+
+class Gptq : public testing::Test {
+ protected:
+  void Write(const TinyOptions& options) {
+    case_ = directory_.path() / std::to_string(cases_++);
+    config_ = WriteTinyCheckpoint(case_ / "in", options);
+    windows_ = RandomWindows(16, 32, config_.vocab_size);
+  }
+  double LogitError(const char* name) {
+    const at::Tensor expected = ModelLogits(Checkpoint::Open(case_ / "in"), windows_);
+    return ((ModelLogits(Checkpoint::Open(case_ / name), windows_) - expected).norm() / expected.norm()).item<double>();
+  }
+
+  TempDir directory_;
+  std::filesystem::path case_;  // in directory_, one for each model written
+  int cases_ = 0;
+  ModelConfig config_;
+  TokenWindows windows_;
+};
+
+TEST_F(Gptq, ChangesLogitsLessThanRoundingInEveryFamily) {
+  for (Family family : {Family::kLlama, Family::kQwen2, Family::kQwen3, Family::kMistral}) {
+    const bool tied = family == Family::kLlama || family == Family::kQwen2;
+    Write({.family = family, .dtype = DType::kBF16, .tied = tied, .bias = family == Family::kLlama});
+    Scheme scheme{{3, 32, false}, PackedFormat{8, 32, true}};
+    if (!tied) scheme.lm_head = PackedFormat{4, 0, false};
+    RunPass(RoundPass({scheme, Clip::kMse}), case_ / "in", case_ / "rounded");
+    const Json report = RunPass(GptqPass({scheme}), case_ / "in", case_ / "gptq", windows_);
+    EXPECT_LT(LogitError("gptq"), 0.9 * LogitError("rounded")) << static_cast<int>(family) << tied;
+    for (const auto& row : report["tensors"]) {
+      if (!row.contains("bits")) continue;
+      EXPECT_FALSE(row["degraded"].get<bool>());
+      EXPECT_GT(row["relative_error"].get<double>(), 0) << row.dump();
+      if (row["name"] != "model.embed_tokens.weight") {
+        EXPECT_LT(row["output_error"].get<double>(), row["relative_error"].get<double>()) << row.dump();
+      }
+    }
+  }
+}
+
+TEST_F(Gptq, RunsOnRaggedGroupsAndLeavesDenseWhatTheSchemeLeavesDense) {
+  Write({.dtype = DType::kBF16});
+  Scheme scheme{{4, 40, true}};
+  scheme.overrides = {{"*.1.self_attn.*", std::nullopt}, {"*.down_proj", PackedFormat{8, 64, false}}};
+  RunPass(GptqPass({scheme}), case_ / "in", case_ / "out", windows_);
+  const Checkpoint in = Checkpoint::Open(case_ / "in"), out = Checkpoint::Open(case_ / "out");
+  EXPECT_TRUE(Find(out.table(), Role::kGate, 1).format->Ragged(64));
+  const TensorSpec& dense = Find(out.table(), Role::kOutput, 1);
+  EXPECT_FALSE(dense.format);
+  EXPECT_TRUE(Near(out.ReadFloats(dense), in.ReadFloats(dense), Exact()));
+}
+
+TEST_F(Gptq, InterruptedRunEndsInTheSameBytes) {
+  Write({.dtype = DType::kBF16, .tied = true});
+  const GptqPass pass({{{4, 32, false}, PackedFormat{4, 32, true}}});
+  RunPass(pass, case_ / "in", case_ / "whole", windows_);
+  RunPass(pass, case_ / "in", case_ / "again", windows_);
+  EXPECT_EQ(CheckpointBytes(case_ / "again"), CheckpointBytes(case_ / "whole"));
+  const Checkpoint whole = Checkpoint::Open(case_ / "whole");
+  {
+    // Killed in the second block, after its first matrix.
+    CheckpointWriter writer(case_ / "resumed", whole.config());
+    for (const auto& spec : writer.table())
+      if (spec.layer == 0 || (spec.layer == 1 && spec.role == Role::kQuery)) writer.CopyFrom(whole, spec);
+    writer.Commit(true);
+  }
+  const Json report = RunPass(pass, case_ / "in", case_ / "resumed", windows_);
+  EXPECT_EQ(CheckpointBytes(case_ / "resumed"), CheckpointBytes(case_ / "whole"));
+  for (const auto& row : report["tensors"]) {
+    if (!row.contains("bits")) continue;
+    EXPECT_EQ(row.contains("output_error"), row["name"].get<std::string>().find("layers.0.") == std::string::npos);
+  }
+}
+
+TEST_F(Gptq, ADeadBlockIsRoundedAndReportedAsDegraded) {
+  Write({});
+  const Checkpoint in = Checkpoint::Open(case_ / "in");
+  CheckpointWriter writer(case_ / "dead", config_);
+  for (const auto& spec : in.table()) {
+    std::vector<float> values = in.ReadFloats(spec);
+    if (spec.role == Role::kGate && spec.layer == 1) std::fill(values.begin(), values.end(), 0.0f);
+    writer.WriteFloats(spec, values);
+  }
+  writer.Finish(case_ / "in");
+  const Json report = RunPass(GptqPass({}), case_ / "dead", case_ / "out", windows_);
+  for (const auto& row : report["tensors"]) {
+    if (!row.contains("bits")) continue;
+    const bool dead = row["name"] == "model.layers.1.mlp.down_proj.weight";
+    EXPECT_EQ(row["degraded"].get<bool>(), dead);
+    EXPECT_EQ(row["silent_inputs"].get<int64_t>(), dead ? 96 : 0) << row.dump();
+    EXPECT_EQ(row["output_error"].is_null(), dead);
+  }
+}
+
+TEST_F(Gptq, PlansBytesMemoryAndRefusesWhatCannotWork) {
+  Write({.tied = true});
+  PlanInput input = PlanInputOf(Checkpoint::Open(case_ / "in"), windows_);
+  input.gemm_flops = 1e9;
+  const Planned planned = GptqPass({}).Plan(input);
+  EXPECT_EQ(planned.output_B, WeightFileBytes(planned.config));
+  EXPECT_GT(planned.peak_memory_B, 0u);
+  EXPECT_GT(planned.seconds, 0);
+  EXPECT_ERROR(GptqPass({.hessian = {.damping = 0}}).Plan(input), "stages[0].damping: 0 is not above 0");
+  EXPECT_ERROR(GptqPass({.scheme = {.lm_head = PackedFormat{}}}).Plan(input), "stages[0].lm_head: the head of this");
+  EXPECT_ERROR(GptqPass({}).Plan(PlanInputOf(Checkpoint::Open(case_ / "in"), {})), "needs calibration text");
+  input.config = planned.config;
+  EXPECT_ERROR(GptqPass({}).Plan(input), "the model is quantized already");
+}
+
+}  // namespace
+}  // namespace ecld
