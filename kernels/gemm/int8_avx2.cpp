@@ -91,31 +91,39 @@ ECLD_INLINE __m256i Codes(const std::byte* block) {
   }
 }
 
-template <int kBits, int kRows, bool kHigh, int kFour>
-ECLD_INLINE void AddFour(const std::byte* block, const int8_t* x, int64_t stride, __m256i (*narrow)[kHalves]) {
+// Rows and fours are numbered at compile time, as in int8_avx512.cpp.
+template <int... kRow>
+using RowNumbers = std::integer_sequence<int, kRow...>;
+using FourNumbers = std::make_integer_sequence<int, 8>;
+
+ECLD_INLINE void AddRow(const __m256i* codes, const int8_t* x, __m256i* narrow) {
+  const __m256i inputs = Broadcast(x);
+  narrow[0] = _mm256_add_epi16(narrow[0], _mm256_maddubs_epi16(codes[0], inputs));
+  narrow[1] = _mm256_add_epi16(narrow[1], _mm256_maddubs_epi16(codes[1], inputs));
+}
+
+template <int kBits, bool kHigh, int kFour, int... kRow>
+ECLD_INLINE void AddFour(const std::byte* block, const int8_t* x, int64_t stride, __m256i (*narrow)[kHalves],
+                         RowNumbers<kRow...>) {
   const __m256i codes[kHalves] = {Codes<kBits, kFour, kHigh>(block), Codes<kBits, kFour, kHigh>(block + 32)};
-#pragma GCC unroll 2
-  for (int r = 0; r < kRows; ++r) {
-    const __m256i inputs = Broadcast(x + r * stride + 4 * kFour);
-    narrow[r][0] = _mm256_add_epi16(narrow[r][0], _mm256_maddubs_epi16(codes[0], inputs));
-    narrow[r][1] = _mm256_add_epi16(narrow[r][1], _mm256_maddubs_epi16(codes[1], inputs));
-  }
+  (AddRow(codes, x + kRow * stride + 4 * kFour, narrow[kRow]), ...);
+}
+
+ECLD_INLINE void Widen(const __m256i* narrow, __m256i weight, __m256i* sums) {
+  sums[0] = _mm256_add_epi32(sums[0], _mm256_madd_epi16(narrow[0], weight));
+  sums[1] = _mm256_add_epi32(sums[1], _mm256_madd_epi16(narrow[1], weight));
 }
 
 // Adds the block's dot products to sums; all that one vector holds, then the next.
-template <int kBits, int kRows, bool kHigh, int... kIndex>
+template <int kBits, bool kHigh, int... kRow, int... kIndex>
 ECLD_INLINE void AddBlock(const std::byte* block, const int8_t* x, int64_t stride, __m256i (*sums)[kHalves],
-                          std::integer_sequence<int, kIndex...>) {
+                          RowNumbers<kRow...> rows, std::integer_sequence<int, kIndex...>) {
   constexpr int kFours = 8 / kVectors<kBits>;  // in a vector
-  __m256i narrow[kRows][kHalves];
-#pragma GCC unroll 2
-  for (int r = 0; r < kRows; ++r) narrow[r][0] = narrow[r][1] = _mm256_setzero_si256();
-  (AddFour<kBits, kRows, kHigh, kIndex / kFours + kIndex % kFours * kVectors<kBits>>(block, x, stride, narrow), ...);
+  const __m256i none = _mm256_setzero_si256();
+  __m256i narrow[sizeof...(kRow)][kHalves] = {{(static_cast<void>(kRow), none), none}...};
+  (AddFour<kBits, kHigh, kIndex / kFours + kIndex % kFours * kVectors<kBits>>(block, x, stride, narrow, rows), ...);
   const __m256i weight = _mm256_set1_epi16(kHigh ? 16 : 1);
-#pragma GCC unroll 2
-  for (int r = 0; r < kRows; ++r)
-    for (int h = 0; h < kHalves; ++h)
-      sums[r][h] = _mm256_add_epi32(sums[r][h], _mm256_madd_epi16(narrow[r][h], weight));
+  (Widen(narrow[kRow], weight, sums[kRow]), ...);
 }
 
 // -zero * sum of the activations' codes, where an integer sum starts.
@@ -127,53 +135,59 @@ ECLD_INLINE __m256i Start(const std::byte* zeros, int half, int32_t minus_sum) {
   return _mm256_madd_epi16(zero, sum);
 }
 
-constexpr auto kFourNumbers = std::make_integer_sequence<int, 8>();
+template <int kBits>
+ECLD_INLINE void StartRow(const std::byte* zeros, int32_t minus_sum, __m256i* sums) {
+  sums[0] = Start<kBits>(zeros, 0, minus_sum);
+  sums[1] = Start<kBits>(zeros, 1, minus_sum);
+}
 
-template <int kBits, int kRows>
-ECLD_TARGET void Multiply(const Int8Tile& tile) {
+ECLD_INLINE void FinishRow(const __m256i* sums, const __m256* scales, float x_scale, __m256* totals) {
+  const __m256 scale = _mm256_set1_ps(x_scale);
+  totals[0] = _mm256_fmadd_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(sums[0]), scales[0]), scale, totals[0]);
+  totals[1] = _mm256_fmadd_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(sums[1]), scales[1]), scale, totals[1]);
+}
+
+ECLD_INLINE void StoreRow(const __m256* totals, int64_t outputs, float* y) {
+  std::array<float, kTileOutputs> lanes;
+  _mm256_storeu_ps(lanes.data(), totals[0]);
+  _mm256_storeu_ps(lanes.data() + 8, totals[1]);
+  std::copy_n(lanes.begin(), outputs, y);
+}
+
+template <int kBits, int... kRow>
+ECLD_INLINE void MultiplyRows(const Int8Tile& tile, RowNumbers<kRow...> rows) {
   const WeightView& weight = tile.weight;
-  const Int8Activations& x = tile.x;
+  const Int8Activations x = tile.x;
   const int64_t all_blocks = Blocks(weight), group_blocks = GroupBlocks(weight);
   const std::byte* codes = BlockAt(weight, tile.tile, 0);
-  const std::byte* scales = TileScales(weight, tile.tile, 0);
-  const std::byte* zeros = weight.format.symmetric ? nullptr : TileZeros(weight, tile.tile, 0);
+  const DType scale_dtype = weight.scale_dtype;
+  const bool symmetric = weight.format.symmetric;
   const int8_t* inputs = x.codes;
-  __m256 totals[kRows][kHalves];
-#pragma GCC unroll 2
-  for (int r = 0; r < kRows; ++r) totals[r][0] = totals[r][1] = _mm256_setzero_ps();
-  for (int64_t block = 0, piece = 0; block < all_blocks;) {
+  __m256 totals[sizeof...(kRow)][kHalves] = {{(static_cast<void>(kRow), _mm256_setzero_ps()), _mm256_setzero_ps()}...};
+  for (int64_t block = 0, group = 0, piece = 0; block < all_blocks; ++group) {
     const int64_t group_end = std::min(all_blocks, block + group_blocks);
+    const std::byte* const scales_at = TileScales(weight, tile.tile, group);
+    const std::byte* const zeros = symmetric ? nullptr : TileZeros(weight, tile.tile, group);
     for (; block < group_end; ++piece) {
-      __m256i sums[kRows][kHalves];
-#pragma GCC unroll 2
-      for (int r = 0; r < kRows; ++r)
-        for (int h = 0; h < kHalves; ++h) sums[r][h] = Start<kBits>(zeros, h, x.minus_sums[r * x.groups + piece]);
+      __m256i sums[sizeof...(kRow)][kHalves];
+      (StartRow<kBits>(zeros, x.minus_sums[kRow * x.groups + piece], sums[kRow]), ...);
       for (const int64_t end = std::min(group_end, block + kActivationBlocks); block < end; ++block) {
-        AddBlock<kBits, kRows, false>(codes, inputs, x.stride, sums, kFourNumbers);
-        if constexpr (kBits == 8) AddBlock<kBits, kRows, true>(codes, inputs, x.stride, sums, kFourNumbers);
+        AddBlock<kBits, false>(codes, inputs, x.stride, sums, rows, FourNumbers());
+        if constexpr (kBits == 8) AddBlock<kBits, true>(codes, inputs, x.stride, sums, rows, FourNumbers());
         codes += BlockBytes(kBits);
         inputs += kBlockInputs;
       }
-#pragma GCC unroll 2
-      for (int r = 0; r < kRows; ++r) {
-        const __m256 x_scale = _mm256_set1_ps(x.scales[r * x.groups + piece]);
-        for (int h = 0; h < kHalves; ++h) {
-          const __m256 scaled =
-              _mm256_mul_ps(_mm256_cvtepi32_ps(sums[r][h]), LoadScales(weight.scale_dtype, scales, h));
-          totals[r][h] = _mm256_fmadd_ps(scaled, x_scale, totals[r][h]);
-        }
-      }
+      const __m256 scales[kHalves] = {LoadScales(scale_dtype, scales_at, 0), LoadScales(scale_dtype, scales_at, 1)};
+      (FinishRow(sums[kRow], scales, x.scales[kRow * x.groups + piece], totals[kRow]), ...);
     }
-    scales += static_cast<int64_t>(SizeOf(weight.scale_dtype)) * kTileOutputs;
-    if (zeros) zeros += kTileOutputs;
   }
   const int64_t first = tile.tile * kTileOutputs, outputs = std::min(kTileOutputs, weight.out_features - first);
-#pragma GCC unroll 2
-  for (int r = 0; r < kRows; ++r) {
-    std::array<float, kTileOutputs> lanes;
-    for (int h = 0; h < kHalves; ++h) _mm256_storeu_ps(lanes.data() + 8 * h, totals[r][h]);
-    std::copy_n(lanes.begin(), outputs, tile.y + r * weight.out_features + first);
-  }
+  (StoreRow(totals[kRow], outputs, tile.y + kRow * weight.out_features + first), ...);
+}
+
+template <int kBits, int kRows>
+ECLD_TARGET void Multiply(const Int8Tile& tile) {
+  MultiplyRows<kBits>(tile, std::make_integer_sequence<int, kRows>());
 }
 
 template <int kBits>

@@ -86,23 +86,31 @@ ECLD_INLINE __m512i Codes(const std::byte* block) {
   }
 }
 
-template <int kBits, int kRows, int kFour>
-ECLD_INLINE void AddFour(const std::byte* const* blocks, const int8_t* x, int64_t stride, __m512i (*sums)[kTiles]) {
+// Rows and fours are numbered at compile time, by sequences instead of loops: only then do compilers keep the sums in
+// registers.
+template <int... kRow>
+using RowNumbers = std::integer_sequence<int, kRow...>;
+using FourNumbers = std::make_integer_sequence<int, 8>;
+
+ECLD_INLINE void AddRow(const __m512i* codes, const int8_t* x, __m512i* sums) {
+  const __m512i inputs = Broadcast(x);
+  sums[0] = _mm512_dpbusd_epi32(sums[0], codes[0], inputs);
+  sums[1] = _mm512_dpbusd_epi32(sums[1], codes[1], inputs);
+}
+
+template <int kBits, int kFour, int... kRow>
+ECLD_INLINE void AddFour(const std::byte* const* blocks, const int8_t* x, int64_t stride, __m512i (*sums)[kTiles],
+                         RowNumbers<kRow...>) {
   const __m512i codes[kTiles] = {Codes<kBits, kFour>(blocks[0]), Codes<kBits, kFour>(blocks[1])};
-#pragma GCC unroll 6
-  for (int r = 0; r < kRows; ++r) {
-    const __m512i inputs = Broadcast(x + r * stride + 4 * kFour);
-    sums[r][0] = _mm512_dpbusd_epi32(sums[r][0], codes[0], inputs);
-    sums[r][1] = _mm512_dpbusd_epi32(sums[r][1], codes[1], inputs);
-  }
+  (AddRow(codes, x + kRow * stride + 4 * kFour, sums[kRow]), ...);
 }
 
 // All that one vector holds, then the next.
-template <int kBits, int kRows, int... kIndex>
+template <int kBits, typename Rows, int... kIndex>
 ECLD_INLINE void AddBlock(const std::byte* const* blocks, const int8_t* x, int64_t stride, __m512i (*sums)[kTiles],
-                          std::integer_sequence<int, kIndex...>) {
+                          Rows rows, std::integer_sequence<int, kIndex...>) {
   constexpr int kFours = 8 / kVectors<kBits>;  // in a vector
-  (AddFour<kBits, kRows, kIndex / kFours + kIndex % kFours * kVectors<kBits>>(blocks, x, stride, sums), ...);
+  (AddFour<kBits, kIndex / kFours + kIndex % kFours * kVectors<kBits>>(blocks, x, stride, sums, rows), ...);
 }
 
 // -zero * sum of the activations' codes, where an integer sum starts.
@@ -114,54 +122,60 @@ ECLD_INLINE __m512i Start(const std::byte* zeros, int32_t minus_sum) {
   return _mm512_dpwssd_epi32(_mm512_setzero_si512(), zero, sum);
 }
 
-template <int kBits, int kRows>
-ECLD_TARGET void Multiply(const Int8Tile& tile) {
+template <int kBits>
+ECLD_INLINE void StartRow(const std::byte* const* zeros, int32_t minus_sum, __m512i* sums) {
+  sums[0] = Start<kBits>(zeros[0], minus_sum);
+  sums[1] = Start<kBits>(zeros[1], minus_sum);
+}
+
+ECLD_INLINE void FinishRow(const __m512i* sums, const __m512* scales, float x_scale, __m512* totals) {
+  const __m512 scale = _mm512_set1_ps(x_scale);
+  totals[0] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sums[0]), scales[0]), scale, totals[0]);
+  totals[1] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sums[1]), scales[1]), scale, totals[1]);
+}
+
+template <int kBits, int... kRow>
+ECLD_INLINE void MultiplyRows(const Int8Tile& tile, RowNumbers<kRow...> rows) {
   const WeightView& weight = tile.weight;
-  const Int8Activations& x = tile.x;
+  const Int8Activations x = tile.x;
   // A tile without a neighbour is computed twice, into the same place.
   const int64_t tiles[kTiles] = {tile.tile, tile.tile + tile.tiles - 1};
   const int64_t all_blocks = Blocks(weight), group_blocks = GroupBlocks(weight);
-  const std::byte *blocks[kTiles], *scales[kTiles], *zeros[kTiles] = {};
-  for (int t = 0; t < kTiles; ++t) {
-    blocks[t] = BlockAt(weight, tiles[t], 0);
-    scales[t] = TileScales(weight, tiles[t], 0);
-    if (!weight.format.symmetric) zeros[t] = TileZeros(weight, tiles[t], 0);
-  }
-  const auto scale_bytes = static_cast<int64_t>(SizeOf(weight.scale_dtype)) * kTileOutputs;
-  __m512 totals[kRows][kTiles];
-#pragma GCC unroll 6
-  for (int r = 0; r < kRows; ++r) totals[r][0] = totals[r][1] = _mm512_setzero_ps();
+  const std::byte* blocks[kTiles] = {BlockAt(weight, tiles[0], 0), BlockAt(weight, tiles[1], 0)};
+  const DType scale_dtype = weight.scale_dtype;
+  const bool symmetric = weight.format.symmetric;
+  __m512 totals[sizeof...(kRow)][kTiles] = {{(static_cast<void>(kRow), _mm512_setzero_ps()), _mm512_setzero_ps()}...};
   const int8_t* inputs = x.codes;
-  for (int64_t block = 0, piece = 0; block < all_blocks;) {
+  for (int64_t block = 0, group = 0, piece = 0; block < all_blocks; ++group) {
     const int64_t group_end = std::min(all_blocks, block + group_blocks);
-    const __m512 scale[kTiles] = {LoadScales(weight.scale_dtype, scales[0]), LoadScales(weight.scale_dtype, scales[1])};
+    const __m512 scales[kTiles] = {LoadScales(scale_dtype, TileScales(weight, tiles[0], group)),
+                                   LoadScales(scale_dtype, TileScales(weight, tiles[1], group))};
+    const std::byte* const zeros[kTiles] = {symmetric ? nullptr : TileZeros(weight, tiles[0], group),
+                                            symmetric ? nullptr : TileZeros(weight, tiles[1], group)};
     for (; block < group_end; ++piece) {
-      __m512i sums[kRows][kTiles];
-#pragma GCC unroll 6
-      for (int r = 0; r < kRows; ++r)
-        for (int t = 0; t < kTiles; ++t) sums[r][t] = Start<kBits>(zeros[t], x.minus_sums[r * x.groups + piece]);
+      __m512i sums[sizeof...(kRow)][kTiles];
+      (StartRow<kBits>(zeros, x.minus_sums[kRow * x.groups + piece], sums[kRow]), ...);
       for (const int64_t end = std::min(group_end, block + kActivationBlocks); block < end; ++block) {
-        AddBlock<kBits, kRows>(blocks, inputs, x.stride, sums, std::make_integer_sequence<int, 8>());
-        for (auto& next : blocks) next += BlockBytes(kBits);
+        AddBlock<kBits>(blocks, inputs, x.stride, sums, rows, FourNumbers());
+        blocks[0] += BlockBytes(kBits);
+        blocks[1] += BlockBytes(kBits);
         inputs += kBlockInputs;
       }
-#pragma GCC unroll 6
-      for (int r = 0; r < kRows; ++r)
-        for (int t = 0; t < kTiles; ++t)
-          totals[r][t] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sums[r][t]), scale[t]),
-                                         _mm512_set1_ps(x.scales[r * x.groups + piece]), totals[r][t]);
-    }
-    for (int t = 0; t < kTiles; ++t) {
-      scales[t] += scale_bytes;
-      if (zeros[t]) zeros[t] += kTileOutputs;
+      (FinishRow(sums[kRow], scales, x.scales[kRow * x.groups + piece], totals[kRow]), ...);
     }
   }
   for (int t = 0; t < kTiles; ++t) {
     const int64_t first = tiles[t] * kTileOutputs, outputs = std::min(kTileOutputs, weight.out_features - first);
     const auto mask = static_cast<__mmask16>((1u << outputs) - 1);
-#pragma GCC unroll 6
-    for (int r = 0; r < kRows; ++r) _mm512_mask_storeu_ps(tile.y + r * weight.out_features + first, mask, totals[r][t]);
+    (_mm512_mask_storeu_ps(tile.y + kRow * weight.out_features + first, mask,
+                           t == 0 ? totals[kRow][0] : totals[kRow][1]),
+     ...);
   }
+}
+
+template <int kBits, int kRows>
+ECLD_TARGET void Multiply(const Int8Tile& tile) {
+  MultiplyRows<kBits>(tile, std::make_integer_sequence<int, kRows>());
 }
 
 template <int kBits>
