@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""What the calibrated quantization passes write is standard. A scaled or rotated checkpoint, loaded by transformers,
+computes the logits of the original; what quantize.gptq packed computes there what it computes here.
+"""
+import pathlib
+import tempfile
+
+import numpy as np
+
+import compare
+
+FAMILIES = {"llama bias": {"bias": True}, "qwen2 tied": {"family": "qwen2", "tied": True},
+            "qwen3": {"family": "qwen3", "head_dim": 32}, "mistral": {"family": "mistral", "sliding_window": 16}}
+
+
+def compress(source, out, text, stages):
+    recipe = out.with_suffix(".yaml")
+    recipe.write_text("version: 1\nname: oracle\ncalibration: {windows: 8, window_tok: 64}\nstages:\n"
+                      + "".join(f"  - {stage}\n" for stage in stages))
+    compare.run(compare.tool("ecld"), "compress", recipe, "--model", source, "--out", out, "--calibration", text)
+    return out
+
+
+def tiny(work):
+    text = work / "text"
+    generator = np.random.default_rng(0)
+    text.write_bytes(bytes(generator.integers(97, 123, 4000, dtype=np.uint8)))
+    ids = generator.integers(3, 280, 50).tolist()
+    for name, options in FAMILIES.items():
+        stem = name.replace(" ", "_")
+        source = compare.tiny_checkpoint(work / stem, **options)
+        before = compare.our_logits("dump_logits", source, ids)
+        for stage in ("{pass: quantize.scale, bits: 3, group_size: 32}", "{pass: quantize.rotate}",
+                      "{pass: quantize.rotate, residual: false}"):
+            out = compress(source, work / f"{stem}-{abs(hash(stage))}", text, [stage])
+            compare.near(f"{name}: {stage}", compare.reference_logits(compare.reference(out), ids), before, 2e-5)
+        gptq = "{pass: quantize.gptq, bits: 4, group_size: 32, symmetric: true}"
+        for stages in ([gptq], ["{pass: quantize.rotate}", gptq]):
+            out = compress(source, work / f"{stem}-gptq{len(stages)}", text, stages)
+            compare.near(f"{name}: {' '.join(stages)}", compare.our_logits("dump_logits", out, ids),
+                         compare.reference_logits(compare.reference(out), ids), 2e-5)
+
+
+def main():
+    if not compare.tool("ecld"):
+        return compare.skip("quantization passes: ecld is not built")
+    with tempfile.TemporaryDirectory(dir=compare.BIN) as folder:
+        tiny(pathlib.Path(folder))
+
+
+if __name__ == "__main__":
+    main()
+    compare.finish()
