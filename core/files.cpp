@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -15,6 +16,12 @@
 namespace ecld {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view kLockMark = "ecld process ";
+
+}  // namespace
 
 std::string ReadTextFile(const fs::path& path) {
   if (fs::is_directory(path)) Fail(path.string(), "is a directory, expected a file");
@@ -78,24 +85,38 @@ DirectoryLock::DirectoryLock(const fs::path& directory) : path_(Sibling(director
   struct stat held, named;
   do {
     if (fd_ >= 0) ::close(fd_);
-    fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (fd_ < 0) Fail(path_.string(), "cannot create the lock file: {}", std::strerror(errno));
-    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
-      char owner[32] = {};
-      ssize_t length = ::pread(fd_, owner, sizeof(owner) - 1, 0);
-      ::close(fd_);
-      Fail(directory.string(), "is in use by another run (process {}); wait for it or choose another output",
-           length > 0 ? std::string(owner, static_cast<size_t>(length)) : "unknown");
-    }
+    Take(directory);
   } while (::fstat(fd_, &held) != 0 || ::stat(path_.c_str(), &named) != 0 || held.st_ino != named.st_ino);
-  std::string owner = std::to_string(::getpid());
-  if (::ftruncate(fd_, 0) != 0 || ::pwrite(fd_, owner.data(), owner.size(), 0) < 0)
+  const std::string mark = std::string(kLockMark) + std::to_string(::getpid());
+  if (::ftruncate(fd_, 0) != 0 || ::pwrite(fd_, mark.data(), mark.size(), 0) < 0)
     Fail(path_.string(), "cannot write the lock file: {}", std::strerror(errno));
+}
+
+void DirectoryLock::Take(const fs::path& directory) {
+  fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  made_ = fd_ >= 0;
+  if (!made_ && errno == EEXIST) fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (fd_ < 0) Fail(path_.string(), "cannot create the lock file: {}", std::strerror(errno));
+  char text[64] = {};
+  const ssize_t length = ::pread(fd_, text, sizeof(text) - 1, 0);
+  const std::string_view found(text, static_cast<size_t>(std::max<ssize_t>(length, 0)));
+  const bool marked = found.starts_with(kLockMark);
+  if (!marked && !found.empty()) {
+    ::close(fd_);
+    Fail(path_.string(), "is needed to lock the output, but is a file that no run made; move it away");
+  }
+  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+    ::close(fd_);
+    Fail(directory.string(), "is in use by another run (process {}); wait for it or choose another output",
+         marked ? found.substr(kLockMark.size()) : "unknown");
+  }
+  made_ = made_ || marked;
 }
 
 DirectoryLock::~DirectoryLock() {
   if (fd_ < 0) return;
-  ::unlink(path_.c_str());
+  // An empty file that was there before stays, as it was.
+  if (made_ || ::ftruncate(fd_, 0) != 0) ::unlink(path_.c_str());
   ::close(fd_);
 }
 

@@ -21,18 +21,23 @@ void RequireSeparate(const std::filesystem::path& in, const std::filesystem::pat
 // The path beside this one whose name has the suffix: "out.lock" of "out" and of "out/", which itself has no name.
 std::filesystem::path Sibling(const std::filesystem::path& path, std::string_view suffix);
 
-// Holds "<path>.lock" with flock while alive; the kernel releases it when the process dies, SIGKILL included.
+// Holds "<path>.lock" with flock while alive; the kernel releases it when the process dies, SIGKILL included. The file
+// says who made it, so that a file of that name which is somebody else's is neither changed nor removed.
 class DirectoryLock {
  public:
-  // THROWS Error "… is in use by process N" when another process holds it.
+  // THROWS Error: another process holds it ("is in use by another run (process N)"), or the file is no lock.
   explicit DirectoryLock(const std::filesystem::path& directory);
   ~DirectoryLock();
   DirectoryLock(const DirectoryLock&) = delete;
   DirectoryLock& operator=(const DirectoryLock&) = delete;
 
  private:
+  // Opens the file and takes the lock.
+  void Take(const std::filesystem::path& directory);
+
   std::filesystem::path path_;
   int fd_ = -1;
+  bool made_ = false;  // by a run: it may be removed
 };
 
 // The final step of every result: staged is renamed to final. When final exists it is moved aside first, to

@@ -41,15 +41,18 @@ std::string Shorten(const Json& value) {
 
 }  // namespace
 
+std::string_view JsonProblem(const nlohmann::json::exception& exception) {
+  std::string_view what = exception.what();
+  if (auto end = what.find("] "); end != std::string_view::npos) what.remove_prefix(end + 2);
+  return what;
+}
+
 Json ParseJson(std::string_view text, std::string_view where) {
   CheckDepth(text, where);
   try {
     return Json::parse(text);
   } catch (const nlohmann::json::exception& e) {
-    // The library's message carries line and column; drop its "[json.exception...]" prefix.
-    std::string_view what = e.what();
-    if (auto end = what.find("] "); end != std::string_view::npos) what.remove_prefix(end + 2);
-    Fail(where, "not valid JSON: {}", what);
+    Fail(where, "not valid JSON: {}", JsonProblem(e));
   }
 }
 

@@ -18,6 +18,9 @@ using Json = nlohmann::ordered_json;  // keeps key order, so that a rewritten co
 Json ReadJsonFile(const std::filesystem::path& path);
 Json ParseJson(std::string_view text, std::string_view where);
 
+// What the JSON library says of a text, line and column included, without its own "[json.exception...]" prefix.
+std::string_view JsonProblem(const nlohmann::json::exception& exception);
+
 // Writes with two-space indent and a final newline, through a temporary file and rename. THROWS Error.
 void WriteJsonFile(const std::filesystem::path& path, const Json& value);
 
@@ -45,8 +48,8 @@ class JsonView {
   int64_t IntOr(std::string_view key, int64_t fallback) const { return Has(key) ? At(key).Int() : fallback; }
   double NumberOr(std::string_view key, double fallback) const { return Has(key) ? At(key).Number() : fallback; }
   bool BoolOr(std::string_view key, bool fallback) const { return Has(key) ? At(key).Bool() : fallback; }
-  std::string StringOr(std::string_view key, std::string fallback) const {
-    return Has(key) ? At(key).String() : fallback;
+  std::string StringOr(std::string_view key, std::string_view fallback) const {
+    return Has(key) ? At(key).String() : std::string(fallback);
   }
 
  private:

@@ -76,9 +76,7 @@ JsonTokenizerFile ParseJsonTokenizer(std::string_view text, const std::string& w
   try {
     file.json = Json::parse(text, std::ref(collector));
   } catch (const nlohmann::json::exception& e) {
-    std::string_view what = e.what();
-    if (auto end = what.find("] "); end != std::string_view::npos) what.remove_prefix(end + 2);
-    Fail(where, "not valid JSON: {}", what);
+    Fail(where, "not valid JSON: {}", JsonProblem(e));
   }
   return file;
 }

@@ -89,6 +89,22 @@ TEST(Files, LockOfAKilledProcessIsFree) {
   EXPECT_NO_THROW(DirectoryLock(dir / "out"));
 }
 
+TEST(Files, ALockFileOfSomebodyElseIsLeftAlone) {
+  TempDir dir;
+  WriteFileAtomically(dir / "out.lock", "{\"packages\": []}");
+  EXPECT_ERROR(DirectoryLock(dir / "out"), "out.lock: is needed to lock the output, but is a file that no run made");
+  EXPECT_EQ(ReadTextFile(dir / "out.lock"), "{\"packages\": []}");
+  WriteFileAtomically(dir / "out.lock", "");
+  {
+    DirectoryLock lock(dir / "out");
+    EXPECT_ERROR(DirectoryLock(dir / "out"), "in use by another run");
+  }
+  EXPECT_EQ(ReadTextFile(dir / "out.lock"), "") << "an empty file that was there is there, and empty";
+  std::filesystem::remove(dir / "out.lock");
+  { DirectoryLock lock(dir / "out"); }
+  EXPECT_FALSE(std::filesystem::exists(dir / "out.lock"));
+}
+
 TEST(Files, PublishReplacesAWholeDirectory) {
   TempDir dir;
   for (const char* name : {"final", "staged"}) {
