@@ -5,10 +5,9 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "core/progress.h"
-#include "core/random.h"
 #include "eval/measure.h"
 #include "eval/profile_tables.h"
-#include "runtime/score.h"
+#include "eval/requests.h"
 #include "runtime/session.h"
 
 namespace ecld {
@@ -54,38 +53,27 @@ struct RequestTrace {
 };
 
 // Runs requests of one shape over a session of its own.
-class Requests {
+class TracedRequests {
  public:
-  Requests(const RuntimeModel& model, ThreadPool& pool, GridPoint point, int64_t gen_tok)
-      : model_(model),
-        session_(model, pool),
+  TracedRequests(const RuntimeModel& model, ThreadPool& pool, GridPoint point, int64_t gen_tok)
+      : session_(model, pool),
+        requests_(session_, point.batch, point.prompt_tok + gen_tok, kProfileSeed),
         clock_(model.config().num_layers),
-        point_(point),
-        gen_tok_(gen_tok),
-        caches_(static_cast<size_t>(point.batch), KvCache(model)),
-        logits_(static_cast<size_t>(point.batch * model.config().vocab_size)) {
+        prompt_tok_(point.prompt_tok),
+        gen_tok_(gen_tok) {
     session_.set_observer(&clock_);
-    Random random(kProfileSeed);
-    tokens_.resize(static_cast<size_t>(point.prompt_tok + gen_tok));
-    for (int32_t& token : tokens_)
-      token = static_cast<int32_t>(random.Below(static_cast<uint64_t>(model.config().vocab_size)));
   }
 
   RequestTrace Run() {
     RequestTrace trace;
-    for (KvCache& cache : caches_) cache.Truncate(0);
+    requests_.Rewind(0);
     Clock::time_point start = Clock::now();
-    // Long prompts in chunks, as when serving, so that activations stay bounded.
-    const int64_t chunk = std::max<int64_t>(1, kBatchRows / point_.batch);
-    for (int64_t begin = 0; begin < point_.prompt_tok; begin += chunk)
-      Append(begin, std::min(chunk, point_.prompt_tok - begin));
-    session_.Logits(last_hidden_, logits_);
+    requests_.Prefill(prompt_tok_);
     trace.prefill_ms = MsSince(start);
     trace.prefill_layer_ms = clock_.Take();
     for (int64_t i = 0; i < gen_tok_; ++i) {
       start = Clock::now();
-      Append(point_.prompt_tok + i, 1);
-      session_.Logits(last_hidden_, logits_);
+      requests_.Step();
       trace.step_ms.push_back(MsSince(start));
       trace.step_layer_ms.push_back(clock_.Take());
     }
@@ -93,37 +81,11 @@ class Requests {
   }
 
  private:
-  // The same count tokens to every sequence; keeps the hidden state of the last one of each, [batch, hidden_size].
-  void Append(int64_t begin, int64_t count) {
-    auto tokens = std::span<const int32_t>(tokens_).subspan(static_cast<size_t>(begin), static_cast<size_t>(count));
-    std::vector<Piece> pieces;
-    for (KvCache& cache : caches_) pieces.push_back({&cache, tokens});
-    std::span<const float> hidden = session_.Forward(pieces);
-    const auto width = static_cast<size_t>(model_.config().hidden_size);
-    last_hidden_.clear();
-    for (size_t b = 1; b <= caches_.size(); ++b) {
-      auto row = hidden.subspan((b * static_cast<size_t>(count) - 1) * width, width);
-      last_hidden_.insert(last_hidden_.end(), row.begin(), row.end());
-    }
-  }
-
-  const RuntimeModel& model_;
   Session session_;
+  Requests requests_;
   LayerClock clock_;
-  GridPoint point_;
-  int64_t gen_tok_;
-  std::vector<KvCache> caches_;
-  std::vector<int32_t> tokens_;
-  std::vector<float> last_hidden_, logits_;
+  int64_t prompt_tok_, gen_tok_;
 };
-
-int64_t CacheBytesPerToken(const ModelConfig& config) {
-  return 2 * config.KeyWidth() * static_cast<int64_t>(sizeof(float));  // of one layer
-}
-
-int64_t CacheBytes(const ModelConfig& config, GridPoint point, int64_t gen_tok) {
-  return point.batch * (point.prompt_tok + gen_tok) * config.num_layers * CacheBytesPerToken(config);
-}
 
 // Matrix products and attention, a multiply and an add counted as two; norms and activations left out.
 int64_t BlockFlops(const Checkpoint& checkpoint, int64_t layer, int64_t batch, int64_t tok, int64_t ctx_tok) {
@@ -149,7 +111,7 @@ class PhaseMeasurement {
     ResetPeakResident();
     std::vector<RequestTrace> traces;
     {
-      Requests requests(model_, pool_, point, gen_tok_);
+      TracedRequests requests(model_, pool_, point, gen_tok_);
       Measure([&] { traces.push_back(requests.Run()); },
               {.warmup = kProfileWarmup, .min_reps = kProfileReps, .max_reps = 20, .budget_ms = 1500});
     }
@@ -180,7 +142,7 @@ class PhaseMeasurement {
     phase.Set("tpot_p95_ms", Summarize(step_ms).p95_ms);
     phase.Set("e2e_ms", Summarize(whole_ms).median_ms);
     phase.Set("weights_B", weights_B_);
-    phase.Set("kv_B", CacheBytes(model_.config(), point, gen_tok_));
+    phase.Set("kv_B", CacheBytes(model_, point.batch, point.prompt_tok + gen_tok_));
     phase.Set("mem_peak_B", peak_B);
     phase.Set("src", std::string("m"));
     phase.Set("n", static_cast<int64_t>(traces.size()));
@@ -212,7 +174,7 @@ class PhaseMeasurement {
     layers.Set("ctx_tok", ctx_tok);
     layers.Set("ms", Summarize(samples_ms).median_ms);
     layers.Set("weight_B", weight_B_[index]);
-    layers.Set("kv_B_per_tok", embed || head ? 0 : CacheBytesPerToken(config));
+    layers.Set("kv_B_per_tok", embed || head ? 0 : CacheBytes(model_, 1, 1) / config.num_layers);
     // The head sees the last token of each sequence only.
     layers.Set("act_in_B", embed ? batch * tok * int64_t{sizeof(int32_t)} : (head ? 1 : tok) * batch * hidden_B);
     layers.Set("act_out_B", head ? batch * config.vocab_size * int64_t{sizeof(float)} : batch * tok * hidden_B);
@@ -241,10 +203,9 @@ std::vector<GridPoint> Points(const ProfileGrid& grid, const ModelConfig& config
   return points;
 }
 
-bool FitsMemory(const ModelConfig& config, GridPoint point, int64_t gen_tok) {
-  double logits_B = static_cast<double>(point.batch * config.vocab_size) * sizeof(float);
-  // Half, because a cache that grows holds its old and its new memory for a moment.
-  return 2 * (static_cast<double>(CacheBytes(config, point, gen_tok)) + logits_B) <
+bool FitsMemory(const RuntimeModel& model, GridPoint point, int64_t gen_tok) {
+  const double logits_B = static_cast<double>(point.batch * model.config().vocab_size) * sizeof(float);
+  return static_cast<double>(CacheBytes(model, point.batch, point.prompt_tok + gen_tok)) + logits_B <
          static_cast<double>(AvailableMemoryBytes());
 }
 
@@ -273,7 +234,7 @@ PhaseTables MeasurePhases(const RuntimeModel& model, ThreadPool& pool, const Pro
   double s_per_tok = 0;  // of the dearest point so far, all its repetitions
   for (GridPoint point : points) {
     double tokens = static_cast<double>(point.batch * (point.prompt_tok + grid.gen_tok));
-    if (!budget.Allows(s_per_tok * tokens) || !FitsMemory(model.config(), point, grid.gen_tok)) {
+    if (!budget.Allows(s_per_tok * tokens) || !FitsMemory(model, point, grid.gen_tok)) {
       LogInfo("profile: left out {} prompt tokens at batch {}: not enough time or memory", point.prompt_tok,
               point.batch);
       status = TableStatus::kPartial;

@@ -8,8 +8,8 @@
 
 namespace ecld {
 
-int64_t CacheBytes(const ModelConfig& config, int64_t batch, int64_t tok) {
-  return batch * tok * config.num_layers * 2 * config.KeyWidth() * static_cast<int64_t>(sizeof(float));
+int64_t CacheBytes(const RuntimeModel& model, int64_t batch, int64_t tok) {
+  return batch * tok * static_cast<int64_t>(KvCache::BytesPerToken(model));
 }
 
 Requests::Requests(Session& session, int64_t batch, int64_t max_tok, uint64_t seed)
@@ -19,6 +19,7 @@ Requests::Requests(Session& session, int64_t batch, int64_t max_tok, uint64_t se
       logits_(static_cast<size_t>(batch * session.model().config().vocab_size)) {
   Random random(seed);
   const auto vocabulary = static_cast<uint64_t>(session.model().config().vocab_size);
+  for (KvCache& cache : caches_) cache.Reserve(max_tok);
   for (int32_t& token : tokens_) token = static_cast<int32_t>(random.Below(vocabulary));
 }
 
@@ -26,6 +27,12 @@ void Requests::Rewind(int64_t length) {
   assert(0 <= length && length <= length_);
   for (KvCache& cache : caches_) cache.Truncate(length);
   length_ = length;
+}
+
+int64_t Requests::KvBytes() const {
+  uint64_t bytes = 0;
+  for (const KvCache& cache : caches_) bytes += cache.Bytes();
+  return static_cast<int64_t>(bytes);
 }
 
 void Requests::Prefill(int64_t count) {

@@ -12,7 +12,7 @@
 namespace ecld {
 
 // Bytes that the caches of batch sequences of tok tokens take.
-int64_t CacheBytes(const ModelConfig& config, int64_t batch, int64_t tok);
+int64_t CacheBytes(const RuntimeModel& model, int64_t batch, int64_t tok);
 
 class Requests {
  public:
@@ -22,6 +22,8 @@ class Requests {
   int64_t length() const { return length_; }  // tokens that each sequence holds
   // Forgets all but the first length tokens of each sequence. REQUIRES: 0 <= length <= length().
   void Rewind(int64_t length);
+
+  int64_t KvBytes() const;  // memory of all caches
 
   // Appends count tokens to every sequence and computes the logits after the last. REQUIRES: they fit max_tok.
   void Prefill(int64_t count);

@@ -12,6 +12,7 @@ std::function<void()> AddRun(CLI::App& verb);
 std::function<void()> AddServe(CLI::App& verb);
 std::function<void()> AddEval(CLI::App& verb);
 std::function<void()> AddProfile(CLI::App& verb);
+std::function<void()> AddBench(CLI::App& verb);
 std::function<void()> AddInspect(CLI::App& verb);
 
 std::vector<Verb> DeviceVerbs();
