@@ -3,9 +3,14 @@
 # a rule) with 4 and 8 layers of random BF16 weights, and rounds both to 4 bits. Peak memory must not depend on the
 # number of layers, and the input must be read at no less than half the rate at which the machine copies the file.
 #
-#   benchmarks/streaming.sh CONFIG.json [BUILD_DIR] [SCRATCH_DIR]      needs 20 GB of scratch disk for an 8B, and GNU time
+#   benchmarks/streaming.sh CONFIG.json [BUILD_DIR] [SCRATCH_DIR] [LAYERS...]
+#
+# Needs 20 GB of scratch disk for an 8B, and GNU time. LAYERS: 4 and 8, or only one of them: a part of the measurement,
+# on what an earlier call has made in SCRATCH_DIR.
 set -euo pipefail
 config=$1 build=${2:-build/dev} scratch=${3:-$(mktemp -d)}
+layer_counts=("${@:4}")
+(( ${#layer_counts[@]} )) || layer_counts=(4 8)
 runs=3
 mkdir -p "$scratch"
 
@@ -19,7 +24,7 @@ seconds() {
 }
 median() { sort -g | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
 
-for layers in 4 8; do
+for layers in "${layer_counts[@]}"; do
   model=$scratch/model-$layers
   mkdir -p "$model-shape"
   sed -E "s/(\"num_hidden_layers\"): *[0-9]+/\1: $layers/" "$config" > "$model-shape/config.json"
