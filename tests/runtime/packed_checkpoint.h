@@ -12,7 +12,8 @@
 
 namespace ecld {
 
-// Random codes, scales near 0.02, and, where the format is asymmetric, random zero points.
+// Random codes, scales that make weights of about 0.1 whatever the bits, and, where the format is asymmetric, random
+// zero points.
 inline void WriteRandomPacked(CheckpointWriter& writer, const TensorSpec& spec, Random& random) {
   for (const StoredTensor& part : StoredForm(spec, writer.config())) {
     std::vector<std::byte> bytes(part.Bytes());
@@ -20,7 +21,8 @@ inline void WriteRandomPacked(CheckpointWriter& writer, const TensorSpec& spec, 
       std::memcpy(bytes.data(), spec.shape.data(), bytes.size());
     } else if (part.name.ends_with(".weight_scale")) {
       std::vector<float> scales(bytes.size() / SizeOf(part.dtype));
-      for (float& scale : scales) scale = static_cast<float>(0.02 + 0.01 * random.Uniform());
+      for (float& scale : scales)
+        scale = static_cast<float>((0.3 + 0.1 * random.Uniform()) / (spec.format->MaxCode() + 1));
       FromFloat(part.dtype, scales.data(), scales.size(), bytes.data());
     } else {
       for (std::byte& byte : bytes) byte = static_cast<std::byte>(random.Next());
