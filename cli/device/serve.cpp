@@ -59,8 +59,9 @@ class EndSignals {
 void Announce(const Server& server, const ServeFlags& flags) {
   const EngineOptions& engine = server.engine().options();
   const std::string& host = flags.server.http.host;
-  LogInfo("{}: up to {} texts at once and {} waiting, context {}, cache memory {}", flags.server.model_name,
-          engine.max_batch, engine.max_queue, engine.context, FormatBytes(engine.kv_budget_B));
+  LogInfo("{} ({}, kv {}): up to {} texts at once and {} waiting, context {}, cache memory {}", flags.server.model_name,
+          Name(flags.runtime.precision), Name(flags.runtime.Kv()), engine.max_batch, engine.max_queue, engine.context,
+          FormatBytes(engine.kv_budget_B));
   if (!server.loopback() && flags.server.api_keys.empty())
     LogWarning("{} can be reached from other machines, and there is no authentication (--api-key-file)", host);
   // The one line on stdout: programs that start this read the address from it.

@@ -128,7 +128,7 @@ TEST_F(Compress, ASecondRunOnABusyOutputIsRefused) {
 }
 
 TEST_F(Compress, AFileSizeLimitIsAnError) {
-  Program run(Command(dir_ / "out"), 100'000);
+  Program run(Command(dir_ / "out"), {.file_limit_B = 100'000});
   Outcome outcome = run.Wait();
   EXPECT_EQ(outcome.status, 1) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("File too large"));

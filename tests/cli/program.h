@@ -33,13 +33,17 @@ struct Outcome {
   std::string out, err;
 };
 
+struct Surroundings {
+  std::optional<uint64_t> file_limit_B;  // no file may grow beyond it
+  std::string input = "/dev/null";       // a file, for stdin
+};
+
 // A started program. Killed, if it still runs, when this goes away.
 class Program {
  public:
-  // file_limit_B: no file may grow beyond it. stdin is empty.
-  explicit Program(const std::vector<std::string>& arguments, std::optional<uint64_t> file_limit_B = std::nullopt) {
+  explicit Program(const std::vector<std::string>& arguments, const Surroundings& surroundings = {}) {
     pid_ = ::fork();
-    if (pid_ == 0) Exec(arguments, file_limit_B);
+    if (pid_ == 0) Exec(arguments, surroundings);
   }
   ~Program() {
     if (pid_ <= 0) return;
@@ -50,6 +54,9 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   void Signal(int signal) { ::kill(pid_, signal); }
+  // What it has said so far.
+  std::string Out() const { return Read("out"); }
+  std::string Err() const { return Read("err"); }
 
   Outcome Wait() {
     int state = 0;
@@ -59,7 +66,7 @@ class Program {
   }
 
  private:
-  [[noreturn]] void Exec(const std::vector<std::string>& arguments, std::optional<uint64_t> file_limit_B) {
+  [[noreturn]] void Exec(const std::vector<std::string>& arguments, const Surroundings& surroundings) {
     const std::string program = ProgramPath(arguments[0]);
     std::vector<char*> argv = {const_cast<char*>(program.c_str())};
     for (size_t i = 1; i < arguments.size(); ++i) argv.push_back(const_cast<char*>(arguments[i].c_str()));
@@ -68,11 +75,11 @@ class Program {
       const int fd = ::open(path.c_str(), flags, 0644);
       if (fd < 0 || ::dup2(fd, to) < 0) ::_exit(126);
     };
-    redirect("/dev/null", O_RDONLY, 0);
+    redirect(surroundings.input, O_RDONLY, 0);
     redirect(dir_ / "out", O_WRONLY | O_CREAT | O_TRUNC, 1);
     redirect(dir_ / "err", O_WRONLY | O_CREAT | O_TRUNC, 2);
-    if (file_limit_B) {
-      const rlimit limit = {*file_limit_B, *file_limit_B};
+    if (surroundings.file_limit_B) {
+      const rlimit limit = {*surroundings.file_limit_B, *surroundings.file_limit_B};
       if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) ::_exit(126);
     }
     ::execv(program.c_str(), argv.data());
