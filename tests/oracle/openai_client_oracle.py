@@ -12,7 +12,7 @@ import openai
 
 import compare
 
-MAX_ABS = 1e-3  # of log-probabilities, in nats
+MAX_ABS = 1e-4  # of log-probabilities, in nats
 
 
 @contextlib.contextmanager
