@@ -6,7 +6,8 @@
 //   gemv  rows of x one or two at a time, multiplied as float32
 //   mma   any number of rows; tensor cores with the weights as their 16-row operand; a row's bits do not depend on m
 //
-// Each has run in the tests on an executor of its own on the CPU; without a GPU, supports() says no.
+// Compiled and free of spills; not yet run on a GPU, so nothing takes them unasked. tests/gpu is what they have to
+// pass.
 
 #include <cstddef>
 #include <cstdint>
