@@ -9,8 +9,8 @@
 namespace ecld {
 namespace {
 
-// Elements for which another thread is worth waking.
-constexpr int64_t kMinElements = 1 << 14;
+// Elements for which another thread is worth having: workers are awake while a model runs.
+constexpr int64_t kMinElements = 1 << 12;
 
 int64_t MinRows(int64_t width) { return 1 + kMinElements / width; }
 
