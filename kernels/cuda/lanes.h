@@ -1,6 +1,6 @@
 #pragma once
 // What one lane of a warp computes by itself: 16-bit floats, and packed codes turned into operands. The same functions
-// compile for the CPU.
+// run in the CUDA kernels and in the tests on the CPU, where every code is tried.
 //
 // A "fragment" is what a lane holds of the 16 x 16 operand A of mma.sync.m16n8k16 (PTX manual, "Matrix Fragments for
 // mma.m16n8k16 with floating point type"): eight values a0..a7, two to a register, the lower index in the low half.
@@ -12,7 +12,7 @@
 
 #if defined(__CUDACC__)
 #define ECLD_LANE __host__ __device__ __forceinline__  // runs on both
-#define ECLD_DEVICE __device__ __forceinline__         // a kernel's body; plain C++ without nvcc
+#define ECLD_DEVICE __device__ __forceinline__         // a kernel's body; plain C++ for the tests' executor
 #define ECLD_UNROLL _Pragma("unroll")
 #else
 #define ECLD_LANE inline

@@ -1,6 +1,7 @@
 #pragma once
-// The GPU as kernel bodies see it, in PTX. Bodies are templates over such a machine and plain C++ otherwise. Shared
-// memory is addressed by byte offsets from the start of the block's dynamic shared memory.
+// The GPU as kernel bodies see it. Bodies are templates over a machine: this one is the hardware, in PTX; the tests
+// have one that runs a block on the CPU (tests/testing/gpu_executor.h). Shared memory is addressed by byte offsets from
+// the start of the block's dynamic shared memory.
 
 #include "kernels/cuda/lanes.h"
 

@@ -6,8 +6,7 @@
 //   gemv  rows of x one or two at a time, multiplied as float32
 //   mma   any number of rows; tensor cores with the weights as their 16-row operand; a row's bits do not depend on m
 //
-// Compiled and free of spills; not yet run on a GPU, so nothing takes them unasked. tests/gpu is what they have to
-// pass.
+// Each has run in the tests on an executor of its own on the CPU; without a GPU, supports() says no.
 
 #include <cstddef>
 #include <cstdint>

@@ -1,0 +1,213 @@
+// The CUDA products, whole, on the executor. What they do on a GPU is tests/gpu.
+
+#include "kernels/gemm/cuda_gemm.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "kernels/gemm/cuda_gemv.h"
+#include "kernels/gemm/cuda_mma.h"
+#include "tests/testing/cuda_problem.h"
+#include "tests/testing/expect_error.h"
+#include "tests/testing/gpu_executor.h"
+
+namespace ecld {
+namespace {
+
+void Register(CudaProblem& problem, GpuGlobalMemory& memory) {
+  memory.Readable(problem.args().weight.codes, problem.tiled_bytes());
+  memory.Readable(problem.args().x, problem.x_bytes());
+  memory.Writable(problem.y(), problem.y_bytes());
+  memory.Writable(problem.args().workspace, problem.workspace_bytes());
+}
+
+template <int kBits, DType kType, int kColumns>
+void LaunchColumns(GpuExecutor& gpu, const cuda::Product& product, bool backwards) {
+  const GpuGrid grid = {product.tiles_n, product.splits, (product.m + 8 * kColumns - 1) / (8 * kColumns)};
+  const auto body = [&](GpuThread& machine) { cuda::MmaBody<kBits, kType, kColumns>(machine, product); };
+  gpu.Launch(grid, cuda::MmaSharedBytes(kBits, kColumns), body, backwards);
+}
+
+template <int kBits, DType kType>
+void Mma(CudaProblem& problem, bool backwards) {
+  GpuExecutor gpu(cuda::kMmaThreads);
+  Register(problem, gpu.memory);
+  const cuda::Product product = cuda::MakeProduct(problem.args(), 0, problem.args().m);
+  switch (cuda::MmaColumns(product.m)) {
+    case 1:
+      return LaunchColumns<kBits, kType, 1>(gpu, product, backwards);
+    case 2:
+      return LaunchColumns<kBits, kType, 2>(gpu, product, backwards);
+    case 4:
+      return LaunchColumns<kBits, kType, 4>(gpu, product, backwards);
+    default:
+      return LaunchColumns<kBits, kType, 6>(gpu, product, backwards);
+  }
+}
+
+template <int kBits, DType kType>
+void Gemv(CudaProblem& problem, bool backwards) {
+  GpuExecutor gpu(cuda::kGemvWarps * 32);
+  Register(problem, gpu.memory);
+  const cuda::Product product = cuda::MakeProduct(problem.args(), 0, problem.args().m);
+  const GpuGrid grid = {(product.out_features + 15) / 16, 1, 1};
+  const size_t shared = cuda::GemvSharedBytes(product.m);
+  if (product.m == 1)
+    gpu.Launch(
+        grid, shared, [&](GpuThread& t) { cuda::GemvBody<kBits, kType, 1>(t, product); }, backwards);
+  else
+    gpu.Launch(
+        grid, shared, [&](GpuThread& t) { cuda::GemvBody<kBits, kType, 2>(t, product); }, backwards);
+}
+
+enum class Kernel { kGemv, kMma };
+
+void RunKernel(Kernel kernel, CudaProblem& problem, bool backwards = false) {
+  const int bits = problem.rows().format.bits;
+  const bool half = problem.args().type == DType::kF16;
+  constexpr DType kHalf = DType::kF16, kBfloat = DType::kBF16;
+  if (kernel == Kernel::kGemv) {
+    if (bits == 4) return half ? Gemv<4, kHalf>(problem, backwards) : Gemv<4, kBfloat>(problem, backwards);
+    return half ? Gemv<8, kHalf>(problem, backwards) : Gemv<8, kBfloat>(problem, backwards);
+  }
+  if (bits == 4) return half ? Mma<4, kHalf>(problem, backwards) : Mma<4, kBfloat>(problem, backwards);
+  return half ? Mma<8, kHalf>(problem, backwards) : Mma<8, kBfloat>(problem, backwards);
+}
+
+struct Shape {
+  int64_t m, n, k;
+};
+
+struct Case {
+  Kernel kernel;
+  int bits;
+  DType type;
+  int64_t group_size = 128;
+};
+
+std::string CaseName(const testing::TestParamInfo<Case>& info) {
+  const Case& c = info.param;
+  return fmt::format("{}W{}{}G{}", c.kernel == Kernel::kGemv ? "Gemv" : "Mma", c.bits, Name(c.type), c.group_size);
+}
+
+void PrintTo(const Case& c, std::ostream* out) { *out << CaseName({c, 0}); }
+
+class CudaProducts : public testing::TestWithParam<Case> {
+ protected:
+  // Calls body(problem) for the symmetric and the asymmetric format over these shapes.
+  template <class Body>
+  void ForEach(std::span<const Shape> shapes, const Body& body) {
+    uint64_t seed = 1;
+    for (bool symmetric : {true, false})
+      for (const Shape& shape : shapes) {
+        if (GetParam().kernel == Kernel::kGemv && shape.m > 2) continue;
+        const PackedFormat format = Format(symmetric);
+        const DType scales = seed % 2 ? DType::kF16 : DType::kBF16;
+        SCOPED_TRACE(
+            fmt::format("m {} n {} k {} {} scales {}", shape.m, shape.n, shape.k, format.Name(), Name(scales)));
+        CudaProblem problem(shape.m, shape.n, shape.k, format, GetParam().type, scales, seed++);
+        body(problem);
+      }
+  }
+  static PackedFormat Format(bool symmetric) {
+    return {.bits = GetParam().bits, .group_size = GetParam().group_size, .symmetric = symmetric};
+  }
+};
+
+TEST_P(CudaProducts, AgreeWithDoublePrecision) {
+  const Shape shapes[] = {{1, 1, 1},   {1, 64, 64},  {2, 17, 33},  {1, 100, 200}, {2, 65, 576},
+                          {5, 63, 96}, {9, 66, 130}, {17, 16, 72}, {33, 70, 65},  {2, 40, 641}};
+  ForEach(shapes, [](CudaProblem& problem) {
+    RunKernel(GetParam().kernel, problem);
+    ASSERT_TRUE(Near(problem.Result(), problem.Expected(), problem.Bound()));
+  });
+}
+
+// A row with a single 1 picks one weight of each output, exactly.
+TEST_P(CudaProducts, OneHotRowsAreTheWeights) {
+  const Shape shapes[] = {{2, 66, 200}, {11, 20, 97}};
+  ForEach(shapes, [](CudaProblem& problem) {
+    const int64_t k = problem.rows().in_features, n = problem.rows().out_features;
+    std::vector<float> weight(static_cast<size_t>(k));
+    for (int64_t r = 0; r < problem.args().m; ++r)
+      for (int64_t i = 0; i < k; ++i) problem.SetX(r, i, i == (r * 37 + 61) % k ? 1.0f : 0.0f);
+    RunKernel(GetParam().kernel, problem);
+    const std::vector<float> result = problem.Result();
+    for (int64_t o = 0; o < n; ++o) {
+      ReadRow(problem.rows(), o, weight.data());
+      for (int64_t r = 0; r < problem.args().m; ++r) {
+        float expected = weight[static_cast<size_t>((r * 37 + 61) % k)];
+        std::byte rounded[2];
+        FromFloat(problem.args().type, &expected, 1, rounded);
+        ToFloat(problem.args().type, rounded, 1, &expected);
+        ASSERT_EQ(result[static_cast<size_t>(r * n + o)], expected) << "row " << r << " output " << o;
+      }
+    }
+  });
+}
+
+// The order in which blocks and threads run changes no bit, and a workspace serves again.
+TEST_P(CudaProducts, SameBitsInAnyOrder) {
+  const Shape shapes[] = {{2, 40, 832}, {7, 33, 576}};
+  ForEach(shapes, [](CudaProblem& problem) {
+    RunKernel(GetParam().kernel, problem);
+    const std::vector<float> first = problem.Result();
+    problem.Poison();
+    RunKernel(GetParam().kernel, problem, true);
+    ASSERT_EQ(problem.Result(), first);
+  });
+}
+
+// The row of a batch has the bits it has alone.
+TEST_P(CudaProducts, RowsDoNotDependOnTheBatch) {
+  const PackedFormat format = Format(true);
+  const int64_t k = 700, n = 24;
+  for (int64_t m : {2, 10, 30, 50}) {
+    if (GetParam().kernel == Kernel::kGemv && m > 2) continue;
+    CudaProblem batch(m, n, k, format, GetParam().type, DType::kBF16, 3),
+        one(1, n, k, format, GetParam().type, DType::kBF16, 3);
+    for (int64_t i = 0; i < k; ++i)
+      for (CudaProblem* problem : {&batch, &one})
+        problem->SetX(problem->args().m - 1, i, std::sin(static_cast<float>(i)));
+    RunKernel(GetParam().kernel, batch);
+    RunKernel(GetParam().kernel, one);
+    const std::vector<float> all = batch.Result();
+    EXPECT_EQ(std::vector<float>(all.end() - n, all.end()), one.Result()) << "m " << m;
+  }
+}
+
+TEST_P(CudaProducts, NanStaysInItsRow) {
+  CudaProblem problem(2, 20, 130, Format(true), GetParam().type, DType::kF16, 4);
+  problem.SetX(1, 129, NAN);
+  RunKernel(GetParam().kernel, problem);
+  const std::vector<float> result = problem.Result();
+  for (size_t i = 0; i < result.size(); ++i) EXPECT_EQ(std::isnan(result[i]), i >= 20) << i;
+}
+
+std::vector<Case> Cases() {
+  std::vector<Case> cases;
+  for (Kernel kernel : {Kernel::kGemv, Kernel::kMma})
+    for (int bits : {4, 8})
+      for (DType type : {DType::kF16, DType::kBF16})
+        for (int64_t group_size : {32, 64, 128, 0}) cases.push_back({kernel, bits, type, group_size});
+  return cases;
+}
+INSTANTIATE_TEST_SUITE_P(, CudaProducts, testing::ValuesIn(Cases()), CaseName);
+
+class CudaLargeProducts : public testing::TestWithParam<Case> {};
+
+TEST_P(CudaLargeProducts, AgreeWithDoublePrecision) {
+  const PackedFormat format = {.bits = GetParam().bits, .group_size = 128, .symmetric = false};
+  CudaProblem problem(GetParam().kernel == Kernel::kGemv ? 2 : 64, 256, 512, format, GetParam().type, GetParam().type,
+                      5);
+  RunKernel(GetParam().kernel, problem);
+  EXPECT_TRUE(Near(problem.Result(), problem.Expected(), problem.Bound()));
+}
+
+INSTANTIATE_TEST_SUITE_P(, CudaLargeProducts,
+                         testing::Values(Case{Kernel::kGemv, 4, DType::kBF16}, Case{Kernel::kMma, 4, DType::kBF16}),
+                         CaseName);
+
+}  // namespace
+}  // namespace ecld
