@@ -5,13 +5,15 @@
 #include <tuple>
 
 #include "core/log.h"
-#include "core/random.h"
+#include "eval/kernel_case.h"
 #include "eval/measure.h"
 #include "eval/profile_tables.h"
-#include "kernels/gemm/implementations.h"
 
 namespace ecld {
 namespace {
+
+constexpr MeasureOptions kOpMeasure = {
+    .warmup = kProfileWarmup, .min_reps = kProfileReps, .max_reps = 50, .budget_ms = 100};
 
 // "bf16", "int4_wo": how the weights of a product are stored.
 std::string DTypeName(const WeightView& weight) {
@@ -36,62 +38,100 @@ std::map<Shape, std::vector<WeightView>> Shapes(const RuntimeModel& model) {
   return shapes;
 }
 
-void AddRow(Table& ops, const Shape& shape, const WeightView& weight, const char* kernel, int64_t m,
-            const Timing& timing) {
-  auto [op, out_features, in_features, dtype] = shape;
-  double seconds = timing.median_ms / 1000;
-  double flops = 2.0 * static_cast<double>(m) * static_cast<double>(out_features) * static_cast<double>(in_features);
-  double bytes =
-      static_cast<double>(StoredBytes(weight)) + static_cast<double>(m * (in_features + out_features)) * sizeof(float);
-  ops.AddRow();
-  ops.Set("op", op);
-  ops.Set("dtype", dtype);
-  ops.Set("kernel", std::string(kernel));
-  ops.Set("m", m);
-  ops.Set("n", out_features);
-  ops.Set("k", in_features);
-  ops.Set("ms", timing.median_ms);
-  ops.Set("ms_min", timing.min_ms);
-  ops.Set("ms_max", timing.max_ms);
-  ops.Set("ms_std", timing.std_ms);
-  if (seconds > 0) {
-    ops.Set("tflops", flops / seconds / 1e12);
-    ops.Set("GBps", bytes / seconds / 1e9);
+class OpsTable {
+ public:
+  OpsTable(const TimeBudget& budget) : budget_(budget) {}
+
+  // Times a kernel and appends its row, with the sizes that its op has. Returns the milliseconds, 0 where the budget
+  // does not allow expected_ms for a run.
+  double Add(const std::string& op, const std::string& dtype, const KernelCase& kernel, double expected_ms,
+             const std::vector<std::pair<const char*, int64_t>>& sizes) {
+    if (!budget_.Allows(expected_ms / 1000 * (kOpMeasure.warmup + kOpMeasure.min_reps))) {
+      ops_.status = TableStatus::kPartial;
+      return 0;
+    }
+    const Timing timing = Measure(kernel.run, kOpMeasure);
+    Table& table = ops_.table;
+    table.AddRow();
+    table.Set("op", op);
+    table.Set("dtype", dtype);
+    table.Set("kernel", kernel.kernel);
+    for (const auto& [name, size] : sizes) table.Set(name, size);
+    table.Set("ms", timing.median_ms);
+    table.Set("ms_min", timing.min_ms);
+    table.Set("ms_max", timing.max_ms);
+    table.Set("ms_std", timing.std_ms);
+    if (timing.median_ms > 0) {
+      table.Set("tflops", kernel.flop / timing.median_ms * 1e-9);
+      table.Set("GBps", kernel.bytes / timing.median_ms * 1e-6);
+    }
+    table.Set("src", std::string("m"));
+    table.Set("reps", timing.n);
+    return timing.median_ms;
   }
-  ops.Set("src", std::string("m"));
-  ops.Set("reps", timing.n);
+
+  ProfileTable&& Take() { return std::move(ops_); }
+
+ private:
+  const TimeBudget& budget_;
+  ProfileTable ops_{TableStatus::kComplete, Table(FindTableSchema("ops", "profile"))};
+};
+
+void AddProducts(OpsTable& ops, const RuntimeModel& model, ThreadPool& pool, const ProfileGrid& grid) {
+  for (const auto& [shape, weights] : Shapes(model)) {
+    const auto& [op, n, k, dtype] = shape;
+    std::map<std::string, double> ms_per_row;  // by kernel
+    for (int64_t m : grid.op_rows)
+      for (const KernelCase& kernel : GemmCases(weights, m, pool)) {
+        double& known = ms_per_row[kernel.kernel];
+        const double ms = ops.Add(op, dtype, kernel, known * static_cast<double>(m), {{"m", m}, {"n", n}, {"k", k}});
+        if (ms > 0) known = ms / static_cast<double>(m);
+      }
+  }
+}
+
+void AddAttention(OpsTable& ops, const RuntimeModel& model, ThreadPool& pool, const ProfileGrid& grid) {
+  const ModelConfig& config = model.config();
+  const KvShape shape{.type = model.options().Kv(), .num_kv_heads = config.num_kv_heads, .head_dim = config.head_dim};
+  for (const char* op : {"attn_prefill", "attn_decode"}) {
+    std::map<std::string, double> ms_per_flop;  // by kernel
+    for (int64_t context : grid.prompts_tok) {
+      const int64_t rows = std::string_view(op) == "attn_prefill" ? context : 1;
+      for (const KernelCase& kernel : AttentionCases(rows, context, config.num_heads, shape, pool)) {
+        double& known = ms_per_flop[kernel.kernel];
+        const double ms = ops.Add(op, std::string(Name(shape.type)), kernel, known * kernel.flop,
+                                  {{"m", rows},
+                                   {"batch", 1},
+                                   {"ctx_tok", context},
+                                   {"heads", config.num_heads},
+                                   {"kv_heads", config.num_kv_heads},
+                                   {"head_dim", config.head_dim}});
+        if (ms > 0) known = ms / kernel.flop;
+      }
+    }
+  }
+}
+
+void AddElementwise(OpsTable& ops, const ModelConfig& config, ThreadPool& pool, const ProfileGrid& grid) {
+  for (int64_t m : grid.op_rows) {
+    for (const KernelCase& kernel : NormCases(m, config.hidden_size, pool))
+      ops.Add("norm", "f32", kernel, 0, {{"m", m}, {"n", config.hidden_size}});
+    for (const KernelCase& kernel : SwigluCases(m, config.intermediate_size, pool))
+      ops.Add("act", "f32", kernel, 0, {{"m", m}, {"n", config.intermediate_size}});
+    for (const KernelCase& kernel : RopeCases(m, config.num_heads, config.head_dim, pool))
+      ops.Add("rope", "f32", kernel, 0, {{"m", m}, {"heads", config.num_heads}, {"head_dim", config.head_dim}});
+  }
 }
 
 }  // namespace
 
 ProfileTable MeasureOps(const RuntimeModel& model, ThreadPool& pool, const ProfileGrid& grid,
                         const TimeBudget& budget) {
-  const MeasureOptions options{.warmup = kProfileWarmup, .min_reps = kProfileReps, .max_reps = 50, .budget_ms = 100};
-  ProfileTable ops{TableStatus::kComplete, Table(FindTableSchema("ops", "profile"))};
-  Random random(kProfileSeed);
-  for (const auto& [shape, weights] : Shapes(model)) {
-    for (const GemmImplementation& kernel : GemmImplementations()) {
-      double s_per_row = 0;
-      for (int64_t m : grid.op_rows) {
-        std::vector<float> x(static_cast<size_t>(m * weights[0].in_features)),
-            y(static_cast<size_t>(m * weights[0].out_features));
-        for (float& value : x) value = static_cast<float>(random.Normal());
-        GemmArgs args{.weight = weights[0], .x = x.data(), .m = m, .y = y.data()};
-        if (!kernel.supports(args)) continue;
-        if (!budget.Allows(s_per_row * static_cast<double>(m * (options.warmup + options.min_reps)))) {
-          ops.status = TableStatus::kPartial;
-          continue;
-        }
-        size_t next = 0;
-        GemmScratch scratch;
-        auto next_weight = [&, &all = weights] { args.weight = all[next++ % all.size()]; };
-        Timing timing = Measure([&] { kernel.run(std::span(&args, 1), pool, scratch); }, options, next_weight);
-        AddRow(ops.table, shape, weights[0], kernel.name, m, timing);
-        s_per_row = timing.median_ms / 1000 / static_cast<double>(m);
-      }
-    }
-  }
-  return ops;
+  OpsTable ops(budget);
+  AddElementwise(ops, model.config(), pool, grid);
+  AddAttention(ops, model, pool, grid);
+  AddProducts(ops, model, pool, grid);
+  return ops.Take();
 }
 
 }  // namespace ecld

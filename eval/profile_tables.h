@@ -17,7 +17,7 @@ namespace ecld {
 struct ProfileGrid {
   std::vector<int64_t> prompts_tok, batches;
   int64_t gen_tok = 8;
-  std::vector<int64_t> op_rows;  // m of the matrix products
+  std::vector<int64_t> op_rows;  // m of the matrix products, and of norm, act and rope
 };
 
 // Time that is left for a group of tables.
@@ -48,8 +48,9 @@ struct PhaseTables {
 PhaseTables MeasurePhases(const RuntimeModel& model, ThreadPool& pool, const ProfileGrid& grid,
                           const TimeBudget& budget);
 
-// ops.csv: every matrix product of the model, by shape and storage, with every kernel that supports it. Repetitions
-// walk through all matrices of the shape, so that weights come from memory as they do in a model.
+// ops.csv: every matrix product of the model, by shape and storage, and its other ops, with every kernel that supports
+// them. Repetitions walk through all matrices of the shape, so that weights come from memory as they do in a model.
+// Attention is that of one sequence, over the contexts of prompts_tok, with the cache that the model runs with.
 ProfileTable MeasureOps(const RuntimeModel& model, ThreadPool& pool, const ProfileGrid& grid, const TimeBudget& budget);
 
 // load.csv: from opening the directory to the first logits of a one-token prompt. "ram": files in the page cache;

@@ -93,8 +93,10 @@ std::function<void()> AddBench(CLI::App& verb) {
   verb.footer(
       "Examples:\n"
       "  ecld-device bench model-w4\n"
-      "  ecld-device bench model model-w4 --prompt 512 --generate 128 --depth 0,512 --batch 1,4,16 --json result.json");
-  return [flags] { Run(*flags); };
+      "  ecld-device bench model model-w4 --prompt 512 --generate 128 --depth 0,512 --batch 1,4,16 --json result.json\n"
+      "  ecld-device bench kernels --help");
+  CLI::App* kernels = verb.add_subcommand("kernels", "time every implementation of every op, without a checkpoint");
+  return [flags, kernels, run_kernels = AddBenchKernels(*kernels)] { kernels->parsed() ? run_kernels() : Run(*flags); };
 }
 
 }  // namespace ecld
