@@ -25,12 +25,17 @@ constexpr std::array kImplementations = {
 #if defined(__x86_64__)
     GemmImplementation{"int8_avx512", GemmInt8Avx512Supports, GemmInt8Avx512},
     GemmImplementation{"int8_avx2", GemmInt8Avx2Supports, GemmInt8Avx2},
+#elif defined(__aarch64__)
+    GemmImplementation{"int8_neon_dot", GemmInt8NeonDotSupports, GemmInt8NeonDot},
+    GemmImplementation{"int8_neon", GemmInt8Supports, GemmInt8Neon},
 #endif
     GemmImplementation{"int8_portable", GemmInt8Supports, GemmInt8Portable},
 #if defined(__x86_64__)
     GemmImplementation{"avx512_bf16", GemmAvx512Bf16Supports, GemmAvx512Bf16},
     GemmImplementation{"avx512", GemmAvx512Supports, GemmAvx512},
     GemmImplementation{"avx2", GemmAvx2Supports, GemmAvx2},
+#elif defined(__aarch64__)
+    GemmImplementation{"neon", RowOrder, GemmNeon},
 #endif
     GemmImplementation{"portable", RowOrder, GemmPortable},
     GemmImplementation{"reference", Always, OneByOne<GemmReference>},

@@ -33,6 +33,11 @@ bool GemmAvx512Bf16Supports(const GemmArgs& args);
 void GemmAvx512Bf16(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch);
 bool GemmAvx512Supports(const GemmArgs& args);
 void GemmAvx512(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch);
+#elif defined(__aarch64__)
+bool GemmInt8NeonDotSupports(const GemmArgs& args);
+void GemmInt8NeonDot(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch);
+void GemmInt8Neon(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch);
+void GemmNeon(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch);
 #endif
 
 }  // namespace ecld
