@@ -98,10 +98,11 @@ void DistillBlocksPass::Run(const Checkpoint& in, CheckpointWriter& out, PassCon
   const auto windows = static_cast<int64_t>(calibration.windows.size());
   const int64_t train_windows = windows - HeldOutWindows(windows, options_.held_out);
   at::Tensor targets = Embed(teacher, calibration.windows);
-  Json blocks = Json::array();
   WalkBlocks(in, out, calibration, "distill.blocks", [&](int64_t layer, const at::Tensor& states, Block* block) {
     AdvanceStates(Block::Load(teacher, layer), targets);
     teacher.DropPages(layer);
+    const std::string name = fmt::format("block {}", layer);
+    if (!block && context.rows.Has(name)) return;
     Json row = {{"layer", layer}, {"held_out_before", nullptr}, {"held_out_after", nullptr}, {"trained", nullptr}};
     if (block) {
       Block trained = block->Clone();
@@ -115,13 +116,14 @@ void DistillBlocksPass::Run(const Checkpoint& in, CheckpointWriter& out, PassCon
              {"held_out_before", before},
              {"held_out_after", better ? after : before},
              {"trained", better}};
+      if (!better) row["degraded"] = "not trained: its held-out error did not fall, so it keeps its weights";
       LogInfo("distill.blocks: block {}: held-out error {:.5f} -> {:.5f}{}", layer, before, after,
               better ? "" : ", which is not better: its weights stay as they were");
     }
-    blocks.push_back(std::move(row));
+    context.rows.Add(name, std::move(row));
   });
   (*context.report)["held_out_windows"] = windows - train_windows;
-  (*context.report)["blocks"] = std::move(blocks);
+  (*context.report)["blocks"] = context.rows.All();
 }
 
 }  // namespace ecld

@@ -12,6 +12,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/checkpoint_writer.h"
+#include "model/report_rows.h"
 
 namespace ecld {
 
@@ -37,7 +38,7 @@ struct Planned {
   uint64_t output_B = 0;           // weight bytes of the output
   uint64_t peak_memory_B = 0;      // anonymous memory while it runs (modelled)
   uint64_t scratch_disk_B = 0;     // beside the output, while it runs
-  double seconds = 0;              // modelled; 0 = not known
+  double seconds = 0;              // modelled from measured rates of arithmetic, disk not counted; 0 = not known
   std::vector<std::string> notes;  // what the user should know: structure changes, clients that cannot load it
 };
 
@@ -55,6 +56,7 @@ struct PassContext {
   const Checkpoint* teacher = nullptr;        // set when Needs().teacher
   std::filesystem::path scratch;              // an existing directory for this stage; kept across a kill, removed after
   Json* report = nullptr;                     // this stage's object in report.json; never null
+  ReportRows rows;                            // one for each block or tensor; those of killed parts are in it
 };
 
 class Pass {

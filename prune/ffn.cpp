@@ -108,8 +108,9 @@ Planned PruneFfnPass::Plan(const PlanInput& input) const {
 
 void PruneFfnPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
   const int64_t keep = out.config().intermediate_size;
-  Json blocks = Json::array();
   WalkBlocks(in, out, *context.calibration, "prune.ffn", [&](int64_t layer, const at::Tensor& hidden, Block* block) {
+    const std::string name = fmt::format("block {}", layer);
+    if (!block && context.rows.Has(name)) return;
     Json row = {{"layer", layer}, {"kept_channels", keep}, {"kept_energy", nullptr}};
     if (block && keep < in.config().intermediate_size) {
       at::Tensor gram = options_.repair ? GramOfDown(*block, hidden) : at::Tensor();
@@ -121,10 +122,10 @@ void PruneFfnPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext&
       CutChannels(*block, kept,
                   options_.repair ? RepairDown(down, gram, kept, options_.ridge) : down.index_select(1, kept));
     }
-    blocks.push_back(std::move(row));
+    context.rows.Add(name, std::move(row));
   });
   (*context.report)["intermediate_size"] = keep;
-  (*context.report)["blocks"] = std::move(blocks);
+  (*context.report)["blocks"] = context.rows.All();
 }
 
 }  // namespace ecld

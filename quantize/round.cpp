@@ -183,20 +183,20 @@ Planned RoundPass::Plan(const PlanInput& input) const {
 void RoundPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
   ThreadPool pool;
   Progress progress("quantize.round", static_cast<int64_t>(out.table().size()), "tensors");
-  Json tensors = Json::array();
   int64_t layer = -1;
   for (size_t i = 0; i < out.table().size(); ++i) {
     const TensorSpec &source = in.table()[i], &target = out.table()[i];
     Json row = TensorReport(target, out.config());
-    if (out.IsWritten(target)) {
-      row["relative_error"] = nullptr;  // rounded by an earlier run, which was interrupted
+    const bool written = out.IsWritten(target);
+    if (written) {
+      row["relative_error"] = nullptr;  // by an earlier run whose row was lost
     } else if (target.format) {
       row["relative_error"] = RoundMatrix(in, source, target, options_.clip, out, pool);
     } else {
       out.CopyFrom(in, target);
       row["relative_error"] = 0.0;
     }
-    tensors.push_back(std::move(row));
+    if (!written || !context.rows.Has(target.name)) context.rows.Add(target.name, std::move(row));
     if (target.layer != layer) {
       in.DropPages(layer);
       layer = target.layer;
@@ -205,7 +205,7 @@ void RoundPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& co
     progress.Advance(1, target.module);
   }
   in.DropPages(layer);
-  (*context.report)["tensors"] = std::move(tensors);
+  (*context.report)["tensors"] = context.rows.All();
 }
 
 }  // namespace ecld

@@ -63,12 +63,14 @@ RunPlan PlanRun(const std::vector<PreparedStage>& stages, const PlanRequest& req
   plan.memory_budget_B = request.memory_budget_B > 0 ? request.memory_budget_B : AvailableMemoryBytes();
   if (AnyStage(stages, [](const PassNeeds& needs) { return needs.calibration || needs.gradient; }))
     plan.gemm_flops = MeasureGemmFlops();
+  plan.process_B = ResidentBytes();
 
   ModelConfig config = request.input->config();
   uint64_t input_B = request.input->WeightBytes();
   bool seconds_known = true;
   for (const PreparedStage& stage : stages) {
     Planned planned = stage.object->Plan(InputOf(stage, config, request, plan));
+    planned.peak_memory_B += plan.process_B;
     CheckMemory(stage, planned, request, plan.memory_budget_B);
     config = planned.config;
     plan.peak_memory_B = std::max(plan.peak_memory_B, planned.peak_memory_B);

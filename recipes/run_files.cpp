@@ -32,6 +32,15 @@ bool LeftByARun(const fs::path& work) {
   return true;
 }
 
+// Nothing but checkpoints of stages.
+bool KeptByARun(const fs::path& stages) {
+  if (!fs::is_directory(stages)) return false;
+  for (const auto& entry : fs::directory_iterator(stages))
+    if (!entry.path().filename().string().starts_with("stage-") || !fs::exists(entry.path() / "config.json"))
+      return false;
+  return true;
+}
+
 }  // namespace
 
 RunFiles::RunFiles(const fs::path& output) {
@@ -55,6 +64,13 @@ void RunFiles::CheckReplaceable(bool overwrite) const {
     Fail(out.string(), "is not a checkpoint directory, so --overwrite does not replace it; choose another output");
 }
 
+void RunFiles::CheckStagesReplaceable(bool overwrite) const {
+  if (!fs::exists(stages)) return;
+  if (!KeptByARun(stages))
+    Fail(stages.string(), "is where the stages would be kept, but holds something that no run left; move it away");
+  if (!overwrite) Fail(stages.string(), "exists; remove it, or --overwrite to replace it");
+}
+
 void RunFiles::PrepareWork(bool restart) const {
   bool exists = fs::exists(work);
   if (exists && !LeftByARun(work))
@@ -68,6 +84,7 @@ void RunFiles::PrepareWork(bool restart) const {
 void RunFiles::CleanUp(bool keep_stages) const {
   if (!fs::exists(work)) return;
   if (keep_stages) {
+    CheckStagesReplaceable(true);
     fs::remove(work / "journal.json");
     PublishDirectory(work, stages);
   } else {

@@ -23,6 +23,8 @@ struct RunFiles {
 
   // THROWS Error when out exists and may not be replaced: without overwrite, or when it is no checkpoint at all.
   void CheckReplaceable(bool overwrite) const;
+  // The same for the directory of kept stages: it may hold what a run kept, and nothing else.
+  void CheckStagesReplaceable(bool overwrite) const;
 
   // Makes the work directory; with restart, an empty one. THROWS Error when it cannot be made, or when something
   // stands there that no run left.

@@ -1,5 +1,6 @@
 #include "recipes/runner.h"
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 
@@ -92,6 +93,7 @@ RunResult Runner::Run() {
     return {true, ReadJsonFile(files_.out / "report.json")};
   }
   files_.CheckReplaceable(request_.overwrite);
+  if (request_.keep_stages) files_.CheckStagesReplaceable(request_.overwrite);
   Plan();
   files_.PrepareWork(request_.restart);
   Journal journal(files_.work, identity);
@@ -145,26 +147,29 @@ Json Runner::RunPass(size_t index, const Checkpoint& in, const Planned& planned,
   if (stage.object->Needs().teacher) context.teacher = teacher_ ? &*teacher_ : &input_;
   context.scratch = scratch;
   context.report = &details;
+  context.rows = ReportRows(scratch / "rows.jsonl");
 
   ResetPeakResident();
   const auto start = std::chrono::steady_clock::now();
   CheckpointWriter out(staging, planned.config);
   stage.object->Run(in, out, context);
   out.Commit(true);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds =
+      context.rows.earlier_s() + std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
   Json entry = {{"pass", stage.pass},
-                {"resumed", resumed},  // then time and memory are those of the last part
+                {"resumed", resumed},  // then time and memory are those of all parts
                 {"time_s", seconds},
-                {"peak_memory_B", PeakResidentBytes()},
+                {"peak_memory_B", std::max(context.rows.earlier_peak_B(), PeakResidentBytes())},
                 {"input_B", in.WeightBytes()},
                 {"output_B", planned.output_B},
                 {"planned",
                  {{"time_s", planned.seconds > 0 ? Json(planned.seconds) : Json(nullptr)},
-                  {"peak_memory_B", planned.peak_memory_B},
+                  {"peak_memory_B", plan_.stages[index].planned.peak_memory_B},
                   {"output_B", plan_.stages[index].planned.output_B}}},
                 {"params", ParameterCount(planned.config)},
                 {"notes", planned.notes},
+                {"degraded", context.rows.Degraded()},
                 {"details", std::move(details)}};
   journal.Record(index, entry);
   LogInfo("{}: {} in {}, peak memory {}", stage.pass, FormatBytes(planned.output_B), FormatDuration(seconds),
@@ -194,11 +199,15 @@ void Runner::Verify(size_t index, const ModelConfig& planned, Journal& journal) 
 Json Runner::Publish(const Journal& journal) {
   const fs::path last = files_.Stage(stages_.size() - 1);
   const Checkpoint output = Checkpoint::Open(last);
-  Json stages = Json::array();
+  Json stages = Json::array(), degraded = Json::array();
   double seconds = 0;
   uint64_t peak_memory_B = 0;
   for (size_t index = 0; index < stages_.size(); ++index) {
     stages.push_back(journal.Entry(index));
+    for (Json row : stages.back().at("degraded")) {
+      row["stage"] = index;
+      degraded.push_back(std::move(row));
+    }
     seconds += stages.back().at("time_s").get<double>();
     peak_memory_B = std::max(peak_memory_B, stages.back().at("peak_memory_B").get<uint64_t>());
   }
@@ -217,6 +226,7 @@ Json Runner::Publish(const Journal& journal) {
                  {"output", describe(output, files_.out)},
                  {"time_s", seconds},
                  {"peak_memory_B", peak_memory_B},
+                 {"degraded", std::move(degraded)},  // what was done in a lesser way than asked
                  {"stages", std::move(stages)}};
   WriteFileAtomically(last / "recipe.yaml", recipe_.Resolved());
   WriteJsonFile(last / "report.json", report);
@@ -229,6 +239,7 @@ Json Runner::Publish(const Journal& journal) {
 RunPlan PlanRecipe(const Recipe& recipe, const std::vector<PreparedStage>& stages, const RunRequest& request) {
   Runner runner(recipe, stages, request);
   RunFiles(request.out).CheckReplaceable(request.overwrite);
+  if (request.keep_stages) RunFiles(request.out).CheckStagesReplaceable(request.overwrite);
   runner.Plan();
   return runner.plan();
 }
