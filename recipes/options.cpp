@@ -74,26 +74,27 @@ YAML::Node Options::Take(const std::string& key) const {
   return view[key];
 }
 
-void Options::Asked(const std::string& key, const std::string& kind, const YAML::Node& fallback) {
-  facts_.push_back({key, kind, AsText(fallback)});
+void Options::Asked(const std::string& key, const std::string& kind, const YAML::Node& fallback,
+                    const std::string& help) {
+  facts_.push_back({key, kind, AsText(fallback), help});
   known_.insert(key);
   if (Take(key).IsDefined()) return;
   node_[key] = fallback;
   filled_in_.insert(key);
 }
 
-int64_t Options::Int(const std::string& key, int64_t fallback, int64_t low, int64_t high) {
+int64_t Options::Int(const std::string& key, int64_t fallback, int64_t low, int64_t high, const std::string& help) {
   std::string kind = fmt::format("a whole number from {} to {}", low, high);
-  Asked(key, kind, YAML::Node(fallback));
+  Asked(key, kind, YAML::Node(fallback), help);
   YAML::Node node = Take(key);
   auto value = ParseNumber<int64_t>(node);
   if (!value || *value < low || *value > high) Fail(Where(key), "expected {}, found {}", kind, Found(node));
   return *value;
 }
 
-double Options::Number(const std::string& key, double fallback, double low, double high) {
+double Options::Number(const std::string& key, double fallback, double low, double high, const std::string& help) {
   std::string kind = fmt::format("a number from {} to {}", low, high);
-  Asked(key, kind, YAML::Node(fmt::format("{}", fallback)));
+  Asked(key, kind, YAML::Node(fmt::format("{}", fallback)), help);
   YAML::Node node = Take(key);
   auto value = ParseNumber<double>(node);
   // Written so that a NaN fails too.
@@ -101,8 +102,8 @@ double Options::Number(const std::string& key, double fallback, double low, doub
   return *value;
 }
 
-bool Options::Bool(const std::string& key, bool fallback) {
-  Asked(key, "true or false", YAML::Node(fallback ? "true" : "false"));
+bool Options::Bool(const std::string& key, bool fallback, const std::string& help) {
+  Asked(key, "true or false", YAML::Node(fallback ? "true" : "false"), help);
   YAML::Node node = Take(key);
   if (node.IsScalar() && node.Tag() != kQuotedTag) {
     if (node.Scalar() == "true") return true;
@@ -111,16 +112,16 @@ bool Options::Bool(const std::string& key, bool fallback) {
   Fail(Where(key), "expected true or false, found {}", Found(node));
 }
 
-std::string Options::String(const std::string& key, const std::string& fallback) {
-  Asked(key, "text", YAML::Node(fallback));
+std::string Options::String(const std::string& key, const std::string& fallback, const std::string& help) {
+  Asked(key, "text", YAML::Node(fallback), help);
   YAML::Node node = Take(key);
   if (!node.IsScalar()) Fail(Where(key), "expected text, found {}", Found(node));
   return node.Scalar();
 }
 
 std::string Options::Choice(const std::string& key, const std::string& fallback,
-                            const std::vector<std::string>& choices) {
-  Asked(key, fmt::format("one of {}", fmt::join(choices, ", ")), YAML::Node(fallback));
+                            const std::vector<std::string>& choices, const std::string& help) {
+  Asked(key, fmt::format("one of {}", fmt::join(choices, ", ")), YAML::Node(fallback), help);
   YAML::Node node = Take(key);
   if (!node.IsScalar()) Fail(Where(key), "expected one of {}, found {}", fmt::join(choices, ", "), Found(node));
   const std::string& value = node.Scalar();
@@ -132,7 +133,7 @@ std::string Options::Choice(const std::string& key, const std::string& fallback,
 std::vector<std::string> Options::Strings(const std::string& key, const std::vector<std::string>& fallback) {
   YAML::Node list(YAML::NodeType::Sequence);
   for (const auto& text : fallback) list.push_back(text);
-  Asked(key, "a list of texts", list);
+  Asked(key, "a list of texts", list, "");
   YAML::Node node = Take(key);
   if (!node.IsSequence()) Fail(Where(key), "expected a list of texts, found {}", Found(node));
   std::vector<std::string> texts;
@@ -144,12 +145,12 @@ std::vector<std::string> Options::Strings(const std::string& key, const std::vec
 }
 
 Options Options::Map(const std::string& key) {
-  Asked(key, "a mapping", YAML::Node(YAML::NodeType::Map));
+  Asked(key, "a mapping", YAML::Node(YAML::NodeType::Map), "");
   return Options(Take(key), where_, PathOf(key));
 }
 
-std::vector<Options> Options::List(const std::string& key) {
-  Asked(key, "a list of mappings", YAML::Node(YAML::NodeType::Sequence));
+std::vector<Options> Options::List(const std::string& key, const std::string& help) {
+  Asked(key, "a list of mappings", YAML::Node(YAML::NodeType::Sequence), help);
   YAML::Node node = Take(key);
   if (!node.IsSequence()) Fail(Where(key), "expected a list, found {}", Found(node));
   std::vector<Options> items;
@@ -157,9 +158,9 @@ std::vector<Options> Options::List(const std::string& key) {
   return items;
 }
 
-bool Options::Has(const std::string& key, const std::string& kind) {
+bool Options::Has(const std::string& key, const std::string& kind, const std::string& help) {
   known_.insert(key);
-  if (!kind.empty()) facts_.push_back({key, kind, ""});
+  if (!kind.empty()) facts_.push_back({key, kind, "", help});
   return !filled_in_.contains(key) && Take(key).IsDefined();
 }
 

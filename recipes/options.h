@@ -18,6 +18,7 @@ struct OptionFact {
   std::string key;
   std::string kind;           // "whole number 2 to 8", "one of minmax, mse", "text", ...
   std::string default_value;  // as YAML text; empty: there is none
+  std::string help;           // a sentence on what it does
 };
 
 class Options {
@@ -27,19 +28,21 @@ class Options {
   Options(const Options&) = default;
   Options& operator=(const Options&) = delete;  // assigning a YAML::Node would rewrite the tree it came from
 
-  // The value under key, or fallback when absent. THROWS Error on a wrong type or a value out of [low, high].
-  int64_t Int(const std::string& key, int64_t fallback, int64_t low, int64_t high);
-  double Number(const std::string& key, double fallback, double low, double high);
-  bool Bool(const std::string& key, bool fallback);
-  std::string String(const std::string& key, const std::string& fallback);
+  // The value under key, or fallback when absent. help: for whoever asks what there is to set.
+  // THROWS Error on a wrong type or a value out of [low, high].
+  int64_t Int(const std::string& key, int64_t fallback, int64_t low, int64_t high, const std::string& help = "");
+  double Number(const std::string& key, double fallback, double low, double high, const std::string& help = "");
+  bool Bool(const std::string& key, bool fallback, const std::string& help = "");
+  std::string String(const std::string& key, const std::string& fallback, const std::string& help = "");
   // One of choices.
-  std::string Choice(const std::string& key, const std::string& fallback, const std::vector<std::string>& choices);
+  std::string Choice(const std::string& key, const std::string& fallback, const std::vector<std::string>& choices,
+                     const std::string& help = "");
   std::vector<std::string> Strings(const std::string& key, const std::vector<std::string>& fallback);
   // A nested mapping, empty when absent, and a list of mappings.
   Options Map(const std::string& key);
-  std::vector<Options> List(const std::string& key);
+  std::vector<Options> List(const std::string& key, const std::string& help = "");
   // Whether it is written in the file or set on the command line; counts as asked for. kind: what may stand there.
-  bool Has(const std::string& key, const std::string& kind = "");
+  bool Has(const std::string& key, const std::string& kind = "", const std::string& help = "");
   std::vector<std::string> Keys() const;  // all of them, filled in ones too
 
   // Replaces the value of a key that was read.
@@ -57,7 +60,7 @@ class Options {
 
  private:
   YAML::Node Take(const std::string& key) const;  // undefined when absent
-  void Asked(const std::string& key, const std::string& kind, const YAML::Node& fallback);
+  void Asked(const std::string& key, const std::string& kind, const YAML::Node& fallback, const std::string& help);
   std::string PathOf(const std::string& key) const;
 
   YAML::Node node_;

@@ -16,16 +16,19 @@ namespace {
 
 PackedFormat ReadFormat(Options& options, const PackedFormat& fallback) {
   PackedFormat format;
-  format.bits = static_cast<int>(options.Int("bits", fallback.bits, 2, 8));
-  format.group_size = options.Int("group_size", fallback.group_size, 0, 1 << 20);
-  format.symmetric = options.Bool("symmetric", fallback.symmetric);
+  format.bits = static_cast<int>(options.Int("bits", fallback.bits, 2, 8, "bits of a weight's code"));
+  format.group_size =
+      options.Int("group_size", fallback.group_size, 0, 1 << 20, "inputs that share a scale; 0: a whole row");
+  format.symmetric =
+      options.Bool("symmetric", fallback.symmetric, "codes around zero; false: each group has a zero point too");
   CheckFormat(format, options.Where());
   return format;
 }
 
 // A mapping that, when it is there, gives a format of its own; what it leaves out is as in fallback.
-std::optional<PackedFormat> ReadOwnFormat(Options& options, const std::string& key, const PackedFormat& fallback) {
-  if (!options.Has(key, "a mapping of bits, group_size, symmetric; without it, dense")) return std::nullopt;
+std::optional<PackedFormat> ReadOwnFormat(Options& options, const std::string& key, const std::string& help,
+                                          const PackedFormat& fallback) {
+  if (!options.Has(key, "a mapping of bits, group_size, symmetric; without it, dense", help)) return std::nullopt;
   Options own = options.Map(key);
   PackedFormat format = ReadFormat(own, fallback);
   own.Finish();
@@ -35,22 +38,29 @@ std::optional<PackedFormat> ReadOwnFormat(Options& options, const std::string& k
 SchemeOverride ReadOverride(Options options, const PackedFormat& fallback) {
   if (!options.Has("match")) Fail(options.Where(), "names no matrices, like match: \"*.mlp.down_proj\"");
   SchemeOverride override;
-  override.match = options.String("match", "");
-  if (!options.Bool("dense", false)) override.format = ReadFormat(options, fallback);
+  override.match = options.String("match", "", "module names, with * for anything, or re: and a regular expression");
+  if (!options.Bool("dense", false, "keep these matrices as they are")) override.format = ReadFormat(options, fallback);
   options.Finish();
   return override;
 }
 
 Clip ReadClip(Options& options, const std::string& fallback) {
-  return options.Choice("clip", fallback, {"minmax", "mse"}) == "mse" ? Clip::kMse : Clip::kMinMax;
+  return options.Choice("clip", fallback, {"minmax", "mse"},
+                        "a group's range: its extremes, or shrunk where that lowers the squared error") == "mse"
+             ? Clip::kMse
+             : Clip::kMinMax;
 }
 
 Scheme ReadScheme(Options& options) {
   Scheme scheme;
   scheme.format = ReadFormat(options, scheme.format);
-  scheme.embeddings = ReadOwnFormat(options, "embeddings", scheme.format);
-  scheme.lm_head = ReadOwnFormat(options, "lm_head", scheme.format);
-  for (const Options& item : options.List("overrides")) scheme.overrides.push_back(ReadOverride(item, scheme.format));
+  scheme.embeddings =
+      ReadOwnFormat(options, "embeddings", "pack the embedding, and the head tied to it", scheme.format);
+  scheme.lm_head = ReadOwnFormat(options, "lm_head", "pack a head that is not tied", scheme.format);
+  for (const Options& item : options.List(
+           "overrides",
+           "matrices by name with a format of their own: match, and bits, group_size, symmetric, or dense: true"))
+    scheme.overrides.push_back(ReadOverride(item, scheme.format));
   return scheme;
 }
 
@@ -63,9 +73,12 @@ std::unique_ptr<Pass> MakeRound(Options& options) {
 
 HessianOptions ReadHessian(Options& options) {
   HessianOptions hessian;
-  hessian.damping = options.Number("damping", hessian.damping, 1e-6, 1);
-  hessian.activation_order = options.Bool("activation_order", hessian.activation_order);
-  hessian.input_share = options.Number("input_share", hessian.input_share, 0, 1e6);
+  hessian.damping = options.Number("damping", hessian.damping, 1e-6, 1,
+                                   "added to the diagonal of the Hessian, as a share of its mean");
+  hessian.activation_order =
+      options.Bool("activation_order", hessian.activation_order, "round the inputs of most energy first");
+  hessian.input_share = options.Number("input_share", hessian.input_share, 0, 1e6,
+                                       "of a tied embedding: how much being read counts against being scored");
   return hessian;
 }
 
@@ -81,10 +94,13 @@ std::unique_ptr<Pass> MakeTune(Options& options) {
   TuneOptions tune;
   tune.scheme = ReadScheme(options);
   tune.clip = ReadClip(options, "mse");
-  tune.steps = options.Int("steps", tune.steps, 1, 100'000);
-  tune.batch_windows = options.Int("batch_windows", tune.batch_windows, 1, 1 << 16);
-  tune.learning_rate = options.Number("learning_rate", tune.learning_rate, 0, 1);
-  tune.held_out = options.Number("held_out", tune.held_out, 0, 0.9);
+  tune.steps = options.Int("steps", tune.steps, 1, 100'000, "steps of training on one block");
+  tune.batch_windows = options.Int("batch_windows", tune.batch_windows, 1, 1 << 16, "windows of one step");
+  tune.learning_rate = options.Number("learning_rate", tune.learning_rate, 0, 1,
+                                      "of the signed steps, falling to zero; 0: one over the steps");
+  tune.held_out =
+      options.Number("held_out", tune.held_out, 0, 0.9,
+                     "share of the windows that only judge: a block that did not get better is rounded to nearest");
   tune.ends = ReadHessian(options);
   return std::make_unique<TunePass>(std::move(tune));
 }
@@ -93,34 +109,40 @@ std::unique_ptr<Pass> MakeScale(Options& options) {
   ScaleOptions scale;
   scale.format = ReadFormat(options, scale.format);
   scale.clip = ReadClip(options, "minmax");
-  scale.steps = options.Int("steps", scale.steps, 1, 1000);
-  scale.sample_tok = options.Int("sample_tok", scale.sample_tok, 1, 1 << 24);
+  scale.steps = options.Int("steps", scale.steps, 1, 1000, "exponents tried, from 0 to below 1");
+  scale.sample_tok = options.Int("sample_tok", scale.sample_tok, 1, 1 << 24,
+                                 "tokens, spread over the calibration text, on which an exponent is judged");
   return std::make_unique<ScalePass>(scale);
 }
 
 std::unique_ptr<Pass> MakeRotate(Options& options) {
   RotateOptions rotate;
-  rotate.residual = options.Bool("residual", rotate.residual);
-  rotate.values = options.Bool("values", rotate.values);
+  rotate.residual = options.Bool("residual", rotate.residual, "rotate the states between blocks");
+  rotate.values = options.Bool("values", rotate.values, "rotate within each attention head, between values and output");
   return std::make_unique<RotatePass>(rotate);
 }
 
 std::unique_ptr<Pass> MakePruneFfn(Options& options) {
   PruneFfnOptions prune;
-  prune.ratio = options.Number("ratio", prune.ratio, 0, 0.95);
-  prune.multiple_of = options.Int("multiple_of", prune.multiple_of, 1, 1 << 20);
-  prune.repair = options.Bool("repair", prune.repair);
-  prune.ridge = options.Number("ridge", prune.ridge, 0, 1e6);
+  prune.ratio = options.Number("ratio", prune.ratio, 0, 0.95, "share of the feed-forward channels to remove");
+  prune.multiple_of = options.Int("multiple_of", prune.multiple_of, 1, 1 << 20,
+                                  "what is left is a multiple of this, as a later group size wants it");
+  prune.repair = options.Bool("repair", prune.repair, "refit the output matrix to what the whole block put out");
+  prune.ridge = options.Number("ridge", prune.ridge, 0, 1e6,
+                               "of the refit: how much a change costs, relative to the mean energy of a channel");
   return std::make_unique<PruneFfnPass>(prune);
 }
 
 std::unique_ptr<Pass> MakeDistillBlocks(Options& options) {
   DistillBlocksOptions distill;
-  distill.epochs = options.Int("epochs", distill.epochs, 1, 10'000);
-  distill.learning_rate = options.Number("learning_rate", distill.learning_rate, 0, 1);
-  distill.batch_windows = options.Int("batch_windows", distill.batch_windows, 1, 1 << 16);
-  distill.held_out = options.Number("held_out", distill.held_out, 0, 0.9);
-  distill.weight_decay = options.Number("weight_decay", distill.weight_decay, 0, 1);
+  distill.epochs = options.Int("epochs", distill.epochs, 1, 10'000, "times each block sees the training windows");
+  distill.learning_rate = options.Number("learning_rate", distill.learning_rate, 0, 1, "of AdamW, at its highest");
+  distill.batch_windows = options.Int("batch_windows", distill.batch_windows, 1, 1 << 16, "windows of one step");
+  distill.held_out =
+      options.Number("held_out", distill.held_out, 0, 0.9,
+                     "share of the windows that only judge: a block that did not get better keeps its weights");
+  distill.weight_decay = options.Number("weight_decay", distill.weight_decay, 0, 1,
+                                        "of AdamW: how much of the weights each step takes away");
   return std::make_unique<DistillBlocksPass>(distill);
 }
 

@@ -24,7 +24,7 @@ std::vector<OptionFact> OptionsOf(const PassEntry& entry) {
 Json Describe(const PassEntry& entry) {
   Json options = Json::array();
   for (const OptionFact& fact : OptionsOf(entry))
-    options.push_back({{"key", fact.key}, {"kind", fact.kind}, {"default", fact.default_value}});
+    options.push_back({{"key", fact.key}, {"kind", fact.kind}, {"default", fact.default_value}, {"help", fact.help}});
   return {{"name", entry.name}, {"summary", entry.summary}, {"options", std::move(options)}};
 }
 
@@ -46,7 +46,7 @@ void ShowOne(const Flags& flags) {
   size_t width = 0;
   for (const OptionFact& fact : OptionsOf(entry)) width = std::max(width, fact.key.size());
   for (const OptionFact& fact : OptionsOf(entry))
-    fmt::print("  {:<{}}  {}{}\n", fact.key, width, fact.kind,
+    fmt::print("  {:<{}}  {}\n  {:<{}}  {}{}\n", fact.key, width, fact.help, "", width, fact.kind,
                fact.default_value.empty() ? "" : fmt::format(" (default {})", fact.default_value));
 }
 

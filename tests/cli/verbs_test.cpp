@@ -10,6 +10,7 @@
 #include "core/json.h"
 #include "core/version.h"
 #include "tests/cli/program.h"
+#include "tests/gguf/tiny_gguf.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/testing/tiny_checkpoint.h"
 
@@ -43,7 +44,7 @@ TEST(CommandLine, HelpAndVersion) {
     EXPECT_EQ(help.status, 0);
     EXPECT_THAT(help.out, HasSubstr("inspect"));
   }
-  for (const char* verb : {"import", "compress", "validate", "passes", "run", "eval", "profile", "inspect"}) {
+  for (const char* verb : {"import", "compress", "validate", "passes", "run", "eval", "profile", "bench", "inspect"}) {
     Outcome help = RunToEnd({"ecld", verb, "--help"});
     EXPECT_EQ(help.status, 0) << verb;
     EXPECT_THAT(help.out, HasSubstr("Example")) << verb;
@@ -79,6 +80,7 @@ TEST_F(Verbs, ErrorsAreStatus1) {
            {"ecld-device", "eval", Path("model"), "--text", Path("none")},
            {"ecld-device", "run", Path("none"), "--prompt", "x"},
            {"ecld-device", "profile", Path("none"), "--out", Path("profile")},
+           {"ecld-device", "bench", Path("none")},
            {"ecld-device", "inspect", Path("model"), "--json", Path("none/x.json")}}) {
     Outcome outcome = RunToEnd(arguments);
     EXPECT_EQ(outcome.status, 1) << arguments[1];
@@ -135,12 +137,64 @@ TEST_F(Verbs, EvalOfAModelAgainstItself) {
   EXPECT_EQ(result["schema"], "ecld.eval");
 }
 
+TEST_F(Verbs, ImportMakesACheckpoint) {
+  TinyGguf().File().Write(dir_ / "tiny.gguf");
+  Outcome outcome = RunToEnd({"ecld", "import", Path("tiny.gguf"), "--out", Path("imported"), "--json", "-"});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const Json result = ParseJson(outcome.out, "stdout");
+  EXPECT_EQ(result["directory"], Path("imported"));
+  EXPECT_EQ(result["weights_B"], 2 * result["params"].get<uint64_t>()) << "bf16";
+  Outcome again =
+      RunToEnd({"ecld", "import", Path("tiny.gguf"), "--out", Path("imported"), "--dtype", "f32", "--overwrite"});
+  ASSERT_EQ(again.status, 0) << again.err;
+  EXPECT_EQ(again.out, Path("imported") + "\n");
+  EXPECT_THAT(RunToEnd({"ecld-device", "inspect", Path("imported")}).out, HasSubstr("F32"));
+}
+
+TEST_F(Verbs, ProfileWritesItsTables) {
+  const std::vector<std::string> profile = {"ecld-device", "profile", Path("model"), "--out",         Path("profile"),
+                                            "--budget",    "0.2",     "--device-id", "a-small-device"};
+  Outcome outcome = RunToEnd(profile);
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("phase"));
+  EXPECT_THAT(outcome.out, HasSubstr(Path("profile")));
+  EXPECT_EQ(ReadJsonFile(dir_ / "profile" / "profile.json")["device"]["id"], "a-small-device");
+  EXPECT_TRUE(fs::exists(dir_ / "profile" / "ops.csv"));
+  EXPECT_EQ(RunToEnd(profile).status, 0) << "an earlier profile is replaced";
+}
+
+TEST_F(Verbs, BenchHasTheTableOfItsPeerAndJson) {
+  const std::vector<std::string> bench = {"ecld-device", "bench", Path("model"), "--prompt", "8",  "--generate", "2",
+                                          "--depth",     "0,4",   "--batch",     "1,2",      "-r", "1"};
+  Outcome table = RunToEnd(bench);
+  ASSERT_EQ(table.status, 0) << table.err;
+  EXPECT_THAT(table.out, HasSubstr("| backend | threads |"));
+  EXPECT_THAT(table.out, HasSubstr("model (llama, F32)"));
+  EXPECT_THAT(table.out, HasSubstr("tg2 B2 @ d4"));
+  EXPECT_THAT(table.out, HasSubstr("% of the rate that memory is read at"));
+  std::vector<std::string> as_json = bench;
+  as_json.insert(as_json.end(), {"--json", "-"});
+  Outcome json = RunToEnd(as_json);
+  ASSERT_EQ(json.status, 0) << json.err;
+  EXPECT_EQ(ParseJson(json.out, "stdout")["models"][0]["tests"].size(), 8u);
+
+  EXPECT_THAT(RunToEnd({"ecld-device", "bench"}).err, HasSubstr("names no checkpoint directory"));
+  Outcome long_prompt = RunToEnd({"ecld-device", "bench", Path("model"), "--prompt", "513"});
+  EXPECT_EQ(long_prompt.status, 1);
+  EXPECT_THAT(long_prompt.err, HasSubstr("test pp513 needs 513 positions, the model has 512"));
+  EXPECT_EQ(RunToEnd({"ecld-device", "bench", Path("model"), "--batch", "one"}).status, 2);
+}
+
 TEST_F(Verbs, PassesListsTheTable) {
   Outcome all = RunToEnd({"ecld", "passes"});
   EXPECT_THAT(all.out, HasSubstr("prune.ffn"));
   Outcome one = RunToEnd({"ecld", "passes", "quantize.round"});
   EXPECT_THAT(one.out, HasSubstr("group_size"));
   EXPECT_THAT(one.out, HasSubstr("one of minmax, mse (default minmax)"));
+  const Json passes = ParseJson(RunToEnd({"ecld", "passes", "--json", "-"}).out, "stdout")["passes"];
+  for (const Json& pass : passes)
+    for (const Json& option : pass["options"])
+      EXPECT_GT(option["help"].get<std::string>().size(), 10u) << pass["name"] << " " << option["key"];
   EXPECT_THAT(RunToEnd({"ecld", "passes", "quantize.gtpq"}).err, HasSubstr("there is no pass \"quantize.gtpq\""));
 }
 
