@@ -1,7 +1,7 @@
 """What the oracles share: the tools of the build, checkpoints to try them on, and the one numeric comparison.
 
-An oracle is a script that calls check() and near() and ends with finish(). It fails when any comparison failed, or
-when nothing was compared; it exits with 77 (skipped) when something it wanted is not there.
+An oracle is a script whose comparisons are calls of check() and near(), run by main(). It fails when any of them failed,
+or when nothing was compared; it exits with 77 (skipped) when something it wanted is not there.
 """
 import importlib.util
 import json
@@ -43,6 +43,18 @@ def near(name, actual, expected, max_abs):
     return check(name, bool(difference[worst] < max_abs),
                  f"max abs {difference[worst]:.2e} (bound {max_abs:.0e}) at {tuple(int(i) for i in worst)}, "
                  f"mean abs {difference.mean():.2e}, expected values within {np.abs(expected).max():.1f}")
+
+
+def main(body, *tools):
+    """The main program of an oracle: calls body with an empty folder (beside the programs: models are
+    large), unless these programs are missing, and exits."""
+    missing = [name for name in tools if not tool(name)]
+    if missing:
+        skip(f"everything: {', '.join(missing)} not built")
+    else:
+        with tempfile.TemporaryDirectory(dir=BIN) as folder:
+            body(pathlib.Path(folder))
+    finish()
 
 
 def finish():

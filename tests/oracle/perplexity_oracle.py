@@ -6,13 +6,11 @@
 """
 import json
 import math
-import pathlib
-import tempfile
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from compare import DATA, check, demo_gguf, finish, near, run, skip, tiny_checkpoint, tool
+from compare import DATA, check, demo_gguf, main, near, run, skip, tiny_checkpoint, tool
 
 TEXT = "Once upon a time there was a fox: it said \"naïve\" 12345 times, and went home by the river. " * 8
 
@@ -75,25 +73,20 @@ def compare(name, directory, model, reference, text, window, stride, most=0):
     near(f"{name}: top-1 agreement", metrics["top1_agreement"]["value"], expected["top1_agreement"], 1.5 / scored)
 
 
-def main():
-    if not tool("ecld-device"):
-        skip("everything: ecld-device is not built")
-        return finish()
-    with tempfile.TemporaryDirectory() as name:
-        directory = pathlib.Path(name)
-        for family in ("llama", "qwen2"):
-            model = tiny_checkpoint(directory / f"{family}-1", family=family, seed=1)
-            reference = tiny_checkpoint(directory / f"{family}-2", family=family, seed=2)
-            for stride in (64, 24):
-                compare(f"{family}, stride {stride}", directory, model, reference, TEXT, 64, stride)
-        if demo_gguf() and DATA and tool("gguf_import"):
-            for dtype in ("BF16", "F32"):
-                run(tool("gguf_import"), demo_gguf(), directory / dtype, dtype)
-            text = (DATA / "data" / "wikitext2" / "tokenized_valid.txt").read_text(encoding="utf-8")[:20000]
-            compare("SmolLM2", directory, directory / "BF16", directory / "F32", text, 512, 512, 4)
-        else:
-            skip("SmolLM2: no demo file, ECLD_TEST_DATA or gguf_import")
-    finish()
+def body(directory):
+    for family in ("llama", "qwen2"):
+        model = tiny_checkpoint(directory / f"{family}-1", family=family, seed=1)
+        reference = tiny_checkpoint(directory / f"{family}-2", family=family, seed=2)
+        for stride in (64, 24):
+            compare(f"{family}, stride {stride}", directory, model, reference, TEXT, 64, stride)
+    if demo_gguf() and DATA and tool("gguf_import"):
+        for dtype in ("BF16", "F32"):
+            run(tool("gguf_import"), demo_gguf(), directory / dtype, dtype)
+        text = (DATA / "data" / "wikitext2" / "tokenized_valid.txt").read_text(encoding="utf-8")[:20000]
+        compare("SmolLM2", directory, directory / "BF16", directory / "F32", text, 512, 512, 4)
+    else:
+        skip("SmolLM2: no demo file, ECLD_TEST_DATA or gguf_import")
 
 
-main()
+if __name__ == "__main__":
+    main(body, "ecld-device")
