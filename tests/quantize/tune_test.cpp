@@ -4,32 +4,16 @@
 #include <gtest/gtest.h>
 
 #include "quantize/round.h"
-#include "tests/quantize/model_logits.h"
+#include "tests/quantize/compressed_logits.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/run_pass.h"
-#include "tests/testing/temp_dir.h"
-#include "tests/testing/tiny_checkpoint.h"
 
 namespace ecld {
 namespace {
 
-class Tune : public testing::Test {
+class Tune : public CompressedLogits {
  protected:
-  void Write(const TinyOptions& options) {
-    case_ = directory_.path() / std::to_string(cases_++);
-    config_ = WriteTinyCheckpoint(case_ / "in", options);
-    windows_ = RandomWindows(16, 16, config_.vocab_size);
-  }
-  double LogitError(const char* name) {
-    const at::Tensor expected = ModelLogits(Checkpoint::Open(case_ / "in"), windows_);
-    return ((ModelLogits(Checkpoint::Open(case_ / name), windows_) - expected).norm() / expected.norm()).item<double>();
-  }
-
-  TempDir directory_;
-  std::filesystem::path case_;  // in directory_, one for each model written
-  int cases_ = 0;
-  ModelConfig config_;
-  TokenWindows windows_;
+  Tune() : CompressedLogits(16) {}
 };
 
 TEST_F(Tune, ChangesLogitsLessThanRounding) {
