@@ -31,6 +31,7 @@ constexpr std::array kImplementations = {
 #endif
     GemmImplementation{"int8_portable", GemmInt8Supports, GemmInt8Portable},
 #if defined(__x86_64__)
+    GemmImplementation{"avx512_bf16_dot", GemmAvx512Bf16DotSupports, GemmAvx512Bf16Dot},
     GemmImplementation{"avx512_bf16", GemmAvx512Bf16Supports, GemmAvx512Bf16},
     GemmImplementation{"avx512", GemmAvx512Supports, GemmAvx512},
     GemmImplementation{"avx2", GemmAvx2Supports, GemmAvx2},

@@ -29,6 +29,8 @@ bool GemmInt8Avx512Supports(const GemmArgs& args);
 void GemmInt8Avx512(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch);
 bool GemmAvx2Supports(const GemmArgs& args);
 void GemmAvx2(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch);
+bool GemmAvx512Bf16DotSupports(const GemmArgs& args);
+void GemmAvx512Bf16Dot(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch);
 bool GemmAvx512Bf16Supports(const GemmArgs& args);
 void GemmAvx512Bf16(std::span<const GemmArgs> products, ThreadPool& pool, GemmScratch& scratch);
 bool GemmAvx512Supports(const GemmArgs& args);
