@@ -27,6 +27,8 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   ::close(fd);
   if (mapped == MAP_FAILED) Fail(path.string(), "cannot map {} bytes: {}", size_, std::strerror(map_errno));
   data_ = static_cast<const std::byte*>(mapped);
+  // What is read from the disk is then kept in large pages where the system can: weights are read faster from those.
+  if (size_ > 0) ::madvise(mapped, size_, MADV_HUGEPAGE);
 }
 
 MappedFile::~MappedFile() {

@@ -25,6 +25,9 @@ namespace fs = std::filesystem;
 constexpr uint32_t kVersion = 1;  // of the header, of interleaved.h and of word_sum.h together
 constexpr uint64_t kHeaderBytes = 4096;
 constexpr uint64_t kAlignment = 64;
+// The file is written in aligned pieces of this size: the system then keeps it in large pages, and the processor reads
+// those a good deal faster than small ones.
+constexpr uint64_t kPieceBytes = 2 << 20;
 
 struct Header {
   char magic[8] = {'E', 'C', 'L', 'D', 'T', 'I', 'L', 'E'};
@@ -171,19 +174,27 @@ std::optional<std::string> TileCache::WriteFile(ThreadPool& pool) {
 std::optional<std::string> TileCache::WriteTo(const fs::path& path, int fd, ThreadPool& pool) {
   if (::ftruncate(fd, 0) != 0) return std::strerror(errno);
   if (const int code = ::posix_fallocate(fd, 0, static_cast<off_t>(bytes_))) return std::strerror(code);
+  if (auto failed = WriteMatrices(fd, pool)) return failed;
+  const MappedFile file(path);
+  const Header header(bytes_, WordSum(file.bytes().subspan(kHeaderBytes), pool), key_);
+  return WriteAt(fd, &header, sizeof(header), 0);
+}
+
+std::optional<std::string> TileCache::WriteMatrices(int fd, ThreadPool& pool) {
   Progress progress("laying out weights", static_cast<int64_t>(rows_.size()), "matrices");
-  std::vector<Line> lines;
+  std::vector<Line> lines(kHeaderBytes / sizeof(Line));  // of the file from `written` on
+  uint64_t written = 0;
   for (size_t i = 0; i < rows_.size(); ++i) {
-    const uint64_t size = offsets_[i + 1] - offsets_[i];
-    lines.assign(size / sizeof(Line), Line{});
-    Interleave(rows_[i], lines[0].bytes, pool);
+    lines.resize((offsets_[i + 1] - written) / sizeof(Line));
+    Interleave(rows_[i], lines[(offsets_[i] - written) / sizeof(Line)].bytes, pool);
     DropSource(rows_[i]);
-    if (auto failed = WriteAt(fd, lines.data(), size, offsets_[i])) return failed;
+    const uint64_t end = i + 1 == rows_.size() ? bytes_ : offsets_[i + 1] / kPieceBytes * kPieceBytes;
+    if (auto failed = WriteAt(fd, lines.data(), end - written, written)) return failed;
+    lines.erase(lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>((end - written) / sizeof(Line)));
+    written = end;
     progress.Advance();
   }
-  const MappedFile written(path);
-  const Header header(bytes_, WordSum(written.bytes().subspan(kHeaderBytes), pool), key_);
-  return WriteAt(fd, &header, sizeof(header), 0);
+  return std::nullopt;
 }
 
 void TileCache::HoldInMemory(ThreadPool& pool) {

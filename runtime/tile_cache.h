@@ -47,6 +47,7 @@ class TileCache {
   // Returns why it could not be written, or nothing.
   std::optional<std::string> WriteFile(ThreadPool& pool);
   std::optional<std::string> WriteTo(const std::filesystem::path& path, int fd, ThreadPool& pool);
+  std::optional<std::string> WriteMatrices(int fd, ThreadPool& pool);
   void HoldInMemory(ThreadPool& pool);
   void PointTo(const std::byte* start);
 
