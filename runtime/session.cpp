@@ -148,7 +148,8 @@ void Session::Logits(std::span<const float> hidden, std::span<float> logits) {
   for (int64_t row = 0; row < rows; ++row)
     Elementwise().rms_norm(hidden.data() + row * width, model_.final_norm().data(), width,
                            static_cast<float>(config.rms_norm_eps), normed_.data() + row * width);
-  const GemmArgs args{.weight = model_.head(), .x = normed_.data(), .m = rows, .y = logits.data(), .exact = exact_};
+  const GemmArgs args{
+      .weight = model_.head(), .x = normed_.data(), .m = rows, .y = logits.data(), .exact = exact_, .fine = true};
   Gemm(std::span(&args, 1), pool_, gemm_scratch_, gemm_);
   CheckFinite(logits);
   End(config.num_layers);

@@ -81,6 +81,7 @@ class Session {
   struct Product {
     const Linear& linear;
     std::vector<float>& y;
+    bool fine = false;
   };
 
   void CheckPieces(std::span<const Piece> pieces) const;

@@ -25,7 +25,8 @@ void Session::RunBlock(size_t layer, const Chunk& chunk) {
   const RuntimeBlock& block = model_.blocks()[layer];
   const int64_t rows = chunk.rows;
   AddAndNorm(chunk, layer > 0, block.input_norm);
-  Multiply({{block.query, query_}, {block.key, key_}, {block.value, value_}}, normed_.data(), rows);
+  // What attention looks at, and the logits, feel the rounding of their inputs most, and are a small part of the work.
+  Multiply({{block.query, query_, true}, {block.key, key_, true}, {block.value, value_, true}}, normed_.data(), rows);
   RotateAndStore(layer, rows);
   Attend(layer, chunk);
   Multiply({{block.output, projected_}}, attended_.data(), rows);
@@ -56,11 +57,15 @@ void Session::AddAndNorm(const Chunk& chunk, bool add, const std::vector<float>&
 
 void Session::Multiply(std::initializer_list<Product> products, const float* x, int64_t rows) {
   products_.clear();
-  for (const auto& [linear, y] : products)
-    products_.push_back(
-        {.weight = linear.weight, .x = x, .m = rows, .y = Room(y, rows * linear.weight.out_features), .exact = exact_});
+  for (const auto& [linear, y, fine] : products)
+    products_.push_back({.weight = linear.weight,
+                         .x = x,
+                         .m = rows,
+                         .y = Room(y, rows * linear.weight.out_features),
+                         .exact = exact_,
+                         .fine = fine});
   Gemm(products_, pool_, gemm_scratch_, gemm_);
-  for (const auto& [linear, y] : products) {
+  for (const auto& [linear, y, fine] : products) {
     if (linear.bias.empty()) continue;
     const int64_t width = linear.weight.out_features;
     pool_.ParallelFor(rows, MinRows(width), [&, &bias = linear.bias, &to = y](int64_t begin, int64_t end) {

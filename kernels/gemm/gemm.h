@@ -5,7 +5,7 @@
 // below 4e-7 of the largest sum of absolute products). Where the caller allows it (exact = false), an implementation
 // may round the activations: against dense bfloat16 weights to bfloat16, to nearest, which puts each product off by at
 // most 2^-9 of it; and against interleaved packed weights to 8 bits, symmetric, one scale for each group of at most 128
-// inputs; int8_portable.cpp defines that.
+// inputs; int8_portable.cpp defines that. How a row is rounded does not depend on the other rows.
 
 #include <cstddef>
 #include <cstdint>
@@ -24,6 +24,10 @@ struct GemmArgs {
   int64_t m = 0;
   float* y = nullptr;  // [m, out_features], row-major, written whole
   bool exact = true;   // x stays float32
+  // Where x is rounded to 8 bits and the weights have 8 bits too, what the rounding leaves over is rounded and
+  // multiplied as well: for products that need it, at twice the operations. (With fewer bits the weights' own rounding
+  // is far larger.)
+  bool fine = false;
 };
 
 // Memory that products need besides their outputs. Kept by the caller, so that a decoding loop does not allocate.

@@ -170,7 +170,7 @@ ECLD_INLINE void MultiplyRows(const Int8Tile& tile, RowNumbers<kRow...> rows) {
     const std::byte* const zeros = symmetric ? nullptr : TileZeros(weight, tile.tile, group);
     for (; block < group_end; ++piece) {
       __m256i sums[sizeof...(kRow)][kHalves];
-      (StartRow<kBits>(zeros, x.minus_sums[kRow * x.groups + piece], sums[kRow]), ...);
+      (StartRow<kBits>(zeros, x.minus_sums[piece * x.rows + kRow], sums[kRow]), ...);
       for (const int64_t end = std::min(group_end, block + kActivationBlocks); block < end; ++block) {
         AddBlock<kBits, false>(codes, inputs, x.stride, sums, rows, FourNumbers());
         if constexpr (kBits == 8) AddBlock<kBits, true>(codes, inputs, x.stride, sums, rows, FourNumbers());
@@ -178,11 +178,10 @@ ECLD_INLINE void MultiplyRows(const Int8Tile& tile, RowNumbers<kRow...> rows) {
         inputs += kBlockInputs;
       }
       const __m256 scales[kHalves] = {LoadScales(scale_dtype, scales_at, 0), LoadScales(scale_dtype, scales_at, 1)};
-      (FinishRow(sums[kRow], scales, x.scales[kRow * x.groups + piece], totals[kRow]), ...);
+      (FinishRow(sums[kRow], scales, x.scales[piece * x.rows + kRow], totals[kRow]), ...);
     }
   }
-  const int64_t first = tile.tile * kTileOutputs, outputs = std::min(kTileOutputs, weight.out_features - first);
-  (StoreRow(totals[kRow], outputs, tile.y + kRow * weight.out_features + first), ...);
+  (StoreRow(totals[kRow], TileWidth(tile), tile.y + kRow * tile.y_stride), ...);
 }
 
 template <int kBits, int kRows>
@@ -208,7 +207,7 @@ void MultiplyOf(const Int8Tile& tile) {
   }
 }
 
-constexpr Int8Kernels kKernels = {.rows = kMaxRows, .tiles = 1, .quantize = Quantize, .multiply = MultiplyOf};
+constexpr Int8Kernels kKernels = {.rows = kMaxRows, .quantize = Quantize, .multiply = MultiplyOf};
 
 }  // namespace
 

@@ -24,7 +24,8 @@
 namespace ecld {
 namespace {
 
-constexpr int kMaxRows = 6, kTiles = 2;  // 12 integer and 12 float sums, and what is in flight, fill the 32 registers
+constexpr int kMaxRows = kMaxInt8Rows;  // more would share the unpacking further, but not leave their sums in registers
+constexpr int64_t kAheadBytes = 4096;
 
 ECLD_TARGET void Quantize(const float* x, int64_t blocks, int8_t* codes, float* scale, int32_t* minus_sum) {
   const int64_t count = blocks * kBlockInputs;
@@ -92,112 +93,117 @@ template <int... kRow>
 using RowNumbers = std::integer_sequence<int, kRow...>;
 using FourNumbers = std::make_integer_sequence<int, 8>;
 
-ECLD_INLINE void AddRow(const __m512i* codes, const int8_t* x, __m512i* sums) {
-  const __m512i inputs = Broadcast(x);
-  sums[0] = _mm512_dpbusd_epi32(sums[0], codes[0], inputs);
-  sums[1] = _mm512_dpbusd_epi32(sums[1], codes[1], inputs);
-}
+// Rows are taken in threes: an address is one of three registers plus a small multiple of the stride.
+struct RowPointers {
+  const int8_t* threes[(kMaxRows + 2) / 3];
+  int64_t stride;
+
+  template <int kRow>
+  ECLD_INLINE const int8_t* At(int offset) const {
+    return threes[kRow / 3] + kRow % 3 * stride + offset;
+  }
+};
 
 template <int kBits, int kFour, int... kRow>
-ECLD_INLINE void AddFour(const std::byte* const* blocks, const int8_t* x, int64_t stride, __m512i (*sums)[kTiles],
-                         RowNumbers<kRow...>) {
-  const __m512i codes[kTiles] = {Codes<kBits, kFour>(blocks[0]), Codes<kBits, kFour>(blocks[1])};
-  (AddRow(codes, x + kRow * stride + 4 * kFour, sums[kRow]), ...);
+ECLD_INLINE void AddFour(const std::byte* block, const RowPointers& x, __m512i* sums, RowNumbers<kRow...>) {
+  const __m512i codes = Codes<kBits, kFour>(block);
+  ((sums[kRow] = _mm512_dpbusd_epi32(sums[kRow], codes, Broadcast(x.At<kRow>(4 * kFour)))), ...);
 }
 
 // All that one vector holds, then the next.
 template <int kBits, typename Rows, int... kIndex>
-ECLD_INLINE void AddBlock(const std::byte* const* blocks, const int8_t* x, int64_t stride, __m512i (*sums)[kTiles],
-                          Rows rows, std::integer_sequence<int, kIndex...>) {
+ECLD_INLINE void AddBlock(const std::byte* block, const RowPointers& x, __m512i* sums, Rows rows,
+                          std::integer_sequence<int, kIndex...>) {
   constexpr int kFours = 8 / kVectors<kBits>;  // in a vector
-  (AddFour<kBits, kIndex / kFours + kIndex % kFours * kVectors<kBits>>(blocks, x, stride, sums, rows), ...);
+  (AddFour<kBits, kIndex / kFours + kIndex % kFours * kVectors<kBits>>(block, x, sums, rows), ...);
 }
 
-// -zero * sum of the activations' codes, where an integer sum starts.
+// The line of the block that many bytes ahead: memory is asked early, beyond the page that is being read.
 template <int kBits>
-ECLD_INLINE __m512i Start(const std::byte* zeros, int32_t minus_sum) {
+ECLD_INLINE void FetchAhead(const std::byte* block) {
+#pragma GCC unroll 8
+  for (int line = 0; line < kBits; ++line) __builtin_prefetch(block + kAheadBytes + 64 * line);
+}
+
+// -zero * sum of the activations' codes, where an integer sum starts. zero: of the sixteen outputs, if asymmetric.
+template <int kBits, bool kSymmetric>
+ECLD_INLINE __m512i Start(__m512i zero, int32_t minus_sum) {
   const __m512i sum = _mm512_set1_epi32(minus_sum);
-  if (!zeros) return _mm512_slli_epi32(sum, kBits - 1);
-  const __m512i zero = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(zeros)));
-  return _mm512_dpwssd_epi32(_mm512_setzero_si512(), zero, sum);
+  return kSymmetric ? _mm512_slli_epi32(sum, kBits - 1) : _mm512_dpwssd_epi32(_mm512_setzero_si512(), zero, sum);
 }
 
-template <int kBits>
-ECLD_INLINE void StartRow(const std::byte* const* zeros, int32_t minus_sum, __m512i* sums) {
-  sums[0] = Start<kBits>(zeros[0], minus_sum);
-  sums[1] = Start<kBits>(zeros[1], minus_sum);
+ECLD_INLINE __m512 Finish(__m512i sum, __m512 scale, float x_scale, __m512 total) {
+  return _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scale, _mm512_set1_ps(x_scale)), total);
 }
 
-ECLD_INLINE void FinishRow(const __m512i* sums, const __m512* scales, float x_scale, __m512* totals) {
-  const __m512 scale = _mm512_set1_ps(x_scale);
-  totals[0] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sums[0]), scales[0]), scale, totals[0]);
-  totals[1] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sums[1]), scales[1]), scale, totals[1]);
-}
-
-template <int kBits, int... kRow>
+template <int kBits, bool kSymmetric, int... kRow>
 ECLD_INLINE void MultiplyRows(const Int8Tile& tile, RowNumbers<kRow...> rows) {
   const WeightView& weight = tile.weight;
-  const Int8Activations x = tile.x;
-  // A tile without a neighbour is computed twice, into the same place.
-  const int64_t tiles[kTiles] = {tile.tile, tile.tile + tile.tiles - 1};
-  const int64_t all_blocks = Blocks(weight), group_blocks = GroupBlocks(weight);
-  const std::byte* blocks[kTiles] = {BlockAt(weight, tiles[0], 0), BlockAt(weight, tiles[1], 0)};
   const DType scale_dtype = weight.scale_dtype;
-  const bool symmetric = weight.format.symmetric;
-  __m512 totals[sizeof...(kRow)][kTiles] = {{(static_cast<void>(kRow), _mm512_setzero_ps()), _mm512_setzero_ps()}...};
-  const int8_t* inputs = x.codes;
-  for (int64_t block = 0, group = 0, piece = 0; block < all_blocks; ++group) {
-    const int64_t group_end = std::min(all_blocks, block + group_blocks);
-    const __m512 scales[kTiles] = {LoadScales(scale_dtype, TileScales(weight, tiles[0], group)),
-                                   LoadScales(scale_dtype, TileScales(weight, tiles[1], group))};
-    const std::byte* const zeros[kTiles] = {symmetric ? nullptr : TileZeros(weight, tiles[0], group),
-                                            symmetric ? nullptr : TileZeros(weight, tiles[1], group)};
-    for (; block < group_end; ++piece) {
-      __m512i sums[sizeof...(kRow)][kTiles];
-      (StartRow<kBits>(zeros, x.minus_sums[kRow * x.groups + piece], sums[kRow]), ...);
-      for (const int64_t end = std::min(group_end, block + kActivationBlocks); block < end; ++block) {
-        AddBlock<kBits>(blocks, inputs, x.stride, sums, rows, FourNumbers());
-        blocks[0] += BlockBytes(kBits);
-        blocks[1] += BlockBytes(kBits);
-        inputs += kBlockInputs;
-      }
-      (FinishRow(sums[kRow], scales, x.scales[kRow * x.groups + piece], totals[kRow]), ...);
-    }
+  const int64_t scale_step = kTileOutputs * static_cast<int64_t>(SizeOf(scale_dtype)), x_step = tile.x.rows;
+  const int64_t group_bytes = GroupBlocks(weight) * BlockBytes(kBits);
+  const std::byte* block = BlockAt(weight, tile.tile, 0);
+  const std::byte* const end = block + Blocks(weight) * BlockBytes(kBits);
+  const std::byte* scales = TileScales(weight, tile.tile, 0);
+  const std::byte* zeros = kSymmetric ? nullptr : TileZeros(weight, tile.tile, 0);
+  const float* x_scales = tile.x.scales;
+  const int32_t* minus_sums = tile.x.minus_sums;
+  RowPointers x{.threes = {tile.x.codes, tile.x.codes + 3 * tile.x.stride, tile.x.codes + 6 * tile.x.stride},
+                .stride = tile.x.stride};
+  __m512 totals[] = {(static_cast<void>(kRow), _mm512_setzero_ps())...};
+  while (block < end) {
+    const __m512 scale = LoadScales(scale_dtype, scales);
+    const __m512i zero = kSymmetric ? _mm512_setzero_si512()
+                                    : _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(zeros)));
+    const std::byte* const group_end = std::min(end, block + group_bytes);
+    do {
+      __m512i sums[] = {Start<kBits, kSymmetric>(zero, minus_sums[kRow])...};
+      const std::byte* const piece_end = std::min(group_end, block + kActivationBlocks * BlockBytes(kBits));
+      do {
+        FetchAhead<kBits>(block);
+        AddBlock<kBits>(block, x, sums, rows, FourNumbers());
+        block += BlockBytes(kBits);
+#pragma GCC unroll 4
+        for (const int8_t*& three : x.threes) three += kBlockInputs;
+      } while (block < piece_end);
+      ((totals[kRow] = Finish(sums[kRow], scale, x_scales[kRow], totals[kRow])), ...);
+      x_scales += x_step;
+      minus_sums += x_step;
+    } while (block < group_end);
+    scales += scale_step;
+    if constexpr (!kSymmetric) zeros += kTileOutputs;
   }
-  for (int t = 0; t < kTiles; ++t) {
-    const int64_t first = tiles[t] * kTileOutputs, outputs = std::min(kTileOutputs, weight.out_features - first);
-    const auto mask = static_cast<__mmask16>((1u << outputs) - 1);
-    (_mm512_mask_storeu_ps(tile.y + kRow * weight.out_features + first, mask,
-                           t == 0 ? totals[kRow][0] : totals[kRow][1]),
-     ...);
-  }
+  const auto mask = static_cast<__mmask16>((1u << TileWidth(tile)) - 1);
+  (_mm512_mask_storeu_ps(tile.y + kRow * tile.y_stride, mask, totals[kRow]), ...);
 }
 
 template <int kBits, int kRows>
 ECLD_TARGET void Multiply(const Int8Tile& tile) {
-  MultiplyRows<kBits>(tile, std::make_integer_sequence<int, kRows>());
+  if (tile.weight.format.symmetric) return MultiplyRows<kBits, true>(tile, std::make_integer_sequence<int, kRows>());
+  MultiplyRows<kBits, false>(tile, std::make_integer_sequence<int, kRows>());
 }
 
-template <int kBits>
-constexpr std::array kByRows = {Multiply<kBits, 1>, Multiply<kBits, 2>, Multiply<kBits, 3>,
-                                Multiply<kBits, 4>, Multiply<kBits, 5>, Multiply<kBits, 6>};
-static_assert(kByRows<4>.size() == kMaxRows);
+template <int kBits, int... kRow>
+void ByRows(const Int8Tile& tile, RowNumbers<kRow...>) {
+  constexpr std::array kFunctions = {Multiply<kBits, kRow + 1>...};
+  kFunctions[static_cast<size_t>(tile.rows - 1)](tile);
+}
 
 void MultiplyOf(const Int8Tile& tile) {
-  const auto rows = static_cast<size_t>(tile.rows - 1);
+  constexpr std::make_integer_sequence<int, kMaxRows> kRows;
   switch (tile.weight.format.bits) {
     case 2:
-      return kByRows<2>[rows](tile);
+      return ByRows<2>(tile, kRows);
     case 3:
-      return kByRows<3>[rows](tile);
+      return ByRows<3>(tile, kRows);
     case 4:
-      return kByRows<4>[rows](tile);
+      return ByRows<4>(tile, kRows);
     default:
-      return kByRows<8>[rows](tile);
+      return ByRows<8>(tile, kRows);
   }
 }
 
-constexpr Int8Kernels kKernels = {.rows = kMaxRows, .tiles = kTiles, .quantize = Quantize, .multiply = MultiplyOf};
+constexpr Int8Kernels kKernels = {.rows = kMaxRows, .quantize = Quantize, .multiply = MultiplyOf};
 
 }  // namespace
 

@@ -146,7 +146,7 @@ ECLD_TARGET void Multiply(const Int8Tile& tile) {
 #pragma GCC unroll 4
       for (int r = 0; r < kCount; ++r)
 #pragma GCC unroll 4
-        for (int q = 0; q < kQuarters; ++q) sums[r][q] = Start<kBits>(zeros, q, x.minus_sums[r * x.groups + piece]);
+        for (int q = 0; q < kQuarters; ++q) sums[r][q] = Start<kBits>(zeros, q, x.minus_sums[piece * x.rows + r]);
       for (const int64_t end = std::min(group_end, block + kActivationBlocks); block < end; ++block) {
         AddBlock<kBits, kCount>(codes, inputs, x.stride, sums, std::make_integer_sequence<int, kVectors<kBits>>());
         codes += BlockBytes(kBits);
@@ -159,16 +159,15 @@ ECLD_TARGET void Multiply(const Int8Tile& tile) {
         for (int r = 0; r < kCount; ++r) {
           float* total = totals.data() + r * kTileOutputs + 4 * q;
           const float32x4_t scaled = vmulq_f32(vcvtq_f32_s32(sums[r][q]), scale);
-          vst1q_f32(total, vfmaq_n_f32(vld1q_f32(total), scaled, x.scales[r * x.groups + piece]));
+          vst1q_f32(total, vfmaq_n_f32(vld1q_f32(total), scaled, x.scales[piece * x.rows + r]));
         }
       }
     }
     scales += static_cast<int64_t>(SizeOf(weight.scale_dtype)) * kTileOutputs;
     if (zeros) zeros += kTileOutputs;
   }
-  const int64_t first = tile.tile * kTileOutputs, outputs = std::min(kTileOutputs, weight.out_features - first);
   for (int64_t r = 0; r < kCount; ++r)
-    std::copy_n(totals.data() + r * kTileOutputs, outputs, tile.y + r * weight.out_features + first);
+    std::copy_n(totals.data() + r * kTileOutputs, TileWidth(tile), tile.y + r * tile.y_stride);
 }
 
 template <int kBits, int kCount>
@@ -191,7 +190,7 @@ void MultiplyOf(const Int8Tile& tile) {
   }
 }
 
-constexpr Int8Kernels kKernels = {.rows = kRows, .tiles = 1, .quantize = Quantize, .multiply = MultiplyOf};
+constexpr Int8Kernels kKernels = {.rows = kRows, .quantize = Quantize, .multiply = MultiplyOf};
 
 }  // namespace
 }  // namespace ecld

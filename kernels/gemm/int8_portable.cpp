@@ -47,7 +47,7 @@ void AddDots(const BlockCodes& codes, const int8_t* x, Lanes& sums) {
   }
 }
 
-constexpr int64_t kRows = 8;  // that use a block once it is unpacked
+constexpr int64_t kRows = kMaxInt8Rows;  // that use a block once it is unpacked
 
 void Multiply(const Int8Tile& tile) {
   const WeightView& weight = tile.weight;
@@ -62,7 +62,7 @@ void Multiply(const Int8Tile& tile) {
       for (size_t lane = 0; lane < kTileOutputs; ++lane) {
         const int zero = weight.format.symmetric ? weight.format.MidCode()
                                                  : std::to_integer<int>(TileZeros(weight, tile.tile, group)[lane]);
-        sums[r][lane] = zero * tile.x.minus_sums[r * tile.x.groups + piece];
+        sums[r][lane] = zero * tile.x.minus_sums[piece * tile.x.rows + r];
       }
     for (int64_t block = begin; block < end; ++block) {
       Unpack(weight.format.bits, BlockAt(weight, tile.tile, block), codes);
@@ -73,15 +73,13 @@ void Multiply(const Int8Tile& tile) {
     ToFloat(weight.scale_dtype, TileScales(weight, tile.tile, group), kTileOutputs, scales.data());
     for (int64_t r = 0; r < tile.rows; ++r)
       for (size_t lane = 0; lane < kTileOutputs; ++lane)
-        totals[r][lane] += static_cast<float>(sums[r][lane]) * scales[lane] * tile.x.scales[r * tile.x.groups + piece];
+        totals[r][lane] += static_cast<float>(sums[r][lane]) * scales[lane] * tile.x.scales[piece * tile.x.rows + r];
     begin = end;
   }
-  const int64_t first = tile.tile * kTileOutputs, outputs = std::min(kTileOutputs, weight.out_features - first);
-  for (int64_t r = 0; r < tile.rows; ++r)
-    std::copy_n(totals[r].begin(), outputs, tile.y + r * weight.out_features + first);
+  for (int64_t r = 0; r < tile.rows; ++r) std::copy_n(totals[r].begin(), TileWidth(tile), tile.y + r * tile.y_stride);
 }
 
-constexpr Int8Kernels kKernels = {.rows = kRows, .tiles = 1, .quantize = Quantize, .multiply = Multiply};
+constexpr Int8Kernels kKernels = {.rows = kRows, .quantize = Quantize, .multiply = Multiply};
 
 }  // namespace
 

@@ -11,15 +11,18 @@ constexpr int64_t kMinRounded = 1 << 14;      // the same for activations
 constexpr int64_t kPanelBytes = 256 << 10;    // of codes that stay in the second-level cache for all rows
 constexpr int64_t kMaxProductsTogether = 16;  // of one call; more take another turn
 
+// Rows that a row of x becomes.
+int64_t Planes(const GemmArgs& args) { return args.fine && args.weight.format.bits == 8 ? 2 : 1; }
+
 // One call's memory, in the order of Int8Activations, each on a line of its own.
 struct ActivationBuffer {
   int8_t* codes;
   float* scales;
   int32_t* minus_sums;
-  int64_t stride, groups;
+  int64_t stride, rows;
 
   Int8Activations From(int64_t row) const {
-    return {codes + row * stride, scales + row * groups, minus_sums + row * groups, stride, groups};
+    return {codes + row * stride, scales + row, minus_sums + row, stride, rows};
   }
 };
 
@@ -29,35 +32,53 @@ int64_t ActivationGroups(int64_t blocks, int64_t group_blocks) {
   return blocks / group_blocks * Pieces(group_blocks) + Pieces(blocks % group_blocks);
 }
 
-ActivationBuffer Carve(const WeightView& weight, int64_t m, GemmScratch& scratch) {
+ActivationBuffer Carve(const WeightView& weight, int64_t rows, GemmScratch& scratch) {
   const int64_t blocks = Blocks(weight), groups = ActivationGroups(blocks, GroupBlocks(weight));
   // Rows a multiple of 1 KiB apart would fall into the same cache sets.
   const int64_t stride = blocks * kBlockInputs + (blocks % 32 == 0 ? 64 : 0);
-  const int64_t code_bytes = (m * stride + 63) / 64 * 64, scale_bytes = (m * groups * 4 + 63) / 64 * 64;
+  const int64_t code_bytes = (rows * stride + 63) / 64 * 64, scale_bytes = (rows * groups * 4 + 63) / 64 * 64;
   std::byte* const bytes = scratch.Reserve(static_cast<size_t>(code_bytes + 2 * scale_bytes));
   return {.codes = reinterpret_cast<int8_t*>(bytes),
           .scales = reinterpret_cast<float*>(bytes + code_bytes),
           .minus_sums = reinterpret_cast<int32_t*>(bytes + code_bytes + scale_bytes),
           .stride = stride,
-          .groups = groups};
+          .rows = rows};
 }
 
-void QuantizeRow(const Int8Kernels& kernels, const WeightView& weight, const float* x, int8_t* codes, float* scales,
-                 int32_t* minus_sums) {
-  const int64_t blocks = Blocks(weight), group_blocks = GroupBlocks(weight);
+using ActivationGroup = std::array<float, kActivationBlocks * kBlockInputs>;
+
+// One group of one row into rows [row, row + planes) of the buffer; the group is the buffer's number `piece`.
+void QuantizeGroup(const Int8Kernels& kernels, const float* x, int64_t block, int64_t blocks, int64_t piece,
+                   const ActivationBuffer& buffer, int64_t row, int64_t planes) {
+  ActivationGroup left;
+  for (int64_t plane = 0; plane < planes; ++plane) {
+    int8_t* const codes = buffer.codes + (row + plane) * buffer.stride + block * kBlockInputs;
+    float* const scale = buffer.scales + piece * buffer.rows + row + plane;
+    kernels.quantize(x, blocks, codes, scale, buffer.minus_sums + piece * buffer.rows + row + plane);
+    if (plane + 1 == planes) break;
+    for (int64_t i = 0; i < blocks * kBlockInputs; ++i)
+      left[static_cast<size_t>(i)] = x[i] - *scale * static_cast<float>(codes[i]);
+    x = left.data();
+  }
+}
+
+void QuantizeRow(const Int8Kernels& kernels, const GemmArgs& args, const ActivationBuffer& buffer, int64_t row) {
+  const WeightView& weight = args.weight;
+  const float* const x = args.x + row * weight.in_features;
+  const int64_t blocks = Blocks(weight), group_blocks = GroupBlocks(weight), planes = Planes(args);
   const int64_t whole = weight.in_features / kBlockInputs;
   for (int64_t begin = 0, piece = 0; begin < blocks; begin += group_blocks) {
     const int64_t group_end = std::min(blocks, begin + group_blocks);
     for (int64_t block = begin; block < group_end; block += kActivationBlocks, ++piece) {
       const int64_t end = std::min(group_end, block + kActivationBlocks);
       const float* from = x + block * kBlockInputs;
-      std::array<float, kActivationBlocks * kBlockInputs> filled_up;
+      ActivationGroup filled_up;
       if (end > whole) {  // the row ends within this group
         filled_up.fill(0);
         std::copy(from, x + weight.in_features, filled_up.begin());
         from = filled_up.data();
       }
-      kernels.quantize(from, end - block, codes + block * kBlockInputs, scales + piece, minus_sums + piece);
+      QuantizeGroup(kernels, from, block, end - block, piece, buffer, row * planes, planes);
     }
   }
 }
@@ -65,47 +86,65 @@ void QuantizeRow(const Int8Kernels& kernels, const WeightView& weight, const flo
 void Quantize(const Int8Kernels& kernels, const GemmArgs& args, const ActivationBuffer& buffer, ThreadPool& pool) {
   const int64_t k = args.weight.in_features;
   pool.ParallelFor(args.m, 1 + kMinRounded / (k + 1), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row)
-      QuantizeRow(kernels, args.weight, args.x + row * k, buffer.codes + row * buffer.stride,
-                  buffer.scales + row * buffer.groups, buffer.minus_sums + row * buffer.groups);
+    for (int64_t row = begin; row < end; ++row) QuantizeRow(kernels, args, buffer, row);
   });
+}
+
+// One tile of rows [row, row + rows) of a fine product: both planes of each row, added up.
+void MultiplyFine(const Int8Kernels& kernels, const GemmArgs& args, const ActivationBuffer& buffer, int64_t tile,
+                  int64_t row, int64_t rows, float* y) {
+  std::array<float, kMaxInt8Rows * kTileOutputs> planes;
+  const Int8Tile both{.weight = args.weight,
+                      .tile = tile,
+                      .x = buffer.From(2 * row),
+                      .rows = 2 * rows,
+                      .y = planes.data(),
+                      .y_stride = kTileOutputs};
+  kernels.multiply(both);
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t o = 0; o < TileWidth(both); ++o) {
+      const float* const first = planes.data() + 2 * r * kTileOutputs + o;
+      y[r * args.weight.out_features + o] = first[0] + first[kTileOutputs];
+    }
 }
 
 // Tiles [first, last) of one product, all rows. The codes of a panel of tiles stay in the cache while the rows pass.
 void MultiplyTiles(const Int8Kernels& kernels, const GemmArgs& args, const ActivationBuffer& buffer, int64_t first,
                    int64_t last) {
   const int64_t tile_bytes = Blocks(args.weight) * BlockBytes(args.weight.format.bits);
-  const int64_t panel = std::max<int64_t>(1, kPanelBytes / (kernels.tiles * tile_bytes)) * kernels.tiles;
-  const int64_t row_blocks = (args.m + kernels.rows - 1) / kernels.rows;
+  const int64_t panel = std::max<int64_t>(1, kPanelBytes / tile_bytes);
+  const int64_t planes = Planes(args), most = kernels.rows / planes, row_blocks = (args.m + most - 1) / most;
   for (int64_t begin = first; begin < last; begin += panel) {
     const int64_t end = std::min(last, begin + panel);
     for (int64_t i = 0; i < row_blocks; ++i) {
       const int64_t row = args.m * i / row_blocks, rows = args.m * (i + 1) / row_blocks - row;
-      for (int64_t tile = begin; tile < end; tile += kernels.tiles)
-        kernels.multiply({.weight = args.weight,
-                          .tile = tile,
-                          .tiles = std::min(kernels.tiles, end - tile),
-                          .x = buffer.From(row),
-                          .rows = rows,
-                          .y = args.y + row * args.weight.out_features});
+      for (int64_t tile = begin; tile < end; ++tile) {
+        float* const y = args.y + row * args.weight.out_features + tile * kTileOutputs;
+        if (planes > 1)
+          MultiplyFine(kernels, args, buffer, tile, row, rows, y);
+        else
+          kernels.multiply({.weight = args.weight,
+                            .tile = tile,
+                            .x = buffer.From(row),
+                            .rows = rows,
+                            .y = y,
+                            .y_stride = args.weight.out_features});
+      }
     }
   }
 }
 
-// All threads share the outputs of all products evenly, in units of Int8Kernels::tiles.
+// All threads share the tiles of all products evenly.
 void Multiply(const Int8Kernels& kernels, std::span<const GemmArgs> products, const ActivationBuffer& buffer,
               ThreadPool& pool) {
-  std::array<int64_t, kMaxProductsTogether + 1> starts{};  // in units
-  for (size_t i = 0; i < products.size(); ++i)
-    starts[i + 1] = starts[i] + (Tiles(products[i].weight) + kernels.tiles - 1) / kernels.tiles;
+  std::array<int64_t, kMaxProductsTogether + 1> starts{};  // in tiles
+  for (size_t i = 0; i < products.size(); ++i) starts[i + 1] = starts[i] + Tiles(products[i].weight);
   const GemmArgs& args = products.front();
-  const int64_t unit_products = kernels.tiles * kTileOutputs * args.weight.in_features * args.m;
-  pool.ParallelFor(starts[products.size()], 1 + kMinProducts / (unit_products + 1), [&](int64_t begin, int64_t end) {
+  const int64_t tile_products = kTileOutputs * args.weight.in_features * args.m;
+  pool.ParallelFor(starts[products.size()], 1 + kMinProducts / (tile_products + 1), [&](int64_t begin, int64_t end) {
     for (size_t i = 0; i < products.size(); ++i) {
       const int64_t first = std::max(begin, starts[i]) - starts[i], last = std::min(end, starts[i + 1]) - starts[i];
-      if (first < last)
-        MultiplyTiles(kernels, products[i], buffer, first * kernels.tiles,
-                      std::min(last * kernels.tiles, Tiles(products[i].weight)));
+      if (first < last) MultiplyTiles(kernels, products[i], buffer, first, last);
     }
   });
 }
@@ -116,11 +155,11 @@ void GemmInt8(const Int8Kernels& kernels, std::span<const GemmArgs> products, Th
   if (products.front().m == 0) return;
   while (!products.empty()) {
     const GemmArgs& first = products.front();
-    size_t count = 1;  // products whose groups cut x in the same places
+    size_t count = 1;  // products that take x rounded in the same way
     while (count < products.size() && count < kMaxProductsTogether &&
-           GroupBlocks(products[count].weight) == GroupBlocks(first.weight))
+           GroupBlocks(products[count].weight) == GroupBlocks(first.weight) && Planes(products[count]) == Planes(first))
       ++count;
-    const ActivationBuffer buffer = Carve(first.weight, first.m, scratch);
+    const ActivationBuffer buffer = Carve(first.weight, first.m * Planes(first), scratch);
     Quantize(kernels, first, buffer, pool);
     Multiply(kernels, products.first(count), buffer, pool);
     products = products.subspan(count);

@@ -19,25 +19,27 @@
 
 namespace ecld {
 
+inline constexpr int64_t kMaxInt8Rows = 8;
 inline constexpr int64_t kActivationBlocks = 4;  // of 32 inputs, the most in an activation group
 
 struct Int8Activations {
   const int8_t* codes;        // [rows, stride], zero beyond the inputs
-  const float* scales;        // [rows, groups]
-  const int32_t* minus_sums;  // [rows, groups]: minus the sum of the group's codes; fits into 16 bits
-  int64_t stride, groups;
+  const float* scales;        // [groups, rows]
+  const int32_t* minus_sums;  // [groups, rows]: minus the sum of the group's codes; fits into 16 bits
+  int64_t stride, rows;       // rows: of all x, the distance from one group to the next
 };
 
 struct Int8Tile {
   const WeightView& weight;
-  int64_t tile, tiles;  // the first tile of 16 outputs, and how many: at most Int8Kernels::tiles
-  Int8Activations x;    // from the first row on
+  int64_t tile;       // of 16 outputs
+  Int8Activations x;  // from the first row on
   int64_t rows;
-  float* y;  // [rows, out_features] from the first row on
+  float* y;  // [rows, outputs of the tile that exist], rows y_stride apart
+  int64_t y_stride;
 };
 
 struct Int8Kernels {
-  int64_t rows, tiles;  // the most in one Int8Tile
+  int64_t rows;  // the most in one Int8Tile; 2 to kMaxInt8Rows
   // One group of 32 * blocks inputs (blocks <= kActivationBlocks).
   void (*quantize)(const float* x, int64_t blocks, int8_t* codes, float* scale, int32_t* minus_sum);
   void (*multiply)(const Int8Tile& tile);
@@ -57,6 +59,11 @@ inline ActivationScale ScaleOfActivations(uint32_t largest_bits) {
   if (largest_bits >= 0x7f800000u) return {std::numeric_limits<float>::quiet_NaN(), 0};
   if (largest < 0x1p-100f) return {0, 0};
   return {largest / 127, 127 / largest};
+}
+
+// Outputs of a tile that exist.
+inline int64_t TileWidth(const Int8Tile& tile) {
+  return std::min(kTileOutputs, tile.weight.out_features - tile.tile * kTileOutputs);
 }
 
 // Blocks of 32 inputs in a weight group.

@@ -18,10 +18,10 @@ namespace ecld {
 namespace {
 
 std::vector<float> Product(std::string_view implementation, const WeightView& weight, const std::vector<float>& x,
-                           ThreadPool& pool) {
+                           ThreadPool& pool, bool fine = false) {
   const int64_t m = static_cast<int64_t>(x.size()) / weight.in_features;
   std::vector<float> y(static_cast<size_t>(m * weight.out_features) + 1, NAN);
-  Gemm({.weight = weight, .x = x.data(), .m = m, .y = y.data(), .exact = false}, pool, implementation);
+  Gemm({.weight = weight, .x = x.data(), .m = m, .y = y.data(), .exact = false, .fine = fine}, pool, implementation);
   EXPECT_TRUE(std::isnan(y.back())) << implementation << " wrote past the end";
   y.pop_back();
   return y;
@@ -159,6 +159,34 @@ TEST(GemmInt8, RoundingCostsLittleOnAverage) {
                    Relative(0.012, 0.003)));
 }
 
+// Twice 8 bits: an error of half a step of the second rounding, whose steps are 1/254 of the first one's.
+TEST(GemmInt8, FineProductsOf8BitWeightsAreNearlyExact) {
+  Random random(8);
+  ThreadPool pool(2);
+  for (const Shape& shape : kShapes)
+    for (int64_t group : {32, 160, 0}) {
+      const PackedFormat format{.bits = 8, .group_size = group, .symmetric = group != 160};
+      const auto weight = OwnedWeight::Packed(shape.n, shape.k, format, DType::kF16, random).Interleaved(pool);
+      const std::vector<float> x = RandomRows(shape.m, shape.k, random);
+      const std::vector<float> exact = Product("reference", weight.view(), x, pool);
+      const double sums = 8e-7 * LargestAbsoluteSum(weight.view(), x) + 1e-30;
+      const double bound = RoundingBudget(weight.view(), x) / 254 + sums;
+      for (std::string_view name : Int8Implementations()) {
+        SCOPED_TRACE(fmt::format("{} m {} n {} k {} {}", name, shape.m, shape.n, shape.k, format.Name()));
+        ASSERT_TRUE(Near(Product(name, weight.view(), x, pool, true), exact, {.max_abs = bound}));
+      }
+    }
+}
+
+TEST(GemmInt8, BelowEightBitsFineIsAsAnyOther) {
+  Random random(9);
+  ThreadPool pool(1);
+  const auto weight = OwnedWeight::Packed(40, 96, {.bits = 4, .group_size = 32}, DType::kF16, random).Interleaved(pool);
+  const std::vector<float> x = RandomRows(3, 96, random);
+  for (std::string_view name : Int8Implementations())
+    EXPECT_TRUE(Near(Product(name, weight.view(), x, pool, true), Product(name, weight.view(), x, pool), Exact()));
+}
+
 TEST(GemmInt8, WhatIsNotFiniteReachesExactlyItsRow) {
   Random random(3);
   ThreadPool pool(2);
@@ -190,18 +218,20 @@ TEST(GemmInt8, VerySmallAndVeryLargeActivationsAreNumbers) {
 TEST(GemmInt8, ResultDependsNeitherOnThreadsNorOnTheOtherRows) {
   Random random(5);
   ThreadPool single(1), several(3);
-  const auto weight =
-      OwnedWeight::Packed(300, 576, {.bits = 4, .group_size = 128}, DType::kF16, random).Interleaved(single);
   const std::vector<float> x = RandomRows(17, 576, random);
-  for (std::string_view name : Int8Implementations()) {
-    const std::vector<float> all = Product(name, weight.view(), x, single);
-    EXPECT_TRUE(Near(Product(name, weight.view(), x, several), all, Exact())) << name;
-    std::vector<float> alone;
-    for (size_t r = 0; r < 17; ++r) {
-      const auto y = Product(name, weight.view(), {x.begin() + r * 576, x.begin() + (r + 1) * 576}, single);
-      alone.insert(alone.end(), y.begin(), y.end());
+  for (int bits : {4, 8}) {
+    const auto weight =
+        OwnedWeight::Packed(300, 576, {.bits = bits, .group_size = 128}, DType::kF16, random).Interleaved(single);
+    for (std::string_view name : Int8Implementations()) {
+      const std::vector<float> all = Product(name, weight.view(), x, single, true);
+      EXPECT_TRUE(Near(Product(name, weight.view(), x, several, true), all, Exact())) << name;
+      std::vector<float> alone;
+      for (size_t r = 0; r < 17; ++r) {
+        const auto y = Product(name, weight.view(), {x.begin() + r * 576, x.begin() + (r + 1) * 576}, single, true);
+        alone.insert(alone.end(), y.begin(), y.end());
+      }
+      EXPECT_TRUE(Near(alone, all, Relative(1e-6))) << name;
     }
-    EXPECT_TRUE(Near(alone, all, Relative(1e-6))) << name;
   }
 }
 
