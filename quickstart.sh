@@ -45,7 +45,8 @@ fetch_text() {
   say "fetching the text of package $1"
   local folder
   folder=$(mktemp -d "$PWD/demo/package.XXXXXX")
-  (cd "$folder" && apt-get download -q "$1" >&2 && dpkg-deb -x ./*.deb .) \
+  # As root apt would fetch as a user of its own, who may not write here, and warns about it.
+  (cd "$folder" && apt-get download -q -o APT::Sandbox::User=root "$1" >&2 && dpkg-deb -x ./*.deb .) \
     || die "cannot download Debian package $1; give your own texts with --calibration FILE --text FILE"
   zcat "$folder/$2" | /usr/bin/python3 scripts/prose.py > "$folder/text"
   mv "$folder/text" "$3"

@@ -144,8 +144,8 @@ Json VariantSection(const ProfileOptions& options, const RuntimeModel& model) {
           {"arch", arch},
           {"quant", QuantSection(checkpoint, options.runtime.Kv())},
           {"params", ParameterCount(config)},
-          {"file_B", file_B + static_cast<int64_t>(model.TileBytes())},
-          {"interleaved_B", model.TileBytes()},  // of file_B: the copy laid out for the processor
+          {"file_B", file_B},
+          {"interleaved_B", model.TileBytes()},  // beside it: the copy laid out for the processor
           {"parent_variant", nullptr}};
 }
 

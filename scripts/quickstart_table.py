@@ -23,6 +23,8 @@ class Results:
         self.folder = pathlib.Path(folder)
         self.eval = json.loads((self.folder / "eval.json").read_text())
         self.metrics = {metric["name"]: metric for metric in self.eval["metrics"]}
+        manifest = json.loads((self.folder / "profile" / "profile.json").read_text())
+        self.interleaved_B = manifest["variant"]["interleaved_B"]
         with open(self.folder / "profile" / "phase.csv", newline="") as file:
             self.phases = {(int(row["batch"]), int(row["prompt_tok"]), int(row["ctx_tok"])): row
                            for row in csv.DictReader(file) if row["prefill_ms"] and row["tpot_ms"]}
@@ -36,6 +38,9 @@ def main():
 
     def size(results):
         return f"{results.eval['model']['weights_B'] / 1e6:.1f} MB"
+
+    def interleaved(results):
+        return f"{results.interleaved_B / 1e6:.1f} MB" if results.interleaved_B else "-"
 
     def rate(results, column):
         if shape is None:
@@ -53,6 +58,7 @@ def main():
     rows = [
         ("", "original", "compressed"),
         ("weights", size(original), size(compressed)),
+        ("a copy laid out for this processor", interleaved(original), interleaved(compressed)),
         ("format", original.eval["model"]["format"], compressed.eval["model"]["format"]),
         ("perplexity", with_error(original.metrics["perplexity"], 2), with_error(compressed.metrics["perplexity"], 2)),
         ("KL to original (nat/token)", "0", with_error(compressed.metrics.get("kl"), 4)),

@@ -9,7 +9,9 @@
 #include "eval/evaluate.h"
 #include "eval/profile_tables.h"
 #include "kernels/gemm/implementations.h"
+#include "runtime/tile_cache.h"
 #include "tests/testing/expect_error.h"
+#include "tests/testing/packed_checkpoint.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/testing/tiny_checkpoint.h"
 
@@ -137,6 +139,19 @@ TEST_F(ProfileDeviceTest, AWholeProfileIsWrittenAndReadsBack) {
   EXPECT_EQ(profile.At("quality").Text(0, "task"), "text");
   EXPECT_FALSE(profile.At("phase").rows().empty());
   EXPECT_EQ(ReadProfile(options.out).created_utc, profile.created_utc);
+}
+
+// The copy laid out for the processor is no part of the file that the layers share out.
+TEST_F(ProfileDeviceTest, APackedModelIsProfiledAsADeviceRunsIt) {
+  const ModelConfig config = WritePackedCheckpoint(temp_ / "packed", {.bits = 4, .group_size = 32}, {.tied = true});
+  ProfileOptions options{.model = temp_ / "packed", .out = temp_ / "profile"};
+  options.runtime.precision = Precision::kFast;
+  options.budget_s = 0.2;
+  const DeviceProfile profile = ProfileDevice(options);
+  EXPECT_EQ(profile.variant["file_B"], WeightFileBytes(config));
+  EXPECT_EQ(profile.variant["interleaved_B"], TileCache::FileBytes(temp_ / "packed"));
+  EXPECT_GT(profile.variant["interleaved_B"], 0);
+  EXPECT_FALSE(profile.At("layers").rows().empty());
 }
 
 TEST_F(ProfileDeviceTest, WhatCannotBeProfiledIsAnError) {

@@ -8,9 +8,9 @@
 
 #include "core/memory.h"
 #include "runtime/score.h"
-#include "tests/runtime/packed_checkpoint.h"
 #include "tests/runtime/tiny_model.h"
 #include "tests/testing/near.h"
+#include "tests/testing/packed_checkpoint.h"
 
 namespace ecld {
 namespace {

@@ -10,8 +10,8 @@
 
 #include "core/files.h"
 #include "kernels/packing/interleaved.h"
-#include "tests/runtime/packed_checkpoint.h"
 #include "tests/testing/near.h"
+#include "tests/testing/packed_checkpoint.h"
 
 namespace ecld {
 namespace {

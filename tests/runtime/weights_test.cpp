@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "checkpoint/checkpoint_writer.h"
-#include "tests/runtime/packed_checkpoint.h"
 #include "tests/runtime/tiny_model.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/near.h"
+#include "tests/testing/packed_checkpoint.h"
 
 namespace ecld {
 namespace {
