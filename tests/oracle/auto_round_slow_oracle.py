@@ -1,8 +1,6 @@
 """A checkpoint that AutoRound made and wrote in its llm_compressor format (packed as compressed-tensors does), read by our
 runtime: the logits that transformers has for it. Tiny models, a few steps of its tuning on random text.
 """
-import pathlib
-import tempfile
 
 import numpy as np
 
@@ -27,11 +25,7 @@ def tuned_by_auto_round(source, out, bits, group_size):
     return written
 
 
-def main(folder):
-    try:
-        import auto_round  # noqa: F401
-    except ImportError:
-        return compare.skip("auto_round is not installed (scripts/setup.sh --slow)")
+def body(folder):
     ids = np.random.default_rng(6).integers(0, 300, 64).tolist()
     for index, (name, options) in enumerate(TINY.items()):
         source = compare.tiny_checkpoint(folder / f"tiny{index}", **options)
@@ -46,6 +40,4 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as directory:
-        main(pathlib.Path(directory))
-    compare.finish()
+    compare.main(body, "dump_logits", "tiny_checkpoint", package="auto_round")

@@ -1,22 +1,16 @@
-#!/usr/bin/env python3
 """Compares our chat template interpreter with Jinja, set up as transformers does, byte for byte.
-
-usage: chat_template_oracle.py [--render <our render_chat program>] [--data <test data>] [template file ...]
 
 Renders each template of the test data with conversations of all kinds; also small templates, one per feature.
 Where Jinja raises, ours must fail too.
 """
-import argparse
 import datetime
-import glob
 import json
-import os
 import subprocess
-import sys
-import tempfile
 
 from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from compare import DATA, check, main, skip, tool
 
 TOOLS = [
     {"type": "function", "function": {"name": "get_weather", "description": "Weather \"now\" in <a> city & more",
@@ -103,28 +97,18 @@ def expected_text(source, variables):
         return error
 
 
-def compare(program, name, source, variables):
-    with tempfile.TemporaryDirectory() as directory:
-        template = os.path.join(directory, "template")
-        with open(template, "w", encoding="utf-8", newline="") as file:
-            file.write(source)
-        path = os.path.join(directory, "input.json")
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(variables, file)
-        result = subprocess.run([program, template, path], capture_output=True)
-    expected = expected_text(source, variables)
+def compare(folder, name, source, variables):
+    (folder / "template").write_bytes(source.encode())
+    (folder / "input.json").write_text(json.dumps(variables), encoding="utf-8")
+    result = subprocess.run([tool("render_chat"), folder / "template", folder / "input.json"], capture_output=True)
+    expected, found = expected_text(source, variables), result.stdout.decode()
     if isinstance(expected, Exception):
-        if result.returncode == 1:
-            return True
-        print(f"{name}: Jinja raises {expected!r}, ours prints {result.stdout.decode()!r}")
-        return False
-    if result.returncode == 0 and result.stdout == expected.encode():
-        return True
-    found = result.stdout.decode()
+        return check(name, result.returncode == 1, f"Jinja raises {expected!r}, ours prints {found!r}")
     at = next((i for i, (a, b) in enumerate(zip(expected, found)) if a != b), min(len(expected), len(found)))
-    print(f"{name}: at character {at} expected ...{expected[max(at - 20, 0):at + 60]!r}, "
-          f"found ...{found[max(at - 20, 0):at + 60]!r} {result.stderr.decode()!r}")
-    return False
+    check(name, result.returncode == 0 and found == expected,
+          f"{len(expected)} characters" if found == expected else
+          f"at {at} expected ...{expected[max(at - 20, 0):at + 60]!r}, found ...{found[max(at - 20, 0):at + 60]!r} "
+          f"{result.stderr.decode()!r}")
 
 
 def template_variables():
@@ -135,25 +119,17 @@ def template_variables():
                        "eos_token": "</s>", **more}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--render", default=os.path.join(os.environ.get("ECLD_BIN_DIR", "build"), "render_chat"))
-    parser.add_argument("--data", default=os.environ.get("ECLD_TEST_DATA"))
-    parser.add_argument("templates", nargs="*")
-    args = parser.parse_args()
-    templates = args.templates
-    if args.data:
-        templates = templates + sorted(glob.glob(os.path.join(args.data, "models", "chat-templates", "*.jinja")))
-    checks = [(f"feature {i}", source, {"messages": CONVERSATIONS[3]}) for i, source in enumerate(FEATURES)]
-    for path in templates:
-        with open(path, encoding="utf-8", newline="") as file:
-            source = file.read()
-        checks += [(f"{path} #{i}", source, variables) for i, variables in enumerate(template_variables())]
-    failed = sum(not compare(args.render, *check) for check in checks)
-    raised = sum(isinstance(expected_text(source, variables), Exception) for _, source, variables in checks)
-    print(f"{len(checks) - failed} of {len(checks)} renderings equal ({raised} of them errors in both)")
-    return 1 if failed else 0
+def body(folder):
+    cases = [(f"feature {i}", source, {"messages": CONVERSATIONS[3]}) for i, source in enumerate(FEATURES)]
+    if DATA:
+        for path in sorted(DATA.glob("models/chat-templates/*.jinja")):
+            source = path.read_bytes().decode()
+            cases += [(f"{path.name} #{i}", source, variables) for i, variables in enumerate(template_variables())]
+    else:
+        skip("the published templates: ECLD_TEST_DATA is not set")
+    for case in cases:
+        compare(folder, *case)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(body, "render_chat")

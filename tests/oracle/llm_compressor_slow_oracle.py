@@ -7,7 +7,6 @@ border between two. llm-compressor divides bfloat16 weights in bfloat16, we in f
 by another where the zero point does), and our rounding error is the smaller one.
 """
 import pathlib
-import tempfile
 
 import numpy as np
 
@@ -93,13 +92,7 @@ def compare_weights(name, original, mine, his, bits, symmetric, exact):
         check(f"{name}: rounding error", my_error <= his_error, f"{my_error:.6g}, theirs {his_error:.6g}")
 
 
-def main(folder):
-    try:
-        import llmcompressor  # noqa: F401
-    except ImportError:
-        return compare.skip("llmcompressor is not installed (scripts/setup.sh --slow)")
-    if not compare.tool("ecld"):
-        return compare.skip("ecld is not built")
+def body(folder):
     ids = np.random.default_rng(5).integers(0, 300, 64).tolist()
     for kind, dtype, family in (("F32", "float32", "llama"), ("BF16", "bfloat16", "qwen3")):
         source = compare.tiny_checkpoint(folder / kind, family=family, hidden_size=128, intermediate_size=192,
@@ -116,6 +109,4 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as directory:
-        main(pathlib.Path(directory))
-    compare.finish()
+    compare.main(body, "ecld", "dump_logits", "tiny_checkpoint", package="llmcompressor")

