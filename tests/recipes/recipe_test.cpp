@@ -126,7 +126,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecipe{"version: 1\n---\nversion: 1\n", "recipe.yaml: holds more than one YAML document"},
         BadRecipe{"version: 1\n[a]: b\n", "recipe.yaml:2: keys must be plain words"},
         BadRecipe{"version: 1\nstages: [\n", "not valid YAML"},
-        BadRecipe{"version: 1\n\tname: x\n", "recipe.yaml:2: not valid YAML"}));
+        BadRecipe{"version: 1\n\tname: x\n", "recipe.yaml:2: not valid YAML"}),
+    [](const auto& info) { return fmt::format("recipe{}", info.index); });
 
 TEST(Recipe, HostileSizesAreRefused) {
   EXPECT_ERROR(Parse(std::string(300 * 1024, '#')), "too many for a recipe");
