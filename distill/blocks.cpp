@@ -68,14 +68,8 @@ Planned DistillBlocksPass::Plan(const PlanInput& input) const {
   RequireSame(input.config.hidden_size, input.teacher->hidden_size, "hidden_size", input.where);
   RequireSame(input.config.vocab_size, input.teacher->vocab_size, "vocab_size", input.where);
   if (options_.epochs < 1) Fail(input.where + ".epochs", "{} is below 1", options_.epochs);
-  if (options_.batch_windows < 1) Fail(input.where + ".batch_windows", "{} is below 1", options_.batch_windows);
   if (!(options_.learning_rate > 0)) Fail(input.where + ".learning_rate", "{} is not above 0", options_.learning_rate);
-  if (!(options_.held_out > 0 && options_.held_out < 1))
-    Fail(input.where + ".held_out", "{} is not between 0 and 1", options_.held_out);
-  const int64_t held = HeldOutWindows(input.calibration_windows, options_.held_out);
-  if (held >= input.calibration_windows)
-    Fail(input.where, "{} calibration windows leave none to train on beside {} held out", input.calibration_windows,
-         held);
+  RequireWindowsToTrainOn(input, options_.batch_windows, options_.held_out);
   Planned planned;
   planned.config = input.config;
   planned.output_B = WeightFileBytes(planned.config);
@@ -102,7 +96,7 @@ void DistillBlocksPass::Run(const Checkpoint& in, CheckpointWriter& out, PassCon
     AdvanceStates(Block::Load(teacher, layer), targets);
     teacher.DropPages(layer);
     const std::string name = fmt::format("block {}", layer);
-    if (!block && context.rows.Has(name)) return;
+    if (!block && context.rows.Find(name)) return;
     Json row = {{"layer", layer}, {"held_out_before", nullptr}, {"held_out_after", nullptr}, {"trained", nullptr}};
     if (block) {
       Block trained = block->Clone();

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "core/error.h"
 #include "model/block_walker.h"
 
 namespace ecld {
@@ -29,6 +30,14 @@ double MeanBlockLoss(const Block& block, const at::Tensor& states, const at::Ten
 
 int64_t HeldOutWindows(int64_t windows, double share) {
   return std::max<int64_t>(1, std::llround(static_cast<double>(windows) * share));
+}
+
+void RequireWindowsToTrainOn(const PlanInput& input, int64_t batch_windows, double held_out) {
+  if (batch_windows < 1) Fail(input.where + ".batch_windows", "{} is below 1", batch_windows);
+  if (!(held_out > 0 && held_out < 1)) Fail(input.where + ".held_out", "{} is not between 0 and 1", held_out);
+  const int64_t windows = input.calibration_windows, held = HeldOutWindows(windows, held_out);
+  if (held >= windows)
+    Fail(input.where, "{} calibration windows leave none to train on beside {} held out", windows, held);
 }
 
 std::vector<int64_t> ShuffledIndices(int64_t count, Random& random) {

@@ -9,6 +9,7 @@
 
 #include "core/random.h"
 #include "model/block.h"
+#include "model/pass.h"
 
 namespace ecld {
 
@@ -22,6 +23,10 @@ double MeanBlockLoss(const Block& block, const at::Tensor& states, const at::Ten
 
 // How many windows, the last ones, only judge: this share, at least one.
 int64_t HeldOutWindows(int64_t windows, double share);
+
+// For plans. THROWS Error naming the option: batch_windows below 1, held_out not a share, or no window left to train
+// on.
+void RequireWindowsToTrainOn(const PlanInput& input, int64_t batch_windows, double held_out);
 
 std::vector<int64_t> ShuffledIndices(int64_t count, Random& random);
 

@@ -27,24 +27,25 @@ void ReportRows::Read() {
     }
     part_s = view.At("part_s").Number();
     earlier_peak_B_ = std::max(earlier_peak_B_, static_cast<uint64_t>(view.At("peak_B").Int()));
-    const std::string name = view.At("name").String();
-    if (Json* row = Find(name))
-      *row = line["row"];
-    else
-      rows_.emplace_back(name, line["row"]);
+    Set(view.At("name").String(), line["row"]);
   }
   earlier_s_ += part_s;
   std::filesystem::resize_file(file_, whole);
 }
 
-Json* ReportRows::Find(const std::string& name) {
-  for (auto& [known, row] : rows_)
+const Json* ReportRows::Find(const std::string& name) const {
+  for (const auto& [known, row] : rows_)
     if (known == name) return &row;
   return nullptr;
 }
 
-bool ReportRows::Has(const std::string& name) const {
-  return std::any_of(rows_.begin(), rows_.end(), [&](const auto& row) { return row.first == name; });
+void ReportRows::Set(const std::string& name, Json row) {
+  for (auto& [known, old] : rows_) {
+    if (known != name) continue;
+    old = std::move(row);
+    return;
+  }
+  rows_.emplace_back(name, std::move(row));
 }
 
 void ReportRows::Add(const std::string& name, Json row) {
@@ -56,15 +57,13 @@ void ReportRows::Add(const std::string& name, Json row) {
     stream << line.dump() << '\n';
     if (!stream.flush()) Fail(file_.string(), "cannot write; is the disk full?");
   }
-  if (Json* known = Find(name))
-    *known = std::move(row);
-  else
-    rows_.emplace_back(name, std::move(row));
+  Set(name, std::move(row));
 }
 
-Json ReportRows::All() const {
+Json ReportRows::All(std::string_view prefix) const {
   Json all = Json::array();
-  for (const auto& [name, row] : rows_) all.push_back(row);
+  for (const auto& [name, row] : rows_)
+    if (name.starts_with(prefix)) all.push_back(row);
   return all;
 }
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -23,18 +24,19 @@ class ReportRows {
   // Reads what earlier parts of this stage left in file. A line that a kill cut off does not count.
   explicit ReportRows(std::filesystem::path file);
 
-  bool Has(const std::string& name) const;
+  const Json* Find(const std::string& name) const;  // null: there is none
   // Adds the row of a block or tensor, or replaces it. THROWS Error when the file cannot be written.
   void Add(const std::string& name, Json row);
 
-  Json All() const;       // array, in the order of their names' first rows
+  // Array of the rows whose names begin so, in the order of their names' first rows.
+  Json All(std::string_view prefix = {}) const;
   Json Degraded() const;  // array of {"name", "what"}
 
   double earlier_s() const { return earlier_s_; }              // all earlier parts together
   uint64_t earlier_peak_B() const { return earlier_peak_B_; }  // the highest of them; 0: there are none
 
  private:
-  Json* Find(const std::string& name);
+  void Set(const std::string& name, Json row);
   void Read();
 
   std::filesystem::path file_;

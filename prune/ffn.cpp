@@ -110,7 +110,7 @@ void PruneFfnPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext&
   const int64_t keep = out.config().intermediate_size;
   WalkBlocks(in, out, *context.calibration, "prune.ffn", [&](int64_t layer, const at::Tensor& hidden, Block* block) {
     const std::string name = fmt::format("block {}", layer);
-    if (!block && context.rows.Has(name)) return;
+    if (!block && context.rows.Find(name)) return;
     Json row = {{"layer", layer}, {"kept_channels", keep}, {"kept_energy", nullptr}};
     if (block && keep < in.config().intermediate_size) {
       at::Tensor gram = options_.repair ? GramOfDown(*block, hidden) : at::Tensor();

@@ -74,32 +74,32 @@ void MatrixErrors::Add(const at::Tensor& weights, const GptqRows& rounded, const
 
 Json MatrixErrors::Report(const std::string& module, const HessianRoot& root) const {
   auto part = [](double error, double whole) { return whole > 0 ? std::sqrt(error / whole) : 0; };
-  if (!root.usable)
+  Json row = {{"relative_error", part(squared_error, squared_weight)},
+              {"output_error", root.usable ? Json(part(loss, energy)) : Json(nullptr)},
+              {"damping", root.damping},
+              {"repairs", root.repairs},
+              {"silent_inputs", root.silent_inputs}};
+  if (!root.usable) {
     LogWarning("{} has no usable Hessian and was rounded to nearest", module);
-  else if (root.repairs > 0)
+    row["degraded"] = "rounded to nearest: it has no usable Hessian";
+  } else if (root.repairs > 0) {
     LogWarning("the Hessian of {} needed a damping of {}", module, root.damping);
-  return {{"relative_error", part(squared_error, squared_weight)},
-          {"output_error", root.usable ? Json(part(loss, energy)) : Json(nullptr)},
-          {"damping", root.damping},
-          {"repairs", root.repairs},
-          {"silent_inputs", root.silent_inputs},
-          {"degraded", !root.usable}};
+  }
+  return row;
 }
 
-std::map<std::string, Json> QuantizeEnds(const HessianOptions& options, Clip clip, const Checkpoint& in,
-                                         CheckpointWriter& out, const at::Tensor& hidden) {
-  std::map<std::string, Json> report;
+void QuantizeEnds(const HessianOptions& options, Clip clip, const Checkpoint& in, CheckpointWriter& out,
+                  const at::Tensor& hidden, ReportRows& rows) {
   for (const auto& target : out.table()) {
     if (!target.format || target.layer >= 0 || out.IsWritten(target)) continue;
     if (target.role == Role::kHead || in.config().tie_embeddings) {
-      report[target.name] = QuantizeHead(options, clip, in, out, target, hidden);
+      rows.Add(target.name, QuantizeHead(options, clip, in, out, target, hidden));
     } else {
       ThreadPool pool;
       const double error = RoundMatrix(in, Find(in.table(), target.role), target, clip, out, pool);
-      report[target.name] = {{"relative_error", error}, {"output_error", nullptr}, {"degraded", false}};
+      rows.Add(target.name, {{"relative_error", error}, {"output_error", nullptr}});
     }
   }
-  return report;
 }
 
 int64_t EndChunkRows(int64_t in_features) {

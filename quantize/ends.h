@@ -9,7 +9,6 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <map>
 #include <string>
 
 #include "model/pass.h"
@@ -33,9 +32,9 @@ struct MatrixErrors {
 };
 
 // Rounds whichever of embedding and head out packs and does not hold yet. hidden: the states that leave the last block,
-// [windows, tokens, hidden_size]. Returns what there is to report, by tensor name. THROWS Error for NaN weights.
-std::map<std::string, Json> QuantizeEnds(const HessianOptions& options, Clip clip, const Checkpoint& in,
-                                         CheckpointWriter& out, const at::Tensor& hidden);
+// [windows, tokens, hidden_size]. Adds a row for each to the report, by tensor name. THROWS Error for NaN weights.
+void QuantizeEnds(const HessianOptions& options, Clip clip, const Checkpoint& in, CheckpointWriter& out,
+                  const at::Tensor& hidden, ReportRows& rows);
 
 // Rows of an end that are held as floats at a time; for plans.
 int64_t EndChunkRows(int64_t in_features);

@@ -4,7 +4,6 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <map>
 
 #include "core/error.h"
 #include "model/block_walker.h"
@@ -18,8 +17,8 @@ namespace {
 class BlockQuantizer {
  public:
   BlockQuantizer(const GptqOptions& options, CheckpointWriter& out, Block& block, const at::Tensor& hidden,
-                 std::map<std::string, Json>& report)
-      : options_(options), out_(out), block_(block), hidden_(hidden), report_(report) {}
+                 ReportRows& rows)
+      : options_(options), out_(out), block_(block), hidden_(hidden), rows_(rows) {}
 
   void Run() {
     Round({Role::kQuery, Role::kKey, Role::kValue}, hidden_,
@@ -66,7 +65,7 @@ class BlockQuantizer {
       const GptqRows rounded = QuantizeRows(weights, root, *target->format, options_.clip, out_.config().dtype);
       MatrixErrors errors;
       errors.Add(weights, rounded, hessian);
-      report_[target->name] = errors.Report(target->module, root);
+      rows_.Add(target->name, errors.Report(target->module, root));
       WriteRows(
           out_, *target, 0,
           PackRows(*target->format, weights.size(0), features, rounded.codes, rounded.grids, out_.config().dtype));
@@ -79,7 +78,7 @@ class BlockQuantizer {
   CheckpointWriter& out_;
   Block& block_;
   const at::Tensor& hidden_;
-  std::map<std::string, Json>& report_;
+  ReportRows& rows_;
 };
 
 }  // namespace
@@ -117,13 +116,12 @@ Planned GptqPass::Plan(const PlanInput& input) const {
 
 void GptqPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
   at::NoGradGuard no_grad;
-  std::map<std::string, Json> errors;  // by tensor name
   const at::Tensor hidden =
       WalkBlocks(in, out, *context.calibration, "quantize.gptq", [&](int64_t, const at::Tensor& states, Block* block) {
-        if (block) BlockQuantizer(options_, out, *block, states, errors).Run();
+        if (block) BlockQuantizer(options_, out, *block, states, context.rows).Run();
       });
-  errors.merge(QuantizeEnds(options_.hessian, options_.clip, in, out, hidden));
-  (*context.report)["tensors"] = TensorReports(out, errors);
+  QuantizeEnds(options_.hessian, options_.clip, in, out, hidden, context.rows);
+  (*context.report)["tensors"] = TensorReports(out, context.rows);
 }
 
 }  // namespace ecld

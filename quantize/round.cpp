@@ -132,11 +132,11 @@ Json TensorReport(const TensorSpec& target, const ModelConfig& config) {
   return row;
 }
 
-Json TensorReports(const CheckpointWriter& out, const std::map<std::string, Json>& errors) {
+Json TensorReports(const CheckpointWriter& out, const ReportRows& rows) {
   Json tensors = Json::array();
   for (const auto& target : out.table()) {
     Json row = TensorReport(target, out.config());
-    if (auto found = errors.find(target.name); found != errors.end()) row.update(found->second);
+    if (const Json* found = rows.Find(target.name)) row.update(*found);
     tensors.push_back(std::move(row));
   }
   return tensors;
@@ -196,7 +196,7 @@ void RoundPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& co
       out.CopyFrom(in, target);
       row["relative_error"] = 0.0;
     }
-    if (!written || !context.rows.Has(target.name)) context.rows.Add(target.name, std::move(row));
+    if (!written || !context.rows.Find(target.name)) context.rows.Add(target.name, std::move(row));
     if (target.layer != layer) {
       in.DropPages(layer);
       layer = target.layer;

@@ -5,7 +5,6 @@
 //
 // RoundRows is the maths for a chunk of rows; RoundPass walks the checkpoint with it.
 
-#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,8 +42,8 @@ double RoundMatrix(const Checkpoint& in, const TensorSpec& source, const TensorS
 // What every quantizing pass says of a parameter: name, format, bits and bytes as stored.
 Json TensorReport(const TensorSpec& target, const ModelConfig& config);
 
-// The same of all of them, each with what errors has under its name. What an earlier, interrupted run rounded has none.
-Json TensorReports(const CheckpointWriter& out, const std::map<std::string, Json>& errors);
+// The same of all of them, each with what rows has under its name.
+Json TensorReports(const CheckpointWriter& out, const ReportRows& rows);
 
 // Weights that this machine rounds per second, of rows in memory: for the time of a plan. Takes hundredths of a second.
 double MeasureRoundRate(const PackedFormat& format, Clip clip);

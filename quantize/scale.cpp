@@ -158,13 +158,13 @@ Planned ScalePass::Plan(const PlanInput& input) const {
 }
 
 void ScalePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
-  Json blocks = Json::array();
   WalkBlocks(in, out, *context.calibration, "quantize.scale",
              [&](int64_t layer, const at::Tensor& hidden, Block* block) {
-               // What an earlier, interrupted run chose is in the weights, but no longer known.
-               blocks.push_back(block ? ScaleBlock(*block, hidden, options_) : Json{{"layer", layer}});
+               const std::string name = fmt::format("block {}", layer);
+               if (!block && context.rows.Find(name)) return;
+               context.rows.Add(name, block ? ScaleBlock(*block, hidden, options_) : Json{{"layer", layer}});
              });
-  (*context.report)["blocks"] = std::move(blocks);
+  (*context.report)["blocks"] = context.rows.All();
 }
 
 }  // namespace ecld

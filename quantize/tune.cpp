@@ -73,8 +73,8 @@ class BlockTuner {
       rounding = StartRounding(weights, *target->format, options_.clip, scale_dtype_);
   }
 
-  // Writes the matrices, puts their values into block, and returns their lines of the report by name.
-  void Write(CheckpointWriter& out, Block& block, std::map<std::string, Json>& report) const {
+  // Writes the matrices, puts their values into block, and adds their rows to the report.
+  void Write(CheckpointWriter& out, Block& block, ReportRows& rows) const {
     for (const auto& [target, weights, rounding] : matrices_) {
       const RoundedTensors rounded = Round(weights, rounding, *target->format, scale_dtype_);
       const at::Tensor codes = rounded.codes.to(at::kByte).contiguous();
@@ -89,8 +89,8 @@ class BlockTuner {
                          scale_dtype_));
       WriteShape(out, *target);
       const double size = weights.norm().item<double>();
-      report[target->name] = {
-          {"relative_error", size > 0 ? (rounded.values - weights).norm().item<double>() / size : 0.0}};
+      rows.Add(target->name,
+               {{"relative_error", size > 0 ? (rounded.values - weights).norm().item<double>() / size : 0.0}});
       block.Parameter(target->role) = rounded.values;
     }
   }
@@ -116,14 +116,8 @@ class BlockTuner {
 Planned TunePass::Plan(const PlanInput& input) const {
   RequireDenseAndCalibrated(input);
   if (options_.steps < 1) Fail(input.where + ".steps", "{} is below 1", options_.steps);
-  if (options_.batch_windows < 1) Fail(input.where + ".batch_windows", "{} is below 1", options_.batch_windows);
   if (!(options_.learning_rate >= 0)) Fail(input.where + ".learning_rate", "{} is below 0", options_.learning_rate);
-  if (!(options_.held_out > 0 && options_.held_out < 1))
-    Fail(input.where + ".held_out", "{} is not between 0 and 1", options_.held_out);
-  const int64_t held = HeldOutWindows(input.calibration_windows, options_.held_out);
-  if (held >= input.calibration_windows)
-    Fail(input.where, "{} calibration windows leave none to learn from beside {} held out", input.calibration_windows,
-         held);
+  RequireWindowsToTrainOn(input, options_.batch_windows, options_.held_out);
   Planned planned;
   planned.config = input.config;
   planned.config.quantization = QuantizationOf(options_.scheme, input.config, input.where);
@@ -147,12 +141,11 @@ void TunePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& con
   const auto windows = static_cast<int64_t>(calibration.windows.size());
   const int64_t train_windows = windows - HeldOutWindows(windows, options_.held_out);
   at::Tensor targets = Embed(in, calibration.windows);
-  std::map<std::string, Json> errors;  // by tensor name
-  Json blocks = Json::array();
   const auto tune = [&](int64_t layer, const at::Tensor& states, Block* block) {
-    // What an earlier, interrupted run learned is on disk, but how well it did is no longer known.
-    Json row = {{"layer", layer}, {"held_out_before", nullptr}, {"held_out_after", nullptr}, {"tuned", nullptr}};
     AdvanceStates(block ? *block : Block::Load(in, layer), targets);
+    const std::string name = fmt::format("block {}", layer);
+    if (!block && context.rows.Find(name)) return;
+    Json row = {{"layer", layer}, {"held_out_before", nullptr}, {"held_out_after", nullptr}, {"tuned", nullptr}};
     if (block) {
       const Block dense = *block;
       BlockTuner tuner(options_, out, dense);
@@ -162,21 +155,22 @@ void TunePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& con
         const double after = MeanBlockLoss(tuner.Rounded(), states, targets, train_windows);
         const bool better = after < before;
         if (!better) tuner.Reset();
-        tuner.Write(out, *block, errors);
+        tuner.Write(out, *block, context.rows);
         row["held_out_before"] = before;
         row["held_out_after"] = better ? after : before;
         row["tuned"] = better;
+        if (!better) row["degraded"] = "not tuned: its held-out error did not fall, so it is rounded to nearest";
         LogInfo("quantize.tune: block {}: held-out error {:.5f} -> {:.5f}{}", layer, before, after,
                 better ? "" : ", which is not better: it is rounded to nearest");
       }
     }
-    blocks.push_back(std::move(row));
+    context.rows.Add(name, std::move(row));
   };
   const at::Tensor hidden = WalkBlocks(in, out, calibration, "quantize.tune", tune);
-  errors.merge(QuantizeEnds(options_.ends, options_.clip, in, out, hidden));
+  QuantizeEnds(options_.ends, options_.clip, in, out, hidden, context.rows);
   (*context.report)["held_out_windows"] = windows - train_windows;
-  (*context.report)["blocks"] = std::move(blocks);
-  (*context.report)["tensors"] = TensorReports(out, errors);
+  (*context.report)["blocks"] = context.rows.All("block ");
+  (*context.report)["tensors"] = TensorReports(out, context.rows);
 }
 
 }  // namespace ecld

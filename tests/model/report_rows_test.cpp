@@ -18,8 +18,10 @@ TEST(ReportRows, ARowMayBeReplacedAndKeepsItsPlace) {
   rows.Add("a", {{"error", 3}, {"degraded", "rounded"}});
   EXPECT_EQ(rows.All(), Json::parse(R"([{"error": 3, "degraded": "rounded"}, {"error": 2}])"));
   EXPECT_EQ(rows.Degraded(), Json::parse(R"([{"name": "a", "what": "rounded"}])"));
-  EXPECT_TRUE(rows.Has("b"));
-  EXPECT_FALSE(rows.Has("c"));
+  EXPECT_EQ(*rows.Find("b"), Json::parse(R"({"error": 2})"));
+  EXPECT_EQ(rows.Find("c"), nullptr);
+  rows.Add("block 1", {{"layer", 1}});
+  EXPECT_EQ(rows.All("block "), Json::parse(R"([{"layer": 1}])"));
 }
 
 TEST(ReportRows, WhatAKilledPartFoundOutIsThereForTheNext) {

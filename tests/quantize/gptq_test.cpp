@@ -28,7 +28,7 @@ TEST_F(Gptq, ChangesLogitsLessThanRoundingInEveryFamily) {
     EXPECT_LT(LogitError("gptq"), 0.9 * LogitError("rounded")) << static_cast<int>(family) << tied;
     for (const auto& row : report["tensors"]) {
       if (!row.contains("bits")) continue;
-      EXPECT_FALSE(row["degraded"].get<bool>());
+      EXPECT_FALSE(row.contains("degraded"));
       EXPECT_GT(row["relative_error"].get<double>(), 0) << row.dump();
       if (row["name"] != "model.embed_tokens.weight") {
         EXPECT_LT(row["output_error"].get<double>(), row["relative_error"].get<double>()) << row.dump();
@@ -52,7 +52,8 @@ TEST_F(Gptq, RunsOnRaggedGroupsAndLeavesDenseWhatTheSchemeLeavesDense) {
 TEST_F(Gptq, InterruptedRunEndsInTheSameBytes) {
   Write({.dtype = DType::kBF16, .tied = true});
   const GptqPass pass({{{4, 32, false}, PackedFormat{4, 32, true}}});
-  RunPass(pass, case_ / "in", case_ / "whole", windows_);
+  const std::filesystem::path rows = case_ / "rows.jsonl";
+  const Json whole_report = RunPass(pass, case_ / "in", case_ / "whole", windows_, nullptr, ReportRows(rows));
   RunPass(pass, case_ / "in", case_ / "again", windows_);
   EXPECT_EQ(CheckpointBytes(case_ / "again"), CheckpointBytes(case_ / "whole"));
   const Checkpoint whole = Checkpoint::Open(case_ / "whole");
@@ -63,12 +64,9 @@ TEST_F(Gptq, InterruptedRunEndsInTheSameBytes) {
       if (spec.layer == 0 || (spec.layer == 1 && spec.role == Role::kQuery)) writer.CopyFrom(whole, spec);
     writer.Commit(true);
   }
-  const Json report = RunPass(pass, case_ / "in", case_ / "resumed", windows_);
+  const Json report = RunPass(pass, case_ / "in", case_ / "resumed", windows_, nullptr, ReportRows(rows));
   EXPECT_EQ(CheckpointBytes(case_ / "resumed"), CheckpointBytes(case_ / "whole"));
-  for (const auto& row : report["tensors"]) {
-    if (!row.contains("bits")) continue;
-    EXPECT_EQ(row.contains("output_error"), row["name"].get<std::string>().find("layers.0.") == std::string::npos);
-  }
+  EXPECT_EQ(report, whole_report) << "what was found out before the kill is in it";
 }
 
 TEST_F(Gptq, ADeadBlockIsRoundedAndReportedAsDegraded) {
@@ -85,7 +83,7 @@ TEST_F(Gptq, ADeadBlockIsRoundedAndReportedAsDegraded) {
   for (const auto& row : report["tensors"]) {
     if (!row.contains("bits")) continue;
     const bool dead = row["name"] == "model.layers.1.mlp.down_proj.weight";
-    EXPECT_EQ(row["degraded"].get<bool>(), dead);
+    EXPECT_EQ(row.contains("degraded"), dead);
     EXPECT_EQ(row["silent_inputs"].get<int64_t>(), dead ? 96 : 0) << row.dump();
     EXPECT_EQ(row["output_error"].is_null(), dead);
   }

@@ -68,7 +68,7 @@ TEST_F(Tune, RefusesWhatCannotWork) {
   EXPECT_ERROR(TunePass({.learning_rate = -1}).Plan(input), "stages[0].learning_rate: -1 is below 0");
   EXPECT_ERROR(TunePass({.held_out = 0}).Plan(input), "stages[0].held_out: 0 is not between 0 and 1");
   input.calibration_windows = 1;
-  EXPECT_ERROR(TunePass({}).Plan(input), "1 calibration windows leave none to learn from beside 1 held out");
+  EXPECT_ERROR(TunePass({}).Plan(input), "1 calibration windows leave none to train on beside 1 held out");
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ inline PlanInput PlanInputOf(const Checkpoint& in, const TokenWindows& windows, 
 }
 
 inline Json RunPass(const Pass& pass, const std::filesystem::path& in_directory, const std::filesystem::path& out,
-                    const TokenWindows& windows = {}, const Checkpoint* teacher = nullptr) {
+                    const TokenWindows& windows = {}, const Checkpoint* teacher = nullptr, ReportRows rows = {}) {
   const Checkpoint in = Checkpoint::Open(in_directory);
   CheckpointWriter writer(out, pass.Plan(PlanInputOf(in, windows, teacher)).config);
   Json report = Json::object();
@@ -49,6 +49,7 @@ inline Json RunPass(const Pass& pass, const std::filesystem::path& in_directory,
   context.calibration = &windows;
   context.teacher = teacher;
   context.report = &report;
+  context.rows = std::move(rows);
   pass.Run(in, writer, context);
   writer.Finish(in_directory);
   return report;
