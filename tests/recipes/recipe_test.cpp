@@ -127,7 +127,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecipe{"version: 1\n[a]: b\n", "recipe.yaml:2: keys must be plain words"},
         BadRecipe{"version: 1\nstages: [\n", "not valid YAML"},
         BadRecipe{"version: 1\n\tname: x\n", "recipe.yaml:2: not valid YAML"}),
-    [](const auto& info) { return fmt::format("recipe{}", info.index); });
+    [](const auto& test) { return fmt::format("recipe{}", test.index); });
 
 TEST(Recipe, HostileSizesAreRefused) {
   EXPECT_ERROR(Parse(std::string(300 * 1024, '#')), "too many for a recipe");
