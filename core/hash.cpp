@@ -1,5 +1,6 @@
 #include "core/hash.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -32,29 +33,36 @@ bool HasShaInstructions() {
   return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b >> 29 & 1) != 0 && __builtin_cpu_supports("sse4.1");
 }
 
-// One block with the SHA extensions (Intel SDM, SHA256RNDS2 and its companions): several times the rate of plain code,
+// Blocks with the SHA extensions (Intel SDM, SHA256RNDS2 and its companions): several times the rate of plain code,
 // which matters where all weights of a model are hashed. The instructions want the state as ABEF and CDGH.
-__attribute__((target("sha,sse4.1"))) void BlockWithShaInstructions(const uint8_t* block, uint32_t* state) {
+__attribute__((target("sha,sse4.1"))) void BlocksWithShaInstructions(const uint8_t* blocks, size_t count,
+                                                                     uint32_t* state) {
   const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
   __m128i badc = _mm_shuffle_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(state)), 0xB1);
   __m128i hgfe = _mm_shuffle_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(state + 4)), 0x1B);
   __m128i abef = _mm_alignr_epi8(badc, hgfe, 8);
   __m128i cdgh = _mm_blend_epi16(hgfe, badc, 0xF0);
-  const __m128i abef_before = abef, cdgh_before = cdgh;
-  __m128i w[4];  // the next 16 words of the message schedule, in a ring
-  for (int i = 0; i < 4; ++i)
-    w[i] = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 16 * i)), swap);
-  for (int i = 0; i < 16; ++i) {
-    __m128i sum = _mm_add_epi32(w[i % 4], _mm_loadu_si128(reinterpret_cast<const __m128i*>(&kRound[4 * i])));
-    cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
-    abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0E));
-    if (i >= 12) continue;
-    const __m128i third = w[(i + 2) % 4], last = w[(i + 3) % 4];
-    __m128i next = _mm_add_epi32(_mm_sha256msg1_epu32(w[i % 4], w[(i + 1) % 4]), _mm_alignr_epi8(last, third, 4));
-    w[i % 4] = _mm_sha256msg2_epu32(next, last);
+  for (const uint8_t* block = blocks; block != blocks + 64 * count; block += 64) {
+    const __m128i abef_before = abef, cdgh_before = cdgh;
+    __m128i w[4];  // the next 16 words of the message schedule, in a ring
+    for (int i = 0; i < 4; ++i)
+      w[i] = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 16 * i)), swap);
+// Unrolled, the ring is four registers.
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; ++i) {
+      __m128i sum = _mm_add_epi32(w[i % 4], _mm_loadu_si128(reinterpret_cast<const __m128i*>(&kRound[4 * i])));
+      cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
+      abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0E));
+      if (i >= 12) continue;
+      const __m128i third = w[(i + 2) % 4], last = w[(i + 3) % 4];
+      __m128i next = _mm_add_epi32(_mm_sha256msg1_epu32(w[i % 4], w[(i + 1) % 4]), _mm_alignr_epi8(last, third, 4));
+      w[i % 4] = _mm_sha256msg2_epu32(next, last);
+    }
+    abef = _mm_add_epi32(abef, abef_before);
+    cdgh = _mm_add_epi32(cdgh, cdgh_before);
   }
-  abef = _mm_shuffle_epi32(_mm_add_epi32(abef, abef_before), 0x1B);  // FEBA
-  cdgh = _mm_shuffle_epi32(_mm_add_epi32(cdgh, cdgh_before), 0xB1);  // DCHG
+  abef = _mm_shuffle_epi32(abef, 0x1B);  // FEBA
+  cdgh = _mm_shuffle_epi32(cdgh, 0xB1);  // DCHG
   _mm_storeu_si128(reinterpret_cast<__m128i*>(state), _mm_blend_epi16(abef, cdgh, 0xF0));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(state + 4), _mm_alignr_epi8(cdgh, abef, 8));
 }
@@ -66,11 +74,15 @@ __attribute__((target("sha,sse4.1"))) void BlockWithShaInstructions(const uint8_
 Sha256::Sha256()
     : state_{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19} {}
 
-void Sha256::Block(const uint8_t* block) {
+void Sha256::Blocks(const uint8_t* blocks, size_t count) {
 #ifdef __x86_64__
   static const bool has_instructions = HasShaInstructions();
-  if (has_instructions) return BlockWithShaInstructions(block, state_.data());
+  if (has_instructions) return BlocksWithShaInstructions(blocks, count, state_.data());
 #endif
+  for (size_t i = 0; i < count; ++i) Block(blocks + 64 * i);
+}
+
+void Sha256::Block(const uint8_t* block) {
   std::array<uint32_t, 64> w;
   for (int i = 0; i < 16; ++i)
     w[i] = uint32_t{block[4 * i]} << 24 | uint32_t{block[4 * i + 1]} << 16 | uint32_t{block[4 * i + 2]} << 8 |
@@ -91,21 +103,21 @@ void Sha256::Block(const uint8_t* block) {
 }
 
 void Sha256::Update(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return;
   auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
   size_t left = bytes.size();
-  while (left > 0) {
-    size_t used = length_ % 64;
-    size_t take = std::min(left, 64 - used);
-    if (take == 64) {
-      Block(data);
-    } else {
-      std::memcpy(buffer_.data() + used, data, take);
-      if (used + take == 64) Block(buffer_.data());
-    }
-    length_ += take;
+  const size_t used = length_ % 64;
+  length_ += left;
+  if (used > 0) {
+    const size_t take = std::min(left, 64 - used);
+    std::memcpy(buffer_.data() + used, data, take);
+    if (used + take < 64) return;
+    Blocks(buffer_.data(), 1);
     data += take;
     left -= take;
   }
+  Blocks(data, left / 64);
+  std::memcpy(buffer_.data(), data + left / 64 * 64, left % 64);
 }
 
 std::string Sha256::HexDigest() {

@@ -20,6 +20,7 @@ class Sha256 {
   std::string HexDigest();
 
  private:
+  void Blocks(const uint8_t* blocks, size_t count);
   void Block(const uint8_t* block);
 
   std::array<uint32_t, 8> state_;
