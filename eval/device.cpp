@@ -6,10 +6,11 @@
 #include <algorithm>
 #include <atomic>
 #include <fstream>
-#include <memory>
 #include <sstream>
 #include <string_view>
+#include <vector>
 
+#include "core/large_pages.h"
 #include "core/memory.h"
 #include "eval/measure.h"
 
@@ -65,7 +66,7 @@ DeviceFacts ReadDeviceFacts() {
 double MeasureReadBandwidth(ThreadPool& pool) {
   // 128 MiB lie beyond the caches of edge devices; a small device gives what it can spare.
   const size_t words = std::min<size_t>(size_t{128} << 20, AvailableMemoryBytes() / 4) / sizeof(uint64_t);
-  auto buffer = std::make_unique_for_overwrite<uint64_t[]>(words);
+  std::vector<uint64_t, LargePages<uint64_t>> buffer(words);
   pool.ParallelFor(static_cast<int64_t>(words), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) buffer[i] = static_cast<uint64_t>(i);
   });

@@ -22,8 +22,8 @@ struct DeviceFacts {
 
 DeviceFacts ReadDeviceFacts();
 
-// Bytes per second read sequentially by all threads of the pool from a buffer much larger than the caches; the
-// median of several passes. Takes well under a second.
+// Bytes per second read sequentially by all threads of the pool from a buffer much larger than the caches, in large
+// pages; the median of several passes. Takes well under a second.
 double MeasureReadBandwidth(ThreadPool& pool);
 
 }  // namespace ecld

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/large_pages.h"
 #include "core/threads.h"
 #include "kernels/packing/weight_view.h"
 
@@ -23,7 +24,7 @@ class ColdWeights {
   struct alignas(64) Line {
     std::byte bytes[64];
   };
-  std::vector<Line> lines_;
+  std::vector<Line, LargePages<Line>> lines_;
   std::vector<WeightView> views_;
 };
 

@@ -31,7 +31,7 @@ void KvCache::Reserve(int64_t tokens) {
   for (size_t i = 0; i < layers_.size(); ++i) {
     if (tokens <= capacities_[i]) continue;
     const int64_t capacity = WholeBlocks(tokens);
-    std::vector<Line> grown((static_cast<size_t>(shape_.Bytes(capacity)) + sizeof(Line) - 1) / sizeof(Line));
+    Lines grown((static_cast<size_t>(shape_.Bytes(capacity)) + sizeof(Line) - 1) / sizeof(Line));
     if (length_ > 0) CopyKv(View(i), length_, {.shape = shape_, .capacity = capacity, .data = grown[0].bytes});
     layers_[i] = std::move(grown);
     capacities_[i] = capacity;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/large_pages.h"
 #include "kernels/attention/kv.h"
 #include "runtime/model.h"
 
@@ -36,7 +37,8 @@ class KvCache {
   KvView View(size_t layer);
 
   KvShape shape_;
-  std::vector<std::vector<Line>> layers_;
+  using Lines = std::vector<Line, LargePages<Line>>;
+  std::vector<Lines> layers_;
   std::vector<int64_t> capacities_;  // of each layer: an allocation that fails leaves some grown
   int64_t length_ = 0;
 };

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "core/large_pages.h"
 #include "core/mapped_file.h"
 #include "core/threads.h"
 
@@ -57,7 +58,7 @@ class TileCache {
   std::string key_;
   uint64_t bytes_ = 0;
   std::optional<MappedFile> file_;
-  std::vector<Line> memory_;
+  std::vector<Line, LargePages<Line>> memory_;
 };
 
 }  // namespace ecld

@@ -11,6 +11,7 @@
 #include "core/files.h"
 #include "core/hash.h"
 #include "core/json.h"
+#include "core/large_pages.h"
 #include "core/mapped_file.h"
 #include "core/memory.h"
 #include "core/progress.h"
@@ -191,6 +192,18 @@ TEST(ProgressText, DurationsAndSizesForPeople) {
   EXPECT_EQ(FormatDuration(3720), "1 h 02 min");
   EXPECT_EQ(FormatBytes(999), "999 B");
   EXPECT_EQ(FormatBytes(15300000000), "15.3 GB");
+}
+
+TEST(Memory, LargePagesAreAlignedAndHoldWhatIsWritten) {
+  for (size_t count : {size_t{1}, size_t{100}, (size_t{2} << 20) / 8 - 1, (size_t{2} << 20) / 8, size_t{700'001}}) {
+    std::vector<uint64_t, LargePages<uint64_t>> block(count);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(block.data()) % (count * 8 < 2 << 20 ? 64 : 2 << 20), 0u) << count;
+    EXPECT_EQ(std::ranges::count(block, 0u), static_cast<std::ptrdiff_t>(count));
+    block.back() = 7;
+    block.resize(2 * count, 8);
+    EXPECT_EQ(block[count - 1], 7u);
+    EXPECT_EQ(block.back(), 8u);
+  }
 }
 
 TEST(Memory, SeesWhatIsAllocated) {
