@@ -37,31 +37,6 @@ std::vector<std::string_view> Int8Implementations() {
   return names;
 }
 
-// The most that rounding x can change an output: half a step of each group times its weights' magnitudes.
-double RoundingBudget(const WeightView& weight, const std::vector<float>& x) {
-  const int64_t k = weight.in_features, group_size = weight.format.GroupSize(k);
-  std::vector<float> row(static_cast<size_t>(k));
-  double largest = 0;
-  for (int64_t o = 0; o < weight.out_features; ++o) {
-    ReadRow(weight, o, row.data());
-    for (size_t r = 0; r * k < x.size(); ++r) {
-      double budget = 0;
-      for (int64_t begin = 0; begin < k;) {
-        const int64_t end = std::min({k, begin + 128, (begin / group_size + 1) * group_size});
-        double peak = 0, weights = 0;
-        for (int64_t i = begin; i < end; ++i) {
-          peak = std::max(peak, std::abs(double{x[r * k + i]}));
-          weights += std::abs(double{row[i]});
-        }
-        budget += peak / 127 / 2 * weights;
-        begin = end;
-      }
-      largest = std::max(largest, budget);
-    }
-  }
-  return largest;
-}
-
 struct Shape {
   int64_t m, n, k;
 };
