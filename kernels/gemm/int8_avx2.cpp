@@ -159,19 +159,20 @@ ECLD_INLINE void MultiplyRows(const Int8Tile& tile, RowNumbers<kRow...> rows) {
   const WeightView& weight = tile.weight;
   const Int8Activations x = tile.x;
   const int64_t all_blocks = Blocks(weight), group_blocks = GroupBlocks(weight);
+  const int64_t scale_step = kTileOutputs * static_cast<int64_t>(SizeOf(weight.scale_dtype));
+  const std::byte* scales_at = TileScales(weight, tile.tile, 0);
+  const std::byte* zeros = weight.format.symmetric ? nullptr : TileZeros(weight, tile.tile, 0);
   const std::byte* codes = BlockAt(weight, tile.tile, 0);
   const DType scale_dtype = weight.scale_dtype;
-  const bool symmetric = weight.format.symmetric;
   const int8_t* inputs = x.codes;
   __m256 totals[sizeof...(kRow)][kHalves] = {{(static_cast<void>(kRow), _mm256_setzero_ps()), _mm256_setzero_ps()}...};
-  for (int64_t block = 0, group = 0, piece = 0; block < all_blocks; ++group) {
+  for (int64_t block = 0, piece = 0; block < all_blocks;) {
     const int64_t group_end = std::min(all_blocks, block + group_blocks);
-    const std::byte* const scales_at = TileScales(weight, tile.tile, group);
-    const std::byte* const zeros = symmetric ? nullptr : TileZeros(weight, tile.tile, group);
     for (; block < group_end; ++piece) {
       __m256i sums[sizeof...(kRow)][kHalves];
       (StartRow<kBits>(zeros, x.minus_sums[piece * x.rows + kRow], sums[kRow]), ...);
       for (const int64_t end = std::min(group_end, block + kActivationBlocks); block < end; ++block) {
+        FetchAhead<kBits>(codes);
         AddBlock<kBits, false>(codes, inputs, x.stride, sums, rows, FourNumbers());
         if constexpr (kBits == 8) AddBlock<kBits, true>(codes, inputs, x.stride, sums, rows, FourNumbers());
         codes += BlockBytes(kBits);
@@ -180,6 +181,8 @@ ECLD_INLINE void MultiplyRows(const Int8Tile& tile, RowNumbers<kRow...> rows) {
       const __m256 scales[kHalves] = {LoadScales(scale_dtype, scales_at, 0), LoadScales(scale_dtype, scales_at, 1)};
       (FinishRow(sums[kRow], scales, x.scales[piece * x.rows + kRow], totals[kRow]), ...);
     }
+    scales_at += scale_step;
+    if (zeros) zeros += kTileOutputs;
   }
   (StoreRow(totals[kRow], TileWidth(tile), tile.y + kRow * tile.y_stride), ...);
 }

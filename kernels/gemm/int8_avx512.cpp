@@ -25,7 +25,6 @@ namespace ecld {
 namespace {
 
 constexpr int kMaxRows = kMaxInt8Rows;  // more would share the unpacking further, but not leave their sums in registers
-constexpr int64_t kAheadBytes = 4096;
 
 ECLD_TARGET void Quantize(const float* x, int64_t blocks, int8_t* codes, float* scale, int32_t* minus_sum) {
   const int64_t count = blocks * kBlockInputs;
@@ -116,13 +115,6 @@ ECLD_INLINE void AddBlock(const std::byte* block, const RowPointers& x, __m512i*
                           std::integer_sequence<int, kIndex...>) {
   constexpr int kFours = 8 / kVectors<kBits>;  // in a vector
   (AddFour<kBits, kIndex / kFours + kIndex % kFours * kVectors<kBits>>(block, x, sums, rows), ...);
-}
-
-// The line of the block that many bytes ahead: memory is asked early, beyond the page that is being read.
-template <int kBits>
-ECLD_INLINE void FetchAhead(const std::byte* block) {
-#pragma GCC unroll 8
-  for (int line = 0; line < kBits; ++line) __builtin_prefetch(block + kAheadBytes + 64 * line);
 }
 
 // -zero * sum of the activations' codes, where an integer sum starts. zero: of the sixteen outputs, if asymmetric.

@@ -66,6 +66,14 @@ inline int64_t TileWidth(const Int8Tile& tile) {
   return std::min(kTileOutputs, tile.weight.out_features - tile.tile * kTileOutputs);
 }
 
+// Asks memory for the codes a page further on: processors fetch ahead within a page only.
+template <int kBits>
+inline __attribute__((always_inline)) void FetchAhead(const std::byte* block) {
+  constexpr int64_t kAheadBytes = 4096;
+#pragma GCC unroll 8
+  for (int line = 0; line < kBits; ++line) __builtin_prefetch(block + kAheadBytes + 64 * line);
+}
+
 // Blocks of 32 inputs in a weight group.
 inline int64_t GroupBlocks(const WeightView& weight) {
   return weight.format.group_size > 0 ? weight.format.group_size / kBlockInputs : Blocks(weight);
