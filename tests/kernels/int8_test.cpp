@@ -190,24 +190,27 @@ TEST(GemmInt8, VerySmallAndVeryLargeActivationsAreNumbers) {
   }
 }
 
+// 140 rows: shared out by rows among two threads, by outputs among three.
 TEST(GemmInt8, ResultDependsNeitherOnThreadsNorOnTheOtherRows) {
   Random random(5);
-  ThreadPool single(1), several(3);
-  const std::vector<float> x = RandomRows(17, 576, random);
-  for (int bits : {4, 8}) {
-    const auto weight =
-        OwnedWeight::Packed(300, 576, {.bits = bits, .group_size = 128}, DType::kF16, random).Interleaved(single);
-    for (std::string_view name : Int8Implementations()) {
-      const std::vector<float> all = Product(name, weight.view(), x, single, true);
-      EXPECT_TRUE(Near(Product(name, weight.view(), x, several, true), all, Exact())) << name;
-      std::vector<float> alone;
-      for (size_t r = 0; r < 17; ++r) {
-        const auto y = Product(name, weight.view(), {x.begin() + r * 576, x.begin() + (r + 1) * 576}, single, true);
-        alone.insert(alone.end(), y.begin(), y.end());
+  ThreadPool single(1), two(2), three(3);
+  for (int bits : {4, 8})
+    for (size_t rows : {17, 140}) {
+      const PackedFormat format{.bits = bits, .group_size = 128};
+      const auto weight = OwnedWeight::Packed(150, 320, format, DType::kF16, random).Interleaved(single);
+      const std::vector<float> x = RandomRows(static_cast<int64_t>(rows), 320, random);
+      for (std::string_view name : Int8Implementations()) {
+        const std::vector<float> all = Product(name, weight.view(), x, single, true);
+        for (ThreadPool* pool : {&two, &three})
+          EXPECT_TRUE(Near(Product(name, weight.view(), x, *pool, true), all, Exact())) << name;
+        std::vector<float> alone;
+        for (size_t r = 0; r < rows; ++r) {
+          const auto y = Product(name, weight.view(), {x.begin() + r * 320, x.begin() + (r + 1) * 320}, single, true);
+          alone.insert(alone.end(), y.begin(), y.end());
+        }
+        EXPECT_TRUE(Near(alone, all, Relative(1e-6))) << name;
       }
-      EXPECT_TRUE(Near(alone, all, Relative(1e-6))) << name;
     }
-  }
 }
 
 TEST(GemmInt8, ProductsTogetherAreTheProductsAlone) {
