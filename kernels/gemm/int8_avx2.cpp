@@ -170,7 +170,7 @@ ECLD_INLINE void MultiplyRows(const Int8Tile& tile, RowNumbers<kRow...> rows) {
     const int64_t group_end = std::min(all_blocks, block + group_blocks);
     for (; block < group_end; ++piece) {
       __m256i sums[sizeof...(kRow)][kHalves];
-      (StartRow<kBits>(zeros, x.minus_sums[piece * x.rows + kRow], sums[kRow]), ...);
+      (StartRow<kBits>(zeros, x.minus_sums[piece * x.group_stride + kRow], sums[kRow]), ...);
       for (const int64_t end = std::min(group_end, block + kActivationBlocks); block < end; ++block) {
         FetchAhead<kBits>(codes);
         AddBlock<kBits, false>(codes, inputs, x.stride, sums, rows, FourNumbers());
@@ -179,7 +179,7 @@ ECLD_INLINE void MultiplyRows(const Int8Tile& tile, RowNumbers<kRow...> rows) {
         inputs += kBlockInputs;
       }
       const __m256 scales[kHalves] = {LoadScales(scale_dtype, scales_at, 0), LoadScales(scale_dtype, scales_at, 1)};
-      (FinishRow(sums[kRow], scales, x.scales[piece * x.rows + kRow], totals[kRow]), ...);
+      (FinishRow(sums[kRow], scales, x.scales[piece * x.group_stride + kRow], totals[kRow]), ...);
     }
     scales_at += scale_step;
     if (zeros) zeros += kTileOutputs;

@@ -132,7 +132,7 @@ template <int kBits, bool kSymmetric, int... kRow>
 ECLD_INLINE void MultiplyRows(const Int8Tile& tile, RowNumbers<kRow...> rows) {
   const WeightView& weight = tile.weight;
   const DType scale_dtype = weight.scale_dtype;
-  const int64_t scale_step = kTileOutputs * static_cast<int64_t>(SizeOf(scale_dtype)), x_step = tile.x.rows;
+  const int64_t scale_step = kTileOutputs * static_cast<int64_t>(SizeOf(scale_dtype)), x_step = tile.x.group_stride;
   const int64_t group_bytes = GroupBlocks(weight) * BlockBytes(kBits);
   const std::byte* block = BlockAt(weight, tile.tile, 0);
   const std::byte* const end = block + Blocks(weight) * BlockBytes(kBits);

@@ -146,7 +146,8 @@ ECLD_TARGET void Multiply(const Int8Tile& tile) {
 #pragma GCC unroll 4
       for (int r = 0; r < kCount; ++r)
 #pragma GCC unroll 4
-        for (int q = 0; q < kQuarters; ++q) sums[r][q] = Start<kBits>(zeros, q, x.minus_sums[piece * x.rows + r]);
+        for (int q = 0; q < kQuarters; ++q)
+          sums[r][q] = Start<kBits>(zeros, q, x.minus_sums[piece * x.group_stride + r]);
       for (const int64_t end = std::min(group_end, block + kActivationBlocks); block < end; ++block) {
         AddBlock<kBits, kCount>(codes, inputs, x.stride, sums, std::make_integer_sequence<int, kVectors<kBits>>());
         codes += BlockBytes(kBits);
@@ -159,7 +160,7 @@ ECLD_TARGET void Multiply(const Int8Tile& tile) {
         for (int r = 0; r < kCount; ++r) {
           float* total = totals.data() + r * kTileOutputs + 4 * q;
           const float32x4_t scaled = vmulq_f32(vcvtq_f32_s32(sums[r][q]), scale);
-          vst1q_f32(total, vfmaq_n_f32(vld1q_f32(total), scaled, x.scales[piece * x.rows + r]));
+          vst1q_f32(total, vfmaq_n_f32(vld1q_f32(total), scaled, x.scales[piece * x.group_stride + r]));
         }
       }
     }

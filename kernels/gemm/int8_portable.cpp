@@ -62,7 +62,7 @@ void Multiply(const Int8Tile& tile) {
       for (size_t lane = 0; lane < kTileOutputs; ++lane) {
         const int zero = weight.format.symmetric ? weight.format.MidCode()
                                                  : std::to_integer<int>(TileZeros(weight, tile.tile, group)[lane]);
-        sums[r][lane] = zero * tile.x.minus_sums[piece * tile.x.rows + r];
+        sums[r][lane] = zero * tile.x.minus_sums[piece * tile.x.group_stride + r];
       }
     for (int64_t block = begin; block < end; ++block) {
       Unpack(weight.format.bits, BlockAt(weight, tile.tile, block), codes);
@@ -73,7 +73,8 @@ void Multiply(const Int8Tile& tile) {
     ToFloat(weight.scale_dtype, TileScales(weight, tile.tile, group), kTileOutputs, scales.data());
     for (int64_t r = 0; r < tile.rows; ++r)
       for (size_t lane = 0; lane < kTileOutputs; ++lane)
-        totals[r][lane] += static_cast<float>(sums[r][lane]) * scales[lane] * tile.x.scales[piece * tile.x.rows + r];
+        totals[r][lane] +=
+            static_cast<float>(sums[r][lane]) * scales[lane] * tile.x.scales[piece * tile.x.group_stride + r];
     begin = end;
   }
   for (int64_t r = 0; r < tile.rows; ++r) std::copy_n(totals[r].begin(), TileWidth(tile), tile.y + r * tile.y_stride);

@@ -24,9 +24,9 @@ inline constexpr int64_t kActivationBlocks = 4;  // of 32 inputs, the most in an
 
 struct Int8Activations {
   const int8_t* codes;        // [rows, stride], zero beyond the inputs
-  const float* scales;        // [groups, rows]
-  const int32_t* minus_sums;  // [groups, rows]: minus the sum of the group's codes; fits into 16 bits
-  int64_t stride, rows;       // rows: of all x, the distance from one group to the next
+  const float* scales;        // [groups, group_stride], a column for each row
+  const int32_t* minus_sums;  // as scales: minus the sum of the group's codes; fits into 16 bits
+  int64_t stride, group_stride;
 };
 
 struct Int8Tile {
