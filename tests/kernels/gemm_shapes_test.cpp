@@ -21,11 +21,10 @@
 namespace ecld {
 namespace {
 
-constexpr int64_t kMostProducts = 2 << 20, kMostWeights = 1 << 18, kFewestOutputs = 40;
-#if defined(__aarch64__)
-constexpr int64_t kMostRows = 32;  // these tests run under an emulator
+#if defined(__aarch64__)  // these tests run under an emulator
+constexpr int64_t kMostProducts = 1 << 18, kMostWeights = 1 << 15, kFewestOutputs = 17, kMostRows = 8;
 #else
-constexpr int64_t kMostRows = 1 << 20;
+constexpr int64_t kMostProducts = 2 << 20, kMostWeights = 1 << 18, kFewestOutputs = 40, kMostRows = 1 << 20;
 #endif
 
 struct Shape {
