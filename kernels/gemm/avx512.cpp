@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/gemm/sum_lanes.h"
 #include "kernels/gemm/tiled.h"
 
 #define ECLD_TARGET __attribute__((target("avx512f")))
@@ -18,17 +19,6 @@ namespace ecld {
 namespace {
 
 constexpr int64_t kLanes = 16;
-
-// Sums of the lanes of four vectors, in order: pairs are interleaved and added until each quarter holds all four.
-ECLD_TARGET inline __m128 SumLanes(const __m512* v) {
-  const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(v[0], v[1]), _mm512_unpackhi_ps(v[0], v[1]));
-  const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(v[2], v[3]), _mm512_unpackhi_ps(v[2], v[3]));
-  const __m512d ab2 = _mm512_castps_pd(ab), cd2 = _mm512_castps_pd(cd);
-  const __m512 abcd =
-      _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(ab2, cd2)), _mm512_castpd_ps(_mm512_unpackhi_pd(ab2, cd2)));
-  const __m128 low = _mm_add_ps(_mm512_castps512_ps128(abcd), _mm512_extractf32x4_ps(abcd, 1));
-  return _mm_add_ps(low, _mm_add_ps(_mm512_extractf32x4_ps(abcd, 2), _mm512_extractf32x4_ps(abcd, 3)));
-}
 
 template <DType kDtype>
 ECLD_TARGET inline __m512 Load(const std::byte* from) {
