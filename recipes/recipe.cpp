@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "core/error.h"
-#include "recipes/yaml_reader.h"
+#include "core/yaml_reader.h"
 
 namespace ecld {
 namespace {

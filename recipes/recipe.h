@@ -17,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-#include "recipes/options.h"
+#include "core/options.h"
 
 namespace ecld {
 

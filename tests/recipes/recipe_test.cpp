@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "recipes/yaml_reader.h"
+#include "core/yaml_reader.h"
 #include "tests/testing/expect_error.h"
 
 namespace ecld {
@@ -116,8 +116,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecipe{"version: 1\nstages: [{pass: a}]\ncalibration: {choice: evenly}\n",
                   "calibration.choice: \"evenly\" is not a choice here (did you mean even?)"},
         BadRecipe{"version: 1\nname: [a]\nstages: [{pass: a}]\n", "recipe.yaml:2: name: expected text, found a list"},
-        BadRecipe{"version: 1\nname: a\xff\n", "recipe.yaml:2: byte 0xff; a recipe is plain UTF-8 text"},
-        BadRecipe{"version: 1\n\nname: a\x01\n", "recipe.yaml:3: byte 0x01; a recipe is plain UTF-8 text"},
+        BadRecipe{"version: 1\nname: a\xff\n", "recipe.yaml:2: byte 0xff; only plain UTF-8 text is read"},
+        BadRecipe{"version: 1\n\nname: a\x01\n", "recipe.yaml:3: byte 0x01; only plain UTF-8 text is read"},
         BadRecipe{"version: 1\nversion: 1\n", "recipe.yaml:2: the key \"version\" appears twice"},
         BadRecipe{"version: 1\nstages: &a\n  - pass: x\n", "recipe.yaml:2: anchors (&name)"},
         BadRecipe{"version: 1\nname: &a x\ndescription: *a\n", "recipe.yaml:2: anchors"},
@@ -130,7 +130,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test) { return fmt::format("recipe{}", test.index); });
 
 TEST(Recipe, HostileSizesAreRefused) {
-  EXPECT_ERROR(Parse(std::string(300 * 1024, '#')), "too many for a recipe");
+  EXPECT_ERROR(Parse(std::string(300 * 1024, '#')), "bytes are too many");
   EXPECT_ERROR(Parse("a: " + std::string(100'000, '[')), "nested deeper than 32 levels");
   std::string nested;
   for (int i = 0; i < 400; ++i) nested += "- ";

@@ -1,4 +1,4 @@
-#include "recipes/yaml_reader.h"
+#include "core/yaml_reader.h"
 
 #include <yaml-cpp/eventhandler.h>
 
@@ -9,8 +9,8 @@
 #include <sstream>
 #include <vector>
 
-#include "checkpoint/tokenizer/utf8.h"
 #include "core/error.h"
+#include "core/utf8.h"
 
 namespace ecld {
 namespace {
@@ -27,7 +27,7 @@ class Guard : public YAML::EventHandler {
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { Check(mark, "", anchor); }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
-    Fail(At(mark), "aliases (*name) are not read in recipes; repeat the value");
+    Fail(At(mark), "aliases (*name) are not read; repeat the value");
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string&) override {
     Check(mark, tag, anchor);
@@ -47,9 +47,9 @@ class Guard : public YAML::EventHandler {
 
  private:
   void Check(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
-    if (anchor != 0) Fail(At(mark), "anchors (&name) are not read in recipes");
+    if (anchor != 0) Fail(At(mark), "anchors (&name) are not read");
     // "?" is yaml-cpp's tag of a plain value, "!" of a quoted one.
-    if (!tag.empty() && tag != "?" && tag != "!") Fail(At(mark), "tags (!{}) are not read in recipes", tag);
+    if (!tag.empty() && tag != "?" && tag != "!") Fail(At(mark), "tags (!{}) are not read", tag);
   }
   void Enter(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     Check(mark, tag, anchor);
@@ -69,7 +69,7 @@ void CheckText(std::string_view text, const std::string& where) {
     const bool control =
         character.code < 0x20 && character.code != '\n' && character.code != '\r' && character.code != '\t';
     if (control || character.code == kInvalidCodePoint)
-      Fail(fmt::format("{}:{}", where, line), "byte 0x{:02x}; a recipe is plain UTF-8 text",
+      Fail(fmt::format("{}:{}", where, line), "byte 0x{:02x}; only plain UTF-8 text is read",
            static_cast<unsigned char>(text[at]));
     at += character.size;
   }
@@ -178,7 +178,7 @@ void Emit(const YAML::Node& node, YAML::Emitter& emitter) {
 }  // namespace
 
 YAML::Node ReadYaml(std::string_view text, const std::string& where) {
-  if (text.size() > kMaxBytes) Fail(where, "{} bytes are too many for a recipe (at most {})", text.size(), kMaxBytes);
+  if (text.size() > kMaxBytes) Fail(where, "{} bytes are too many (at most {})", text.size(), kMaxBytes);
   CheckText(text, where);
   try {
     Guard guard(where);

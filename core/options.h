@@ -1,8 +1,8 @@
 #pragma once
-// Typed reading of one mapping of a recipe (the file itself, a stage, ...) from YAML, with line and path in every
+// Typed reading of one mapping of a YAML file (the file itself, a stage of a recipe, ...), with line and path in every
 // error. Whoever reads asks for each key once; Finish() then refuses whatever key was not asked for, with close
 // matches. A key that is absent is filled in with the default that was asked for, so that after reading the tree is
-// the resolved recipe: what ran, with nothing left implied.
+// resolved: what ran, with nothing left implied.
 
 #include <yaml-cpp/yaml.h>
 

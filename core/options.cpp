@@ -1,4 +1,4 @@
-#include "recipes/options.h"
+#include "core/options.h"
 
 #include <fmt/ranges.h>
 

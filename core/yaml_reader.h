@@ -1,7 +1,6 @@
 #pragma once
-// YAML for recipes: plain mappings, lists and scalars. What a recipe has no use for and a hostile file has (anchors and
-// aliases, tags, several documents, deep nesting, repeated keys, huge size) is an Error with its line. No Torch here:
-// the fuzzer compiles this file.
+// YAML as plain mappings, lists and scalars. What our files have no use for and a hostile one has (anchors and
+// aliases, tags, several documents, deep nesting, repeated keys, huge size) is an Error with its line.
 
 #include <yaml-cpp/yaml.h>
 
