@@ -25,3 +25,33 @@ function(ecld_program name source)
   target_link_libraries(${name} PRIVATE ${ARGN})
   install(TARGETS ${name})
 endfunction()
+
+# ecld_embed(<target> <folder with *.yaml> <header> <type> <function>): the files become part of the program, as what
+# the function returns: a span of <type>{name without .yaml, content}.
+function(ecld_embed target folder header type function)
+  file(GLOB files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.yaml)
+  set(entries "")
+  foreach(file ${files})
+    get_filename_component(name ${file} NAME_WE)
+    file(READ ${file} content)
+    string(APPEND entries "    {\"${name}\", R\"embedded(${content})embedded\"},\n")
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+  endforeach()
+  set(source ${CMAKE_BINARY_DIR}/embedded/${function}.cpp)
+  file(CONFIGURE OUTPUT ${source} @ONLY CONTENT
+"#include \"@header@\"
+
+namespace ecld {
+namespace {
+
+constexpr @type@ kFiles[] = {
+@entries@};
+
+}  // namespace
+
+std::span<const @type@> @function@() { return kFiles; }
+
+}  // namespace ecld
+")
+  target_sources(${target} PRIVATE ${source})
+endfunction()

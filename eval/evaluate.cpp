@@ -18,15 +18,6 @@
 namespace ecld {
 namespace {
 
-EvaluatedModel Describe(const Checkpoint& checkpoint) {
-  return {.directory = checkpoint.directory().string(),
-          .config_sha256 = checkpoint.ConfigSha256(),
-          .weights_sha256 = WeightsSha256(checkpoint.directory()),
-          .format = FormatLine(checkpoint.config()),
-          .weights_B = checkpoint.WeightBytes(),
-          .params = ParameterCount(checkpoint.config())};
-}
-
 std::string ReadText(const std::filesystem::path& path) {
   std::string text = ReadTextFile(path);
   if (text.empty()) Fail(path.string(), "is empty; there is nothing to score");
@@ -79,6 +70,15 @@ void ScoreBeside(Session& reference, Session& model, const std::vector<int32_t>&
 
 }  // namespace
 
+EvaluatedModel DescribeModel(const Checkpoint& checkpoint) {
+  return {.directory = checkpoint.directory().string(),
+          .config_sha256 = checkpoint.ConfigSha256(),
+          .weights_sha256 = WeightsSha256(checkpoint.directory()),
+          .format = FormatLine(checkpoint.config()),
+          .weights_B = checkpoint.WeightBytes(),
+          .params = ParameterCount(checkpoint.config())};
+}
+
 std::string FormatLine(const ModelConfig& config) {
   std::string line(Name(config.dtype));
   if (config.quantization)
@@ -102,7 +102,7 @@ EvalResult Evaluate(const EvalOptions& options) {
   std::vector<int32_t> ids = Tokenizer::Open(options.model)->Encode(text, options.add_special);
   std::vector<Window> windows = Windows(static_cast<int64_t>(ids.size()), options.windows, options.text.string());
 
-  EvalResult result{.model = Describe(checkpoint),
+  EvalResult result{.model = DescribeModel(checkpoint),
                     .text_file = options.text.string(),
                     .text_sha256 = Sha256Hex(text),
                     .text_B = text.size(),
@@ -126,7 +126,7 @@ EvalResult Evaluate(const EvalOptions& options) {
     Checkpoint reference = Checkpoint::Open(options.reference);
     RequirePositions(options, options.reference, reference.config());
     RequireSameIds(options, checkpoint, reference, text, ids);
-    result.reference = Describe(reference);
+    result.reference = DescribeModel(reference);
     RuntimeModel reference_model(reference);
     Session reference_session(reference_model, pool);
     start = std::chrono::steady_clock::now();

@@ -15,6 +15,8 @@
 
 namespace ecld {
 
+class Checkpoint;
+
 struct EvalOptions {
   std::filesystem::path model;      // checkpoint directory
   std::filesystem::path reference;  // checkpoint to compare with; empty: none
@@ -74,6 +76,12 @@ Json ToJson(const EvalResult& result);
 // Identity of the weights of a checkpoint directory: over the lines "<sha256>  <file name>" of its safetensors files in
 // name order, as sha256sum prints them, so that it can be checked by hand. Reads all of them.
 std::string WeightsSha256(const std::filesystem::path& directory);
+
+// What every result says: the model it is of, the machine, and how the model ran.
+EvaluatedModel DescribeModel(const Checkpoint& checkpoint);  // interleaved_B is left out
+Json ToJson(const EvaluatedModel& model);
+Json ToJson(const DeviceFacts& device, int threads);
+Json RuntimeJson(const RuntimeOptions& options, const std::string& kernels);
 
 // How the weights are stored, for EvaluatedModel::format.
 std::string FormatLine(const ModelConfig& config);

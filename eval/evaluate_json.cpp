@@ -5,17 +5,10 @@
 #include <algorithm>
 #include <limits>
 
+#include "eval/intervals.h"
+
 namespace ecld {
 namespace {
-
-constexpr double kNormal95 = 1.959964;  // two-sided 95 % of the normal distribution
-
-Json ModelJson(const EvaluatedModel& model) {
-  return {
-      {"directory", model.directory}, {"config_sha256", model.config_sha256}, {"weights_sha256", model.weights_sha256},
-      {"format", model.format},       {"weights_B", model.weights_B},         {"interleaved_B", model.interleaved_B},
-      {"params", model.params}};
-}
 
 // lowest, highest: what the quantity can be; the interval is cut there.
 Json MetricJson(std::string_view name, const Metric& metric, std::string_view unit, std::string_view method,
@@ -47,14 +40,26 @@ Json MetricsJson(const EvalResult& result) {
 
 }  // namespace
 
+Json ToJson(const EvaluatedModel& model) {
+  return {
+      {"directory", model.directory}, {"config_sha256", model.config_sha256}, {"weights_sha256", model.weights_sha256},
+      {"format", model.format},       {"weights_B", model.weights_B},         {"interleaved_B", model.interleaved_B},
+      {"params", model.params}};
+}
+
+Json ToJson(const DeviceFacts& device, int threads) {
+  return {{"cpu", device.cpu},           {"isa", device.isa}, {"features", device.features}, {"cores", device.cores},
+          {"memory_B", device.memory_B}, {"os", device.os},   {"threads", threads}};
+}
+
+Json RuntimeJson(const RuntimeOptions& options, const std::string& kernels) {
+  return {{"precision", Name(options.precision)}, {"kv", Name(options.Kv())}, {"kernels", kernels}};
+}
+
 Json ToJson(const EvalResult& result) {
-  Json device = {{"cpu", result.device.cpu},           {"isa", result.device.isa},
-                 {"features", result.device.features}, {"cores", result.device.cores},
-                 {"memory_B", result.device.memory_B}, {"os", result.device.os},
-                 {"threads", result.threads}};
   Json json = {{"schema", kEvalSchema}, {"schema_version", kEvalVersion}};
-  json["model"] = ModelJson(result.model);
-  json["reference"] = result.reference ? ModelJson(*result.reference) : Json(nullptr);
+  json["model"] = ToJson(result.model);
+  json["reference"] = result.reference ? ToJson(*result.reference) : Json(nullptr);
   json["text"] = {{"file", result.text_file}, {"sha256", result.text_sha256}, {"size_B", result.text_B}};
   json["windows"] = {{"window_tok", result.options.window},
                      {"stride_tok", result.options.stride},
@@ -67,10 +72,9 @@ Json ToJson(const EvalResult& result) {
   json["se_method"] = "linearised ratio, clustered by window; perplexity by the delta method";
   json["scoring_s"] = result.scoring_s;
   json["peak_resident_B"] = result.peak_resident_B;
-  json["runtime"] = {
-      {"precision", Name(result.runtime.precision)}, {"kv", Name(result.runtime.Kv())}, {"kernels", result.kernels}};
+  json["runtime"] = RuntimeJson(result.runtime, result.kernels);
   json["arithmetic"] = "logits in float32, log-softmax in double";
-  json["device"] = device;
+  json["device"] = ToJson(result.device, result.threads);
   return json;
 }
 

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "cli/device/eval_tasks.h"
 #include "cli/device/output.h"
 #include "cli/device/runtime_flags.h"
 #include "cli/device/verbs.h"
@@ -17,6 +18,7 @@ struct Flags {
   EvalOptions eval;
   bool bare = false;
   int64_t stride = 0;
+  TaskFlags tasks;
   std::string json;
 };
 
@@ -41,6 +43,14 @@ void Print(const EvalResult& result) {
 }
 
 void Run(Flags flags) {
+  if (!flags.tasks.eval.tasks.empty()) {
+    TaskEvalOptions& tasks = flags.tasks.eval;
+    tasks.model = flags.eval.model;
+    tasks.reference = flags.eval.reference;
+    tasks.threads = flags.eval.threads;
+    tasks.runtime = flags.eval.runtime;
+    return RunTaskEval(flags.tasks, flags.json);
+  }
   WindowOptions& windows = flags.eval.windows;
   windows.stride = flags.stride > 0 ? flags.stride : windows.window;
   flags.eval.add_special = !flags.bare;
@@ -54,23 +64,37 @@ std::function<void()> AddEval(CLI::App& verb) {
   auto flags = std::make_shared<Flags>();
   EvalOptions& eval = flags->eval;
   verb.add_option("model", eval.model, "checkpoint directory")->required()->type_name("DIR");
-  verb.add_option("--text", eval.text, "text to score")->required()->type_name("FILE");
-  verb.add_option("--reference", eval.reference, "checkpoint to compare with: KL and top-1 agreement")
+  auto* what = verb.add_option_group("what to measure by");
+  auto* text = what->add_option("--text", eval.text, "a text: perplexity")->type_name("FILE");
+  auto* tasks =
+      what->add_option(
+              "--tasks", flags->tasks.eval.tasks,
+              "tasks, separated by commas: names that ship (arc_easy, mmlu, accuracy, hallucination, ...) or files "
+              "(mine.yaml)")
+          ->delimiter(',')
+          ->type_name("NAMES");
+  what->require_option(1);
+  verb.add_option("--reference", eval.reference,
+                  "checkpoint to compare with: KL and top-1 agreement of a text, new errors of tasks")
       ->type_name("DIR");
-  verb.add_option("--window", eval.windows.window, "tokens the model sees at once")->capture_default_str();
+  verb.add_option("--window", eval.windows.window, "tokens the model sees at once")->capture_default_str()->needs(text);
   verb.add_option("--stride", flags->stride, "tokens from one window to the next (default: the window)")
-      ->check(CLI::PositiveNumber);
-  verb.add_option("--score-from", eval.windows.score_from, "first position of a window that is scored");
+      ->check(CLI::PositiveNumber)
+      ->needs(text);
+  verb.add_option("--score-from", eval.windows.score_from, "first position of a window that is scored")->needs(text);
   verb.add_option("--windows", eval.windows.max_windows, "score only the first N windows (default: all)")
-      ->type_name("N");
-  verb.add_flag("--bare", flags->bare, "do not let the tokenizer add a begin-of-text token");
+      ->type_name("N")
+      ->needs(text);
+  verb.add_flag("--bare", flags->bare, "do not let the tokenizer add a begin-of-text token")->needs(text);
   verb.add_option("--threads", eval.threads, "CPU threads (default: all)")->check(CLI::NonNegativeNumber);
+  AddTaskFlags(verb, tasks, &flags->tasks);
   AddRuntimeFlags(verb, &eval.runtime);
   AddJsonFlag(verb, &flags->json);
   verb.footer(
       "Examples:\n"
       "  ecld-device eval model --text wiki.txt\n"
-      "  ecld-device eval model-w4 --reference model --text wiki.txt --windows 40 --json result.json");
+      "  ecld-device eval model-w4 --reference model --text wiki.txt --windows 40 --json result.json\n"
+      "  ecld-device eval model --tasks arc_easy,piqa --data downloads --limit 200 --samples log");
   return [flags] { Run(*flags); };
 }
 

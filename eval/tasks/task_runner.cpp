@@ -1,0 +1,138 @@
+#include "eval/tasks/task_runner.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/error.h"
+
+namespace ecld {
+namespace {
+
+constexpr size_t kItemsAtOnce = 64;  // between two writes of the log
+
+// Names the item in what goes wrong with it.
+template <class Body>
+auto OfItem(const Task& task, const Prompt& prompt, const Body& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    throw Error(fmt::format("{}: item {}", task.name, prompt.item), error.what());
+  }
+}
+
+}  // namespace
+
+TaskRunner::TaskRunner(const Checkpoint& checkpoint, const RuntimeOptions& options, ThreadPool& pool)
+    : model_(checkpoint, options),
+      session_(model_, pool),
+      tokenizer_(Tokenizer::Open(checkpoint.directory())),
+      encoder_(*tokenizer_, checkpoint.config().max_position),
+      scorer_(session_) {}
+
+void TaskRunner::Run(const Task& task, std::span<const Prompt> prompts, SampleLog* log) {
+  std::set<size_t> done;
+  for (const Sample& sample : log->samples()) done.insert(sample.item);
+  std::vector<const Prompt*> left;
+  for (const Prompt& prompt : prompts)
+    if (!done.contains(prompt.item)) left.push_back(&prompt);
+  Progress progress(task.name, static_cast<int64_t>(prompts.size()), "items",
+                    static_cast<int64_t>(prompts.size() - left.size()));
+  if (task.more_texts > 0) return GenerateSeveral(task, left, log, &progress);
+  if (task.kind == TaskKind::kGenerate) return Generate(task, left, log, &progress);
+  for (size_t begin = 0; begin < left.size(); begin += kItemsAtOnce) {
+    const auto some = std::span(left).subspan(begin, std::min(kItemsAtOnce, left.size() - begin));
+    log->Add(ScoreTexts(task, some));
+    progress.Advance(static_cast<int64_t>(some.size()));
+  }
+}
+
+std::vector<EncodedText> TaskRunner::Encode(const Task& task, const Prompt& prompt) const {
+  return OfItem(task, prompt, [&] {
+    std::vector<EncodedText> texts;
+    for (const auto& [context, continuation] : prompt.requests) {
+      if (task.kind == TaskKind::kRolling)
+        texts = encoder_.Rolling(continuation);
+      else if (task.kind == TaskKind::kGenerate)
+        texts.push_back(encoder_.Prompt(context, task.max_tokens));
+      else
+        texts.push_back(encoder_.Pair(context, continuation));
+    }
+    return texts;
+  });
+}
+
+std::vector<Sample> TaskRunner::ScoreTexts(const Task& task, std::span<const Prompt* const> prompts) {
+  std::vector<std::vector<EncodedText>> texts;
+  std::vector<ScoreWindow> windows;
+  for (const Prompt* prompt : prompts) texts.push_back(Encode(task, *prompt));
+  for (const auto& of_item : texts)
+    for (const EncodedText& text : of_item) windows.push_back({text.tokens, text.first_scored});
+  const std::vector<std::vector<TokenScore>> scores = scorer_.Score(windows);
+
+  std::vector<Sample> samples;
+  size_t begin = 0;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    const auto own = std::span(scores).subspan(begin, texts[i].size());
+    begin += texts[i].size();
+    samples.push_back(OfItem(task, *prompts[i], [&] {
+      if (task.kind == TaskKind::kChoice) return ScoreChoices(task, *prompts[i], own);
+      if (task.kind == TaskKind::kRolling) return ScoreRolling(*prompts[i], own);
+      return ScoreContinuation(*prompts[i], own[0]);
+    }));
+    samples.back().truncated = std::ranges::any_of(texts[i], &EncodedText::truncated);
+  }
+  return samples;
+}
+
+void TaskRunner::Generate(const Task& task, std::span<const Prompt* const> prompts, SampleLog* log,
+                          Progress* progress) {
+  std::vector<EncodedText> encoded;
+  for (const Prompt* prompt : prompts) encoded.push_back(Encode(task, *prompt)[0]);
+  GenerateTexts(session_, *tokenizer_, encoded, TextOptions(task), [&](size_t i, const GeneratedText& text) {
+    Sample sample = ScoreGenerated(task, *prompts[i], text.text, text.tokens);
+    sample.truncated = encoded[i].truncated;
+    log->Add(std::span(&sample, 1));
+    progress->Advance();
+  });
+}
+
+// A greedy text per prompt, and others drawn beside it.
+void TaskRunner::GenerateSeveral(const Task& task, std::span<const Prompt* const> prompts, SampleLog* log,
+                                 Progress* progress) {
+  constexpr size_t kPromptsAtOnce = 16;
+  const auto more = static_cast<size_t>(task.more_texts);
+  for (size_t begin = 0; begin < prompts.size(); begin += kPromptsAtOnce) {
+    const auto some = prompts.subspan(begin, std::min(kPromptsAtOnce, prompts.size() - begin));
+    std::vector<EncodedText> encoded, repeated;
+    GenerateTextsOptions drawn = TextOptions(task);
+    drawn.sampler.temperature = 1;
+    for (const Prompt* prompt : some) {
+      encoded.push_back(Encode(task, *prompt)[0]);
+      for (size_t k = 0; k < more; ++k) {
+        repeated.push_back(encoded.back());
+        drawn.seeds.push_back(prompt->item * more + k);  // the same whatever was done before
+      }
+    }
+    std::vector<GeneratedText> greedy(some.size());
+    std::vector<std::vector<std::string>> others(some.size(), std::vector<std::string>(more));
+    GenerateTexts(session_, *tokenizer_, encoded, TextOptions(task),
+                  [&](size_t i, const GeneratedText& text) { greedy[i] = text; });
+    GenerateTexts(session_, *tokenizer_, repeated, drawn,
+                  [&](size_t i, const GeneratedText& text) { others[i / more][i % more] = text.text; });
+    std::vector<Sample> samples;
+    for (size_t i = 0; i < some.size(); ++i) {
+      samples.push_back(ScoreGenerated(task, *some[i], greedy[i].text, greedy[i].tokens, std::move(others[i])));
+      samples.back().truncated = encoded[i].truncated;
+    }
+    log->Add(samples);
+    progress->Advance(static_cast<int64_t>(some.size()));
+  }
+}
+
+GenerateTextsOptions TaskRunner::TextOptions(const Task& task) const {
+  GenerateTextsOptions options{.until = task.until, .stop_ids = model_.config().eos_ids, .max_tokens = task.max_tokens};
+  if (const auto eos = tokenizer_->eos()) options.stop_ids.push_back(*eos);
+  return options;
+}
+
+}  // namespace ecld

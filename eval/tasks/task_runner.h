@@ -1,0 +1,41 @@
+#pragma once
+// One model, ready to be asked: prompts in, samples out, a few dozen items at a time.
+
+#include <memory>
+#include <span>
+
+#include "checkpoint/tokenizer/tokenizer.h"
+#include "core/progress.h"
+#include "eval/tasks/encoder.h"
+#include "eval/tasks/generate_texts.h"
+#include "eval/tasks/sample_log.h"
+#include "runtime/model.h"
+#include "runtime/prefix_scorer.h"
+
+namespace ecld {
+
+class TaskRunner {
+ public:
+  TaskRunner(const Checkpoint& checkpoint, const RuntimeOptions& options, ThreadPool& pool);
+
+  const Session& session() const { return session_; }
+  const RuntimeModel& model() const { return model_; }
+
+  // Asks what the log does not hold yet and adds it there. prompts: all of the task. THROWS Error naming the item.
+  void Run(const Task& task, std::span<const Prompt> prompts, SampleLog* log);
+
+ private:
+  std::vector<Sample> ScoreTexts(const Task& task, std::span<const Prompt* const> prompts);
+  void Generate(const Task& task, std::span<const Prompt* const> prompts, SampleLog* log, Progress* progress);
+  void GenerateSeveral(const Task& task, std::span<const Prompt* const> prompts, SampleLog* log, Progress* progress);
+  GenerateTextsOptions TextOptions(const Task& task) const;
+  std::vector<EncodedText> Encode(const Task& task, const Prompt& prompt) const;
+
+  RuntimeModel model_;
+  Session session_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  PromptEncoder encoder_;
+  PrefixScorer scorer_;
+};
+
+}  // namespace ecld

@@ -1,0 +1,44 @@
+#include "eval/tasks/text_template.h"
+
+#include "checkpoint/tokenizer/jinja/interpreter.h"
+#include "checkpoint/tokenizer/jinja/parser.h"
+#include "checkpoint/tokenizer/jinja/text.h"
+#include "core/error.h"
+
+namespace ecld {
+
+struct TextTemplate::Program {
+  std::string where;
+  jinja::Block block;
+};
+
+std::string TextFunction::operator()(std::string_view text) const {
+  std::string out = strip ? jinja::Strip(text, nullptr, true, true) : std::string(text);
+  for (const auto& [regex, with] : replacements) out = regex.Replace(out, with);
+  return out;
+}
+
+TextTemplate::TextTemplate(const std::string& source, const std::string& where)
+    // Chat templates lose a line feed at their end, these keep it.
+    : program_(std::make_shared<const Program>(
+          Program{where, jinja::Parse(source.ends_with('\n') ? source + "\n" : source, where)})) {}
+
+std::string TextTemplate::Render(const Json& fields, const TextFunctions& functions) const {
+  jinja::Dict scope;
+  for (const auto& [key, value] : fields.items()) scope.emplace_back(key, jinja::Value::FromJson(value));
+  for (const auto& [name, function] : functions) {
+    const auto call = [&function = function, &name = name, this](const jinja::Arguments& arguments) {
+      const jinja::Value text = arguments.Get(0, "text");
+      if (!text.AsString()) Fail(program_->where, "{}() needs a text, found {}", name, text.TypeName());
+      return jinja::Value(function(*text.AsString()));
+    };
+    scope.emplace_back(name, jinja::Value(jinja::Function(call), jinja::Value(jinja::None{})));
+  }
+  return jinja::Interpreter(program_->block, program_->where).Run(scope);
+}
+
+Json TextTemplate::RenderJson(const Json& fields, const TextFunctions& functions) const {
+  return ParseJson(Render(fields, functions), program_->where);
+}
+
+}  // namespace ecld

@@ -1,0 +1,124 @@
+// `eval --tasks` as a user runs it.
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "core/files.h"
+#include "core/json.h"
+#include "tests/cli/program.h"
+#include "tests/testing/temp_dir.h"
+#include "tests/testing/tiny_checkpoint.h"
+
+namespace ecld {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr int kItems = 400;
+
+class EvalTasks : public testing::Test {
+ protected:
+  EvalTasks() {
+    WriteTinyCheckpoint(dir_ / "model", {.vocab_size = kTinyTokens, .max_position = 256});
+    std::filesystem::create_directories(dir_ / "data/piqa");
+    std::ofstream documents(dir_ / "data/piqa/valid.jsonl"), labels(dir_ / "data/piqa/valid-labels.lst");
+    for (int i = 0; i < kItems; ++i) {
+      documents << fmt::format("{{\"goal\": \"goal {}\", \"sol1\": \"do {}\", \"sol2\": \"undo it\"}}\n", i, i * i);
+      labels << i % 2 << "\n";
+    }
+  }
+
+  std::string Path(const std::string& name) const { return (dir_ / name).string(); }
+  std::vector<std::string> Command(const std::vector<std::string>& more) const {
+    std::vector<std::string> command = {"ecld-device", "eval", Path("model"), "--data", Path("data")};
+    command.insert(command.end(), more.begin(), more.end());
+    return command;
+  }
+
+  TempDir dir_;
+};
+
+TEST_F(EvalTasks, PrintsATable) {
+  const Outcome outcome = RunToEnd(Command({"--tasks", "piqa", "--limit", "50", "--reference", Path("model")}));
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("acc_norm"));
+  EXPECT_THAT(outcome.out, HasSubstr("new errors"));
+  EXPECT_THAT(outcome.out, HasSubstr("piqa, p90 over tokens"));
+}
+
+TEST_F(EvalTasks, HallucinationStandsApart) {
+  std::filesystem::create_directories(dir_ / "data/v0");
+  Json questions = Json::array();
+  for (int i = 0; i < 8; ++i) {
+    Json answers = {{fmt::format("true {}", i), 1}, {"false one", 0}};
+    questions.push_back({{"question", fmt::format("Q {}", i)}, {"mc1_targets", answers}, {"mc2_targets", answers}});
+  }
+  WriteJsonFile(dir_ / "data/v0/mc_task.json", questions);
+  const std::vector<std::string> tasks = {"--tasks", "truthfulqa_mc1,truthfulqa_mc2", "--reference", Path("model")};
+  const Outcome outcome = RunToEnd(Command(tasks));
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("imitative_falsehood"));
+  EXPECT_THAT(outcome.out, HasSubstr("not measured"));
+  auto with_json = tasks;
+  with_json.insert(with_json.end(), {"--json", "-"});
+  const Json result = ParseJson(RunToEnd(Command(with_json)).out, "stdout");
+  const Json& headline = result["hallucination"]["metrics"][0];
+  EXPECT_EQ(headline["name"], "imitative_falsehood");
+  EXPECT_EQ(headline["higher_is_better"], false);
+  EXPECT_NEAR(headline["value"].get<double>(), 1 - result["tasks"][1]["metrics"][0]["value"].get<double>(), 1e-12);
+  EXPECT_EQ(result["hallucination"]["new_errors"]["new_errors"], 0);
+  EXPECT_TRUE(result["hallucination"]["world_factuality"].is_null());
+}
+
+TEST_F(EvalTasks, AKilledRunGoesOn) {
+  const auto command = Command({"--tasks", "piqa", "--samples", Path("log"), "--threads", "1", "--json", "-"});
+  {
+    Program program(command);
+    AwaitFile(dir_ / "log/piqa.jsonl");
+    for (int i = 0; i < 3000 && std::filesystem::file_size(dir_ / "log/piqa.jsonl") < 5000; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    program.Signal(SIGKILL);
+    program.Wait();
+  }
+  const Outcome resumed = RunToEnd(command);
+  ASSERT_EQ(resumed.status, 0) << resumed.err;
+  const Json again = ParseJson(resumed.out, "stdout")["tasks"][0];
+  EXPECT_GE(again["resumed_items"], 64);
+  const std::string log = ReadTextFile(dir_ / "log/piqa.jsonl");
+  std::filesystem::remove_all(dir_ / "log");
+  const Json whole = ParseJson(RunToEnd(command).out, "stdout")["tasks"][0];
+  EXPECT_EQ(whole["resumed_items"], 0);
+  EXPECT_EQ(again["metrics"], whole["metrics"]);
+  EXPECT_EQ(ReadTextFile(dir_ / "log/piqa.jsonl"), log);
+}
+
+TEST_F(EvalTasks, MistakesAreSaid) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> mistakes = {
+      {{"--tasks", "piqua"}, "no task is named \"piqua\" (did you mean piqa"},
+      {{"--tasks", "boolq"}, "none of these files is below it: BoolQ/val.jsonl"},
+      {{"--tasks", "piqa,piqa"}, "two tasks are named \"piqa\""},
+      {{"--tasks", "piqa", "--shots", "1"}, "none of these files is below it: piqa/train.jsonl"}};
+  for (const auto& [arguments, message] : mistakes) {
+    const Outcome outcome = RunToEnd(Command(arguments));
+    EXPECT_EQ(outcome.status, 1) << message;
+    EXPECT_THAT(outcome.err, HasSubstr(message));
+    EXPECT_THAT(outcome.out, IsEmpty());
+  }
+  const Outcome no_data = RunToEnd({"ecld-device", "eval", Path("model"), "--tasks", "piqa"});
+  EXPECT_EQ(no_data.status, 1);
+  EXPECT_THAT(no_data.err, HasSubstr("--data: is missing"));
+}
+
+TEST_F(EvalTasks, OptionsOfTheOtherMeasureAreRefused) {
+  for (const auto& arguments : std::vector<std::vector<std::string>>{
+           {}, {"--tasks", "piqa", "--text", Path("x")}, {"--tasks", "piqa", "--window", "8"}})
+    EXPECT_EQ(RunToEnd(Command(arguments)).status, 2);
+  EXPECT_EQ(RunToEnd({"ecld-device", "eval", Path("model"), "--text", Path("x"), "--limit", "3"}).status, 2);
+}
+
+}  // namespace
+}  // namespace ecld
