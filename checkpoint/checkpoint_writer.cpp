@@ -13,7 +13,6 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/log.h"
-#include "core/progress.h"
 
 namespace ecld {
 namespace {
@@ -21,37 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kJournalName = "written.journal";
-
-// Header bytes: length, JSON, and spaces so that the data begins on a multiple of 64.
-std::string HeaderBytes(const Json& json) {
-  std::string text = json.dump();
-  text.append((64 - (8 + text.size()) % 64) % 64, ' ');
-  uint64_t length = text.size();
-  std::string header(8, '\0');
-  std::memcpy(header.data(), &length, 8);
-  return header + text;
-}
-
-void PWriteAll(int fd, std::span<const std::byte> bytes, uint64_t offset, const fs::path& path) {
-  while (!bytes.empty()) {
-    ssize_t written = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) Fail(path.string(), "cannot write {} bytes: {}", bytes.size(), std::strerror(errno));
-    bytes = bytes.subspan(static_cast<size_t>(written));
-    offset += static_cast<uint64_t>(written);
-  }
-}
-
-bool SameBytes(const fs::path& path, const std::string& header, uint64_t size) {
-  std::error_code error;
-  if (fs::file_size(path, error) != size || error) return false;
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  std::string found(header.size(), '\0');
-  bool same = ::pread(fd, found.data(), found.size(), 0) == static_cast<ssize_t>(found.size()) && found == header;
-  ::close(fd);
-  return same;
-}
 
 void RefuseNotFinite(std::span<const float> values, const TensorSpec& spec, DType dtype) {
   // A finite float may still overflow the narrower type it is stored in.
@@ -65,55 +33,27 @@ void RefuseNotFinite(std::span<const float> values, const TensorSpec& spec, DTyp
 }  // namespace
 
 CheckpointWriter::CheckpointWriter(const fs::path& directory, const ModelConfig& config, uint64_t shard_bytes)
-    : directory_(directory), config_(config), table_(TensorTable(config)) {
-  LayOut(shard_bytes);
+    : directory_(directory),
+      config_(config),
+      table_(TensorTable(config)),
+      shards_(directory, StoredTensors(config), shard_bytes) {
+  for (const auto& tensor : shards_.tensors()) slots_.emplace(tensor.name, Slot{tensor.Bytes()});
   std::error_code error;
   fs::create_directories(directory, error);
   if (error) Fail(directory.string(), "cannot create: {}", error.message());
-  bool resumed = Resume();
-  for (auto& shard : shards_) {
-    shard.fd = ::open(shard.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (shard.fd < 0) Fail(shard.path.string(), "cannot write: {}", std::strerror(errno));
+  const bool resumed = Resume();
+  shards_.Open();
+  if (!resumed) {
+    fs::remove(directory_ / kJournalName, error);
+    shards_.Allocate();
+    // Written last: its presence says that the layout is complete.
+    WriteFileAtomically(directory_ / kJournalName, "");
   }
-  if (!resumed) Allocate();
   last_sync_ = std::chrono::steady_clock::now();
 }
 
-CheckpointWriter::~CheckpointWriter() {
-  for (auto& shard : shards_)
-    if (shard.fd >= 0) ::close(shard.fd);
-}
-
-void CheckpointWriter::LayOut(uint64_t shard_bytes) {
-  std::vector<Json> headers;
-  for (const auto& tensor : StoredTensors(config_)) {
-    uint64_t bytes = tensor.Bytes();
-    if (shards_.empty() || shards_.back().data_bytes + bytes > shard_bytes) {
-      if (shards_.empty() || shards_.back().data_bytes > 0) {
-        shards_.emplace_back();
-        headers.push_back({{"__metadata__", {{"format", "pt"}}}});
-      }
-    }
-    Shard& shard = shards_.back();
-    uint64_t begin = shard.data_bytes;
-    shard.data_bytes += bytes;
-    headers.back()[tensor.name] = {
-        {"dtype", Name(tensor.dtype)}, {"shape", tensor.shape}, {"data_offsets", {begin, begin + bytes}}};
-    slots_.emplace(tensor.name, Slot{shards_.size() - 1, begin, bytes});
-  }
-  for (size_t i = 0; i < shards_.size(); ++i) {
-    shards_[i].header = HeaderBytes(headers[i]);
-    shards_[i].path =
-        directory_ / (shards_.size() == 1 ? std::string("model.safetensors")
-                                          : fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards_.size()));
-  }
-  for (auto& [name, slot] : slots_) slot.offset += shards_[slot.shard].header.size();
-}
-
 bool CheckpointWriter::Resume() {
-  for (const auto& shard : shards_)
-    if (!SameBytes(shard.path, shard.header, shard.header.size() + shard.data_bytes)) return false;
-  if (!fs::exists(directory_ / kJournalName)) return false;
+  if (!shards_.FilesFit() || !fs::exists(directory_ / kJournalName)) return false;
   std::string journal = ReadTextFile(directory_ / kJournalName);
   // A line that was being written when the run was killed has no newline yet and does not count; nor may the next line
   // be written behind it.
@@ -124,26 +64,6 @@ bool CheckpointWriter::Resume() {
   return true;
 }
 
-void CheckpointWriter::Allocate() {
-  uint64_t needed = 0;
-  for (const auto& shard : shards_) needed += shard.header.size() + shard.data_bytes;
-  uint64_t available = FreeDiskBytes(directory_);
-  for (auto& shard : shards_) available += fs::file_size(shard.path);
-  if (needed > available)
-    Fail(directory_.string(), "disk full: the checkpoint needs {}, {} are free", FormatBytes(needed),
-         FormatBytes(available));
-  std::error_code error;
-  fs::remove(directory_ / kJournalName, error);
-  for (auto& shard : shards_) {
-    uint64_t size = shard.header.size() + shard.data_bytes;
-    int failed = ::ftruncate(shard.fd, 0) != 0 ? errno : ::posix_fallocate(shard.fd, 0, static_cast<off_t>(size));
-    if (failed != 0) Fail(shard.path.string(), "cannot allocate {}: {}", FormatBytes(size), std::strerror(failed));
-    PWriteAll(shard.fd, std::as_bytes(std::span(shard.header)), 0, shard.path);
-  }
-  // Written last: its presence says that the layout is complete.
-  WriteFileAtomically(directory_ / kJournalName, "");
-}
-
 void CheckpointWriter::Write(std::string_view name, std::span<const std::byte> bytes) { WritePiece(name, 0, bytes); }
 
 void CheckpointWriter::WritePiece(std::string_view name, uint64_t offset, std::span<const std::byte> bytes) {
@@ -151,8 +71,7 @@ void CheckpointWriter::WritePiece(std::string_view name, uint64_t offset, std::s
   assert(it != slots_.end() && "tensor is not part of the config");
   Slot& slot = it->second;
   assert(offset + bytes.size() <= slot.bytes);
-  const Shard& shard = shards_[slot.shard];
-  PWriteAll(shard.fd, bytes, slot.offset + offset, shard.path);
+  shards_.WritePiece(name, offset, bytes);
   slot.written += bytes.size();
   if (slot.written == slot.bytes) uncommitted_.emplace_back(name);
 }
@@ -203,8 +122,7 @@ void CheckpointWriter::Commit(bool force) {
     lines += name + "\n";
   }
   // Data before journal: a name in the journal must mean that its bytes are on disk.
-  for (const auto& shard : shards_)
-    if (::fdatasync(shard.fd) != 0) Fail(shard.path.string(), "cannot flush: {}", std::strerror(errno));
+  shards_.Sync();
   fs::path path = directory_ / kJournalName;
   int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
   bool written = fd >= 0 && ::write(fd, lines.data(), lines.size()) == static_cast<ssize_t>(lines.size());
@@ -231,20 +149,18 @@ void CheckpointWriter::Finish(const fs::path& source_directory) {
   for (const auto& spec : table_)
     if (!IsWritten(spec)) throw std::logic_error("pass did not write " + spec.name);
   Commit(true);
-  if (shards_.size() > 1) {
-    Json map = Json::object();
-    uint64_t total = 0;
-    for (const auto& tensor : StoredTensors(config_)) {
-      map[tensor.name] = shards_[slots_.find(tensor.name)->second.shard].path.filename().string();
-      total += tensor.Bytes();
-    }
-    WriteJsonFile(directory_ / "model.safetensors.index.json",
-                  {{"metadata", {{"total_size", total}}}, {"weight_map", map}});
-  }
+  shards_.WriteIndex();
   WriteJsonFile(directory_ / "config.json", ToJson(config_));
   CopyTokenizerFiles(source_directory, directory_);
   fs::remove(directory_ / kJournalName);
   SyncPath(directory_);
+}
+
+void RequireReplaceableDirectory(const fs::path& directory) {
+  std::error_code error;
+  if (!fs::exists(directory, error) || fs::exists(directory / "config.json", error)) return;
+  if (!fs::is_directory(directory, error) || !fs::is_empty(directory, error))
+    Fail(directory.string(), "exists and is no checkpoint; it would be replaced. Choose another output");
 }
 
 void CopyTokenizerFiles(const fs::path& from, const fs::path& to) {

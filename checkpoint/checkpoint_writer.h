@@ -16,19 +16,15 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/shard_writer.h"
 
 namespace ecld {
 
 class CheckpointWriter {
  public:
-  static constexpr uint64_t kShardBytes = 5'000'000'000;
-
   // Creates or resumes directory. THROWS Error: unwritable, disk full (says bytes needed and free).
   CheckpointWriter(const std::filesystem::path& directory, const ModelConfig& config,
-                   uint64_t shard_bytes = kShardBytes);
-  ~CheckpointWriter();
-  CheckpointWriter(const CheckpointWriter&) = delete;
-  CheckpointWriter& operator=(const CheckpointWriter&) = delete;
+                   uint64_t shard_bytes = ShardWriter::kShardBytes);
 
   const ModelConfig& config() const { return config_; }
   const std::vector<TensorSpec>& table() const { return table_; }
@@ -62,30 +58,24 @@ class CheckpointWriter {
 
  private:
   struct Slot {
-    size_t shard;
-    uint64_t offset, bytes;  // offset from the start of the file
+    uint64_t bytes;
     uint64_t written = 0;    // in this run
     bool committed = false;  // by an earlier Commit, perhaps of an earlier run
   };
-  struct Shard {
-    std::filesystem::path path;
-    std::string header;  // length, JSON and padding
-    uint64_t data_bytes = 0;
-    int fd = -1;
-  };
 
-  void LayOut(uint64_t shard_bytes);
   bool Resume();
-  void Allocate();
 
   std::filesystem::path directory_;
   ModelConfig config_;
   std::vector<TensorSpec> table_;
-  std::vector<Shard> shards_;
+  ShardWriter shards_;
   std::map<std::string, Slot, std::less<>> slots_;
   std::vector<std::string> uncommitted_;
   std::chrono::steady_clock::time_point last_sync_;
 };
+
+// THROWS Error unless a checkpoint may replace directory: it is not there, empty, or an earlier checkpoint.
+void RequireReplaceableDirectory(const std::filesystem::path& directory);
 
 // The files beside the weights that a client needs: tokenizer*, special tokens, generation config, chat template.
 void CopyTokenizerFiles(const std::filesystem::path& from, const std::filesystem::path& to);

@@ -80,18 +80,6 @@ Json Llama3Scaling(double factor, int64_t original_max_position) {
           {"original_max_position_embeddings", original_max_position}};
 }
 
-// By what the llama3 rope type divides the frequency of dimension pair i (of head_dim / 2), with the low and high
-// frequency factors 1 and 4 that every Llama 3 model has.
-double Llama3Divisor(int64_t i, int64_t head_dim, double theta, double factor, int64_t original_max_position) {
-  double frequency = std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
-  double wavelength = 2 * std::numbers::pi / frequency;
-  double turns = static_cast<double>(original_max_position) / wavelength;
-  if (turns > 4) return 1;
-  if (turns < 1) return factor;
-  double smooth = (turns - 1) / (4 - 1);
-  return 1 / ((1 - smooth) / factor + smooth);
-}
-
 // rope_freqs.weight holds the divisors themselves. They are accepted where they are those of the llama3 rope type,
 // which a config can name; the factor is the largest of them.
 Json RopeScalingFromTensor(const ArchitectureView& view, const GgufTensor& tensor, int64_t head_dim, double theta) {
@@ -155,6 +143,16 @@ void AddFamily(const ArchitectureView& view, Json* json) {
 }
 
 }  // namespace
+
+double Llama3Divisor(int64_t i, int64_t head_dim, double theta, double factor, int64_t original_max_position) {
+  double frequency = std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
+  double wavelength = 2 * std::numbers::pi / frequency;
+  double turns = static_cast<double>(original_max_position) / wavelength;
+  if (turns > 4) return 1;
+  if (turns < 1) return factor;
+  double smooth = (turns - 1) / (4 - 1);
+  return 1 / ((1 - smooth) / factor + smooth);
+}
 
 std::optional<int64_t> GgufTokenId(const GgufContents& gguf, std::string_view name) {
   const GgufValue* value = gguf.Find(fmt::format("tokenizer.ggml.{}_token_id", name));

@@ -4,7 +4,7 @@
 // (ggml-common.h: block_q4_0 ... block_q6_K); bytes are little-endian.
 //
 // The order of the float operations is part of the definition: results equal those of the gguf Python package bit for
-// bit. Dequantizing only: ECLD never writes these types.
+// bit. Of these types ECLD writes only blocks that hold a packed matrix exactly (gguf_blocks.h).
 
 #include <cstddef>
 #include <cstdint>

@@ -20,15 +20,6 @@ void CheckVocabularyFits(const GgufContents& gguf, const ModelConfig& config) {
   }
 }
 
-// The output directory is replaced whole, so it must be ours: new, empty, or an earlier checkpoint.
-void RefuseForeignDirectory(const fs::path& directory) {
-  std::error_code error;
-  if (!fs::exists(directory, error) || fs::exists(directory / "config.json", error)) return;
-  if (!fs::is_directory(directory, error) || !fs::is_empty(directory, error)) {
-    Fail(directory.string(), "exists and is no checkpoint; it would be replaced. Choose another output");
-  }
-}
-
 void WriteWeights(const GgufContents& gguf, CheckpointWriter& writer) {
   ThreadPool pool;
   Progress progress("import", std::ssize(writer.table()), "tensors");
@@ -52,7 +43,7 @@ void ImportGguf(const fs::path& gguf_path, const fs::path& out_directory, const 
 
   RequireSeparate(gguf_path, out_directory);
   DirectoryLock lock(out_directory);
-  RefuseForeignDirectory(out_directory);
+  RequireReplaceableDirectory(out_directory);
   const fs::path staged = Sibling(out_directory, ".partial");
   std::error_code error;
   fs::remove_all(staged, error);  // an import is short: a killed one begins anew

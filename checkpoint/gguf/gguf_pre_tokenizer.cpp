@@ -53,7 +53,41 @@ Json CutJson(const Row& row) {
   return {{"type", "Sequence"}, {"pretokenizers", steps}};
 }
 
+// The steps that matter of a "pre_tokenizer", one after the other; two that cut alike give the same list.
+void Flatten(const Json& json, std::vector<std::string>* steps) {
+  const std::string type = json.value("type", "");
+  if (type == "Sequence") {
+    for (const Json& part : json.value("pretokenizers", Json::array())) Flatten(part, steps);
+  } else if (type == "ByteLevel") {
+    if (json.value("use_regex", true)) steps->push_back("gpt-2");
+    steps->push_back(json.value("add_prefix_space", true) ? "bytes after a space" : "bytes");
+  } else {
+    steps->push_back(json.dump());  // Split and Digits have no option that would not matter
+  }
+}
+
+std::vector<std::string> StepsOf(const Json& json) {
+  std::vector<std::string> steps;
+  if (json.is_object()) Flatten(json, &steps);
+  return steps;
+}
+
 }  // namespace
+
+std::string PreTokenizerName(const Json& tokenizer, const std::string& where) {
+  const Json none = nullptr;
+  const Json& normalizer = tokenizer.contains("normalizer") ? tokenizer["normalizer"] : none;
+  const bool nfc = normalizer == Json{{"type", "NFC"}};
+  const std::vector<std::string> steps =
+      StepsOf(tokenizer.contains("pre_tokenizer") ? tokenizer["pre_tokenizer"] : none);
+  std::string known;
+  for (const Row& row : kRows) {
+    if ((nfc == row.nfc) && (nfc || normalizer.is_null()) && steps == StepsOf(CutJson(row)))
+      return std::string(row.name);
+    known += (known.empty() ? "" : ", ") + std::string(row.name);
+  }
+  Fail(where + ": pre_tokenizer", "is none that GGUF has a name for here; those of {} are", known);
+}
 
 PreTokenizerSteps FindPreTokenizer(const std::string& name, const std::string& where) {
   std::string known;

@@ -27,4 +27,8 @@ struct PreTokenizerSteps {
 // THROWS Error naming the known ones.
 PreTokenizerSteps FindPreTokenizer(const std::string& name, const std::string& where);
 
+// The inverse: the name for the normalizer and pre-tokenizer of a byte-level tokenizer.json. THROWS Error naming the
+// known ones.
+std::string PreTokenizerName(const Json& tokenizer, const std::string& where);
+
 }  // namespace ecld

@@ -45,12 +45,6 @@ std::string_view PartName(Role role) {
   return "";
 }
 
-// Qwen files keep the Hugging Face order; llama files (Llama and Mistral) are interleaved.
-bool IsInterleaved(const TensorSpec& spec, const ModelConfig& config) {
-  bool llama = config.family == Family::kLlama || config.family == Family::kMistral;
-  return llama && (spec.role == Role::kQuery || spec.role == Role::kKey);
-}
-
 // Dequantizes rows [first, first + count) of a tensor into out[count, columns].
 void ReadRows(const GgufTensor& tensor, int64_t columns, int64_t first, int64_t count, ThreadPool& pool, float* out) {
   const GgmlTypeInfo& info = InfoOf(tensor.type);
@@ -85,14 +79,21 @@ void CheckGgufTensors(const GgufContents& gguf, const std::vector<TensorSpec>& t
   }
 }
 
+bool IsInterleaved(const TensorSpec& spec, const ModelConfig& config) {
+  // Qwen files keep the Hugging Face order; llama files (Llama and Mistral) are interleaved.
+  bool llama = config.family == Family::kLlama || config.family == Family::kMistral;
+  return llama && (spec.role == Role::kQuery || spec.role == Role::kKey);
+}
+
+int64_t UninterleavedRow(int64_t row, int64_t head_dim) {
+  int64_t head = row / head_dim, pair = row % head_dim / 2, side = row % 2;
+  return head * head_dim + side * (head_dim / 2) + pair;
+}
+
 void UndoHeadInterleave(std::span<const float> rows, int64_t head_dim, int64_t columns, std::span<float> out) {
   assert(rows.size() == out.size() && std::ssize(rows) % (head_dim * columns) == 0);
-  int64_t half = head_dim / 2;
-  for (int64_t row = 0; row < std::ssize(rows) / columns; ++row) {
-    int64_t head = row / head_dim, pair = row % head_dim / 2, side = row % 2;
-    int64_t to = head * head_dim + side * half + pair;
-    std::copy_n(rows.begin() + row * columns, columns, out.begin() + to * columns);
-  }
+  for (int64_t row = 0; row < std::ssize(rows) / columns; ++row)
+    std::copy_n(rows.begin() + row * columns, columns, out.begin() + UninterleavedRow(row, head_dim) * columns);
 }
 
 void WriteGgufTensor(const GgufContents& gguf, const TensorSpec& spec, CheckpointWriter& writer, ThreadPool& pool) {

@@ -15,6 +15,10 @@ void CheckGgufTensors(const GgufContents& gguf, const std::vector<TensorSpec>& t
 
 // Row order of the query and key matrices (and biases) of architecture llama: GGUF interleaves the two halves of each
 // head, [heads, head_dim / 2, 2], where Hugging Face keeps them apart, [heads, 2, head_dim / 2].
+// Whether the rows of this parameter are in that order in a GGUF file of this model.
+bool IsInterleaved(const TensorSpec& spec, const ModelConfig& config);
+// Where row `row` of the first form stands in the second.
+int64_t UninterleavedRow(int64_t row, int64_t head_dim);
 // Reorders whole heads of rows [heads * head_dim, columns] from the first form to the second.
 void UndoHeadInterleave(std::span<const float> rows, int64_t head_dim, int64_t columns, std::span<float> out);
 

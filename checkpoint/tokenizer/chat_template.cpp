@@ -32,18 +32,28 @@ std::optional<std::string> TemplateIn(const JsonView& config) {
   Fail(entry.Where(), "holds no template named \"default\"");
 }
 
+Json ReadConfigJson(const std::filesystem::path& path) {
+  return std::filesystem::exists(path) ? ReadJsonFile(path) : Json::object();
+}
+
 }  // namespace
 
+std::optional<ChatTemplateText> ReadChatTemplate(const std::filesystem::path& directory) {
+  if (auto path = directory / "chat_template.jinja"; std::filesystem::exists(path))
+    return ChatTemplateText{ReadTextFile(path), path.string()};
+  const std::filesystem::path config_path = directory / "tokenizer_config.json";
+  const Json config = ReadConfigJson(config_path);
+  std::optional<std::string> text = TemplateIn(JsonView(config, config_path.string()));
+  if (!text) return std::nullopt;
+  return ChatTemplateText{*text, config_path.string() + ": chat_template"};
+}
+
 std::optional<ChatTemplate> ChatTemplate::Open(const std::filesystem::path& directory) {
-  std::filesystem::path config_path = directory / "tokenizer_config.json";
-  Json config = std::filesystem::exists(config_path) ? ReadJsonFile(config_path) : Json::object();
-  JsonView view(config, config_path.string());
+  const std::filesystem::path config_path = directory / "tokenizer_config.json";
+  const Json config = ReadConfigJson(config_path);
+  const JsonView view(config, config_path.string());
   std::optional<ChatTemplate> result;
-  if (auto path = directory / "chat_template.jinja"; std::filesystem::exists(path)) {
-    result.emplace(ReadTextFile(path), path.string());
-  } else if (std::optional<std::string> source = TemplateIn(view)) {
-    result.emplace(*source, config_path.string() + ": chat_template");
-  }
+  if (const auto source = ReadChatTemplate(directory)) result.emplace(source->text, source->where);
   if (!result) return std::nullopt;
   for (const char* key : {"bos_token", "eos_token", "unk_token", "pad_token"})
     if (auto text = SpecialTokenText(view, key)) result->defaults_[key] = *text;

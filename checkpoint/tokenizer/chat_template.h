@@ -11,6 +11,12 @@
 
 namespace ecld {
 
+// The text of the template of a checkpoint directory, and the file that it stands in; nullopt when it has none.
+struct ChatTemplateText {
+  std::string text, where;
+};
+std::optional<ChatTemplateText> ReadChatTemplate(const std::filesystem::path& directory);
+
 class ChatTemplate {
  public:
   // The template of a checkpoint directory; nullopt when it has none. THROWS Error when malformed.

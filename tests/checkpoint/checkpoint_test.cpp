@@ -53,7 +53,7 @@ void Replace(const fs::path& file, const std::string& from, const std::string& t
 }
 
 TEST(CheckpointFiles, WhatIsWrittenIsRead) {
-  for (uint64_t shard_bytes : {uint64_t{4000}, CheckpointWriter::kShardBytes}) {
+  for (uint64_t shard_bytes : {uint64_t{4000}, ShardWriter::kShardBytes}) {
     TempDir dir;
     WriteCheckpoint(dir / "m", Tiny(), shard_bytes);
     EXPECT_EQ(fs::exists(dir / "m/model.safetensors.index.json"), shard_bytes == 4000);
@@ -81,7 +81,7 @@ TEST(CheckpointFiles, NarrowTypesAreRoundedAndOverflowRefused) {
 
 TEST(CheckpointFiles, TiedMatrixUnderEitherName) {
   TempDir dir;
-  WriteCheckpoint(dir / "m", Tiny(true), CheckpointWriter::kShardBytes);
+  WriteCheckpoint(dir / "m", Tiny(true), ShardWriter::kShardBytes);
   Checkpoint original = Checkpoint::Open(dir / "m");
   const auto embedding = original.ReadFloats(Find(original.table(), Role::kEmbedding));
   EXPECT_EQ(original.Head().data, original.Weight(Find(original.table(), Role::kEmbedding)).data);
@@ -123,7 +123,7 @@ TEST(CheckpointFiles, MistakesAreNamed) {
 
 TEST(CheckpointFiles, NaNWeightsAreRefusedWhenRead) {
   TempDir dir;
-  WriteCheckpoint(dir / "m", Tiny(), CheckpointWriter::kShardBytes);
+  WriteCheckpoint(dir / "m", Tiny(), ShardWriter::kShardBytes);
   {
     std::fstream file(dir / "m/model.safetensors", std::ios::in | std::ios::out | std::ios::binary);
     float nan = NAN;
@@ -208,7 +208,7 @@ TEST(CheckpointWriting, FileSizeLimitIsAnError) {
 
 TEST(CheckpointWriting, CopiesAndConvertsUnchangedParameters) {
   TempDir dir;
-  WriteCheckpoint(dir / "in", Tiny(), CheckpointWriter::kShardBytes);
+  WriteCheckpoint(dir / "in", Tiny(), ShardWriter::kShardBytes);
   Checkpoint source = Checkpoint::Open(dir / "in");
   ModelConfig config = Tiny();
   config.dtype = DType::kBF16;

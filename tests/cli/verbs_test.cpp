@@ -44,7 +44,8 @@ TEST(CommandLine, HelpAndVersion) {
     EXPECT_EQ(help.status, 0);
     EXPECT_THAT(help.out, HasSubstr("inspect"));
   }
-  for (const char* verb : {"import", "compress", "validate", "passes", "run", "eval", "profile", "bench", "inspect"}) {
+  for (const char* verb :
+       {"import", "compress", "export", "validate", "passes", "run", "eval", "profile", "bench", "inspect"}) {
     Outcome help = RunToEnd({"ecld", verb, "--help"});
     EXPECT_EQ(help.status, 0) << verb;
     EXPECT_THAT(help.out, HasSubstr("Example")) << verb;

@@ -31,14 +31,13 @@ inline void WriteRandomPacked(CheckpointWriter& writer, const TensorSpec& spec, 
   }
 }
 
-// Writes directory and returns its config.
-inline ModelConfig WritePackedCheckpoint(const std::filesystem::path& directory, const PackedFormat& format,
+// Writes directory and returns its config. quantization: which matrices are packed, and how.
+inline ModelConfig WritePackedCheckpoint(const std::filesystem::path& directory, const QuantizationConfig& quantization,
                                          const TinyOptions& options, uint64_t seed = 3) {
   TempDir source_dir;
   ModelConfig config = WriteTinyCheckpoint(source_dir.path(), options);
   const Checkpoint source = Checkpoint::Open(source_dir.path());
-  config.quantization = QuantizationConfig{
-      .groups = {{.name = "group_0", .targets = {"Linear", "Embedding"}, .format = format}}, .ignore = {}};
+  config.quantization = quantization;
   CheckpointWriter writer(directory, config);
   Random random(seed);
   for (const TensorSpec& spec : writer.table()) {
@@ -49,6 +48,16 @@ inline ModelConfig WritePackedCheckpoint(const std::filesystem::path& directory,
   }
   writer.Finish(source_dir.path());
   return config;
+}
+
+// All of them in one format, embedding and head included.
+inline ModelConfig WritePackedCheckpoint(const std::filesystem::path& directory, const PackedFormat& format,
+                                         const TinyOptions& options, uint64_t seed = 3) {
+  return WritePackedCheckpoint(
+      directory,
+      QuantizationConfig{.groups = {{.name = "group_0", .targets = {"Linear", "Embedding"}, .format = format}},
+                         .ignore = {}},
+      options, seed);
 }
 
 }  // namespace ecld

@@ -1,0 +1,82 @@
+// A checkpoint copied as it is: its format is compressed-tensors already. Every file that belongs to it is copied and
+// compared byte by byte.
+
+#include <algorithm>
+#include <fstream>
+
+#include "checkpoint/checkpoint_writer.h"
+#include "checkpoint/export/format_export.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "core/hash.h"
+#include "core/progress.h"
+
+namespace ecld {
+namespace {
+
+namespace fs = std::filesystem;
+
+class CompressedTensorsExport : public FormatExport {
+ public:
+  explicit CompressedTensorsExport(const Checkpoint& in) : in_(in) {
+    for (const auto& entry : fs::directory_iterator(in.directory()))
+      if (entry.is_regular_file() && Belongs(entry.path())) files_.push_back(entry.path());
+    std::sort(files_.begin(), files_.end());
+  }
+
+  std::vector<ExportedTensor> Tensors() const override {
+    std::vector<ExportedTensor> tensors;
+    for (const TensorSpec& spec : in_.table()) {
+      uint64_t bytes = 0;
+      for (const auto& part : StoredForm(spec, in_.config())) bytes += in_.Tensor(part.name).bytes.size();
+      const std::string format = StoredFormatName(in_, spec);
+      tensors.push_back({spec.name, format, format, bytes});
+    }
+    return tensors;
+  }
+  uint64_t FileBytes() const override {
+    uint64_t bytes = 0;
+    for (const fs::path& file : files_) bytes += fs::file_size(file);
+    return bytes;
+  }
+
+  void Write(const fs::path& staged) const override {
+    Progress progress("export", std::ssize(files_) + 1, "files");
+    for (const fs::path& file : files_) {
+      const fs::path copy = staged / file.filename();
+      std::error_code error;
+      fs::copy_file(file, copy, error);
+      if (error) Fail(copy.string(), "cannot copy: {}", error.message());
+      SyncPath(copy);
+      progress.Advance(1, file.filename().string());
+    }
+    CopyTokenizerFiles(in_.directory(), staged);
+    progress.Advance(1);
+  }
+
+  void Verify(const fs::path& staged) const override {
+    Checkpoint::Open(staged);
+    for (const fs::path& file : files_)
+      if (Sha256HexOfFile(file) != Sha256HexOfFile(staged / file.filename()))
+        Fail((staged / file.filename()).string(), "was written wrongly: it is not what {} holds", file.string());
+  }
+
+ private:
+  // The rest of what a client or a reader of the run's report wants; the tokenizer's files are copied apart.
+  static bool Belongs(const fs::path& path) {
+    const std::string name = path.filename().string();
+    return path.extension() == ".safetensors" || name == "model.safetensors.index.json" || name == "config.json" ||
+           name == "recipe.yaml" || name == "report.json";
+  }
+
+  const Checkpoint& in_;
+  std::vector<fs::path> files_;
+};
+
+}  // namespace
+
+std::unique_ptr<FormatExport> MakeCompressedTensorsExport(const Checkpoint& in) {
+  return std::make_unique<CompressedTensorsExport>(in);
+}
+
+}  // namespace ecld

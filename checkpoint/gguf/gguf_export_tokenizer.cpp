@@ -1,0 +1,209 @@
+#include "checkpoint/gguf/gguf_export_tokenizer.h"
+
+#include <algorithm>
+#include <cassert>
+#include <map>
+#include <optional>
+
+#include "checkpoint/gguf/gguf_tokenizer.h"
+#include "checkpoint/tokenizer/chat_template.h"
+#include "checkpoint/tokenizer/json_tokenizer.h"
+#include "checkpoint/tokenizer/json_tokenizer_model.h"
+#include "checkpoint/tokenizer/tokenizer_config.h"
+#include "core/error.h"
+#include "core/files.h"
+
+namespace ecld {
+namespace {
+
+namespace fs = std::filesystem;
+using Kind = GgufVocabulary::Kind;
+
+// Scripts, white space, digits, contractions, punctuation and joined emoji: where tokenizers differ.
+constexpr const char* kProbe =
+    "Hello, world! It's 3.14159 o'clock;  we'll\tsee\n\n\n   indented\r\nline\u00a0here... don't WON'T 1234567890 "
+    "na\u00efve e\u0301 \u00e9 \u4f60\u597d\uff0c\u4e16\u754c \u041f\u0440\u0438\u0432\u0435\u0442 "
+    "\u0645\u0631\u062d\u0628\u0627 \u3053\u3093\u306b\u3061\u306f \ud55c\uad6d\uc5b4 "
+    "\U0001f600\U0001f468\u200d\U0001f469\u200d\U0001f467 a_b-c/d\\e f(x)=x**2; https://example.org/?q=1&r=2 \u00bd "
+    "\u2167 ";
+
+class TokenizerExport {
+ public:
+  TokenizerExport(const fs::path& directory, const ModelConfig& config)
+      : path_(directory / "tokenizer.json"),
+        text_(ReadTextFile(path_)),
+        file_(ParseJsonTokenizer(text_, path_.string())),
+        parts_(file_, path_.string()),
+        beside_(ReadTokenizerConfig(directory)),
+        config_(config) {}
+
+  void Put(const fs::path& directory, GgufWriter* out, std::vector<std::string>* notes) {
+    CollectTokens(notes);
+    if (parts_.bpe_options.byte_level)
+      PutByteLevel(out);
+    else
+      PutSentencePiece(out);
+    out->Key("tokenizer.ggml.tokens", tokens_);
+    out->Key("tokenizer.ggml.token_type", kinds_);
+    PutSpecialIds(directory, out, notes);
+    if (const auto chat = ReadChatTemplate(directory)) out->Key("tokenizer.chat_template", chat->text);
+  }
+
+  // metadata: a GGUF file without tensors that has the keys.
+  void RequireSameIds(const std::string& metadata) const {
+    const std::string where = path_.string();
+    const GgufContents gguf = ParseGguf(std::as_bytes(std::span(metadata)), where);
+    const GgufVocabulary vocabulary = ReadGgufVocabulary(gguf);
+    const auto ours = ReadJsonTokenizer(text_, where, beside_);
+    const auto theirs = ReadJsonTokenizer(TokenizerJson(vocabulary, where).dump(), where, beside_);
+    auto compare = [&](const std::string& text) {
+      const auto expected = ours->Encode(text, true), found = theirs->Encode(text, true);
+      if (expected != found)
+        Fail(where, "GGUF cannot say all that it does: {} has the ids {}, and in GGUF would have {}",
+             Json(text).dump(-1, ' ', false, Json::error_handler_t::replace), fmt::join(expected, " "),
+             fmt::join(found, " "));
+    };
+    compare(kProbe);
+    compare("");
+    for (const AddedToken& token : parts_.added_tokens) compare("a" + token.content + "b");
+    for (int64_t id = 0; id < parts_.decoded.size(); ++id)
+      if (parts_.decoded.Has(id)) compare(std::string(parts_.decoded.Bytes(static_cast<int32_t>(id))));
+  }
+
+ private:
+  void CollectTokens(std::vector<std::string>* notes) {
+    const int64_t count = config_.vocab_size;
+    if (parts_.decoded.size() > count)
+      Fail(path_.string(), "has ids up to {}, but the model has an embedding of {} rows", parts_.decoded.size() - 1,
+           count);
+    for (int64_t id = 0; id < count; ++id) tokens_.push_back(fmt::format("[PAD{}]", id));
+    kinds_.assign(static_cast<size_t>(count), static_cast<int32_t>(Kind::kUnused));
+    auto put = [&](int32_t id, const std::string& token, Kind kind) {
+      tokens_[static_cast<size_t>(id)] = token;
+      kinds_[static_cast<size_t>(id)] = static_cast<int32_t>(kind);
+      ids_[token] = id;
+    };
+    for (const auto& [token, id] : file_.vocab) put(id, token, IsByte(token) ? Kind::kByte : Kind::kNormal);
+    for (const AddedToken& token : parts_.added_tokens) {
+      const bool unknown = !parts_.bpe_options.byte_level && token.id == parts_.bpe_options.unk;
+      put(token.id, token.content, unknown ? Kind::kUnknown : token.special ? Kind::kControl : Kind::kUserDefined);
+      if (token.single_word || token.lstrip || token.rstrip)
+        notes->push_back(fmt::format(
+            "the token {} strips white space or stands for whole words only, which GGUF cannot say", token.content));
+    }
+  }
+
+  bool IsByte(const std::string& token) const {
+    return parts_.bpe_options.byte_fallback && token.size() == 6 && token.starts_with("<0x") && token.ends_with(">");
+  }
+
+  void PutByteLevel(GgufWriter* out) const {
+    out->Key("tokenizer.ggml.model", std::string("gpt2"));
+    out->Key("tokenizer.ggml.pre", PreTokenizerName(file_.json, path_.string()));
+    std::vector<std::string> merges;
+    for (const auto& [left, right] : file_.merges) merges.push_back(left + " " + right);
+    out->Key("tokenizer.ggml.merges", merges);
+  }
+
+  // Where tokenizer.json ranks merges, GGUF ranks the pieces that they make.
+  void PutSentencePiece(GgufWriter* out) const {
+    if (!parts_.bpe_options.byte_fallback)
+      Fail(path_.string(), "is neither byte-level nor has it byte_fallback; GGUF has a model for those two");
+    std::map<std::string, float, std::less<>> rank;
+    for (const auto& [left, right] : file_.merges) rank.emplace(left + right, -static_cast<float>(rank.size()));
+    std::vector<float> scores;
+    for (const std::string& token : tokens_) {
+      const auto found = rank.find(token);
+      scores.push_back(found != rank.end() ? found->second : -static_cast<float>(rank.size()));
+    }
+    out->Key("tokenizer.ggml.model", std::string("llama"));
+    out->Key("tokenizer.ggml.pre", std::string("default"));
+    out->Key("tokenizer.ggml.scores", scores);
+    const auto tokenizer = ReadJsonTokenizer(text_, path_.string(), beside_);
+    const auto probe = tokenizer->Encode("a", false);
+    const bool prefix = !probe.empty() && tokenizer->Bytes(probe[0], false).starts_with(' ');
+    out->Key("tokenizer.ggml.add_space_prefix", prefix);
+  }
+
+  std::optional<int64_t> IdOf(const std::optional<std::string>& token) const {
+    const auto found = token ? ids_.find(*token) : ids_.end();
+    return found == ids_.end() ? std::nullopt : std::optional<int64_t>(found->second);
+  }
+
+  // Whether one token, named, stands there; nothing else could be said.
+  bool Adds(const std::vector<int32_t>& ids, std::optional<int64_t>* named, const char* what) const {
+    if (ids.empty()) return false;
+    if (ids.size() > 1)
+      Fail(path_.string() + ": post_processor", "puts {} tokens {} a text; GGUF can say one", ids.size(), what);
+    *named = ids[0];
+    return true;
+  }
+
+  void PutSpecialIds(const fs::path& directory, GgufWriter* out, std::vector<std::string>* notes) const {
+    std::optional<int64_t> bos = IdOf(beside_.bos_token), eos = IdOf(beside_.eos_token);
+    if (!eos && !config_.eos_ids.empty()) eos = config_.eos_ids[0];
+    const bool add_bos = Adds(parts_.before_text, &bos, "before"), add_eos = Adds(parts_.after_text, &eos, "after");
+    auto put = [&](const char* name, const std::optional<int64_t>& id) {
+      if (id) out->Key(fmt::format("tokenizer.ggml.{}_token_id", name), *id);
+    };
+    put("bos", bos);
+    put("eos", eos);
+    if (!parts_.bpe_options.byte_level && parts_.bpe_options.unk >= 0) put("unknown", parts_.bpe_options.unk);
+    put("padding", IdOf(PaddingToken(directory)));
+    out->Key("tokenizer.ggml.add_bos_token", add_bos);
+    out->Key("tokenizer.ggml.add_eos_token", add_eos);
+    std::vector<int64_t> stops = StopIds(directory);
+    std::erase(stops, eos.value_or(-1));
+    if (!stops.empty()) put("eot", stops[0]);
+    for (size_t i = 1; i < stops.size(); ++i)
+      notes->push_back(fmt::format("generation also stops at token {}, for which GGUF has no key", stops[i]));
+  }
+
+  static std::optional<std::string> PaddingToken(const fs::path& directory) {
+    const fs::path path = directory / "tokenizer_config.json";
+    if (!fs::exists(path)) return std::nullopt;
+    const Json json = ReadJsonFile(path);
+    return SpecialTokenText(JsonView(json, path.string()), "pad_token");
+  }
+
+  // Of config.json and generation_config.json, each once.
+  std::vector<int64_t> StopIds(const fs::path& directory) const {
+    std::vector<int64_t> ids = config_.eos_ids;
+    if (const fs::path path = directory / "generation_config.json"; fs::exists(path)) {
+      const Json json = ReadJsonFile(path);
+      const Json more = json.contains("eos_token_id") ? json["eos_token_id"] : Json(nullptr);
+      for (const Json& id : more.is_array() ? more : Json::array({more}))
+        if (id.is_number_integer() && id >= 0 && id < config_.vocab_size) ids.push_back(id);
+    }
+    std::vector<int64_t> once;
+    for (int64_t id : ids)
+      if (std::find(once.begin(), once.end(), id) == once.end()) once.push_back(id);
+    return once;
+  }
+
+  fs::path path_;
+  std::string text_;
+  JsonTokenizerFile file_;
+  JsonTokenizerModel parts_;
+  TokenizerConfig beside_;
+  const ModelConfig& config_;
+  std::vector<std::string> tokens_;  // by id
+  std::vector<int32_t> kinds_;
+  std::map<std::string, int32_t, std::less<>> ids_;
+};
+
+}  // namespace
+
+void PutGgufTokenizer(const fs::path& directory, const ModelConfig& config, GgufWriter* out,
+                      std::vector<std::string>* notes) {
+  if (!fs::exists(directory / "tokenizer.json"))
+    Fail(directory.string(),
+         "holds no tokenizer.json, which the vocabulary of a GGUF file is made from; save_pretrained of transformers' "
+         "AutoTokenizer writes one");
+  assert(out->tensors().empty());
+  TokenizerExport tokenizer(directory, config);
+  tokenizer.Put(directory, out, notes);
+  tokenizer.RequireSameIds(out->Header());
+}
+
+}  // namespace ecld

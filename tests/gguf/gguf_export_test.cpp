@@ -1,0 +1,193 @@
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "checkpoint/export/export.h"
+#include "checkpoint/export/format_export.h"
+#include "checkpoint/gguf/gguf_file.h"
+#include "checkpoint/gguf/gguf_import.h"
+#include "checkpoint/tokenizer/chat_template.h"
+#include "checkpoint/tokenizer/tokenizer.h"
+#include "core/files.h"
+#include "tests/testing/expect_error.h"
+#include "tests/testing/near.h"
+#include "tests/testing/packed_checkpoint.h"
+
+namespace ecld {
+namespace {
+
+namespace fs = std::filesystem;
+
+class GgufExport : public testing::Test {
+ protected:
+  ExportPlan ExportModel() {
+    return Export({.checkpoint = dir_ / "m", .target = ExportTarget::kGguf, .out = dir_ / "m.gguf", .overwrite = true});
+  }
+
+  // Exports, imports what was written, and compares everything with the original.
+  void ExpectRoundTrip(const std::string& what) {
+    ExportModel();
+    ImportGguf(dir_ / "m.gguf", dir_ / "back", {.dtype = DType::kF32});
+    const Checkpoint original = Checkpoint::Open(dir_ / "m"), back = Checkpoint::Open(dir_ / "back");
+    const ModelConfig &a = original.config(), &b = back.config();
+    EXPECT_EQ(a.rope_scaling.kind, b.rope_scaling.kind) << what;
+    EXPECT_EQ(a.tie_embeddings, b.tie_embeddings) << what;
+    EXPECT_EQ(a.sliding_window, b.sliding_window) << what;
+    ASSERT_EQ(original.table().size(), back.table().size()) << what;
+    for (const TensorSpec& spec : original.table())
+      EXPECT_TRUE(Near(back.ReadFloats(Find(back.table(), spec.role, spec.layer, spec.bias)), original.ReadFloats(spec),
+                       Exact()))
+          << what << ": " << spec.name;
+    const std::string text = "<|im_start|>user\nthe one and of it's  12<|im_end|>";
+    const auto ours = Tokenizer::Open(dir_ / "m"), theirs = Tokenizer::Open(dir_ / "back");
+    EXPECT_EQ(ours->Encode(text, true), theirs->Encode(text, true)) << what;
+    EXPECT_EQ(ours->eos(), theirs->eos()) << what;
+    EXPECT_EQ(ReadChatTemplate(dir_ / "m")->text, ReadChatTemplate(dir_ / "back")->text) << what;
+  }
+
+  TempDir dir_;
+};
+
+TEST_F(GgufExport, ComesBackTheSameForEveryFamily) {
+  const auto plain = RopeScaling::Kind::kNone;
+  int number = 0;
+  for (const TinyOptions& options :
+       {TinyOptions{.family = Family::kLlama, .dtype = DType::kBF16, .tied = true},
+        TinyOptions{
+            .family = Family::kLlama, .dtype = DType::kF16, .bias = true, .rope_scaling = RopeScaling::Kind::kLlama3},
+        TinyOptions{.family = Family::kQwen2, .dtype = DType::kBF16, .tied = true, .rope_scaling = plain},
+        TinyOptions{.family = Family::kQwen3, .dtype = DType::kBF16, .head_dim = 32},
+        TinyOptions{.family = Family::kMistral,
+        .dtype = DType::kBF16,
+        .rope_scaling = RopeScaling::Kind::kLinear,
+        .sliding_window = 512}}) {
+    fs::remove_all(dir_ / "m");
+    WritePackedCheckpoint(dir_ / "m", PackedFormat{4, 32, true}, options, 9);
+    ExpectRoundTrip("family " + std::to_string(number++));
+  }
+}
+
+TEST_F(GgufExport, ComesBackTheSameForEveryFormat) {
+  for (const PackedFormat& format :
+       {PackedFormat{4, 32, false}, PackedFormat{8, 64, true}, PackedFormat{3, 0, true}, PackedFormat{2, 32, false}}) {
+    fs::remove_all(dir_ / "m");
+    // 96 inputs of down in groups of 64: a short last one.
+    WritePackedCheckpoint(dir_ / "m", format, {.dtype = DType::kBF16});
+    ExpectRoundTrip(format.Name());
+  }
+  for (DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+    fs::remove_all(dir_ / "m");
+    WriteTinyCheckpoint(dir_ / "m", {.dtype = dtype});
+    ExpectRoundTrip("dense " + std::string(Name(dtype)));
+    const GgufFile file(dir_ / "m.gguf");
+    EXPECT_EQ(InfoOf(file.contents().tensors.at("output.weight").type).name, Name(dtype));
+    EXPECT_EQ(file.contents().tensors.at("output_norm.weight").type, GgmlType::kF32);
+  }
+}
+
+TEST_F(GgufExport, TheSameInputGivesTheSameBytes) {
+  WritePackedCheckpoint(dir_ / "m", PackedFormat{4, 32, true}, {.dtype = DType::kBF16});
+  ExportModel();
+  const std::string first = ReadTextFile(dir_ / "m.gguf");
+  ExportModel();
+  EXPECT_EQ(ReadTextFile(dir_ / "m.gguf"), first);
+}
+
+TEST_F(GgufExport, PlansTypesBytesAndNotes) {
+  const PackedFormat asymmetric{4, 32, false};
+  WritePackedCheckpoint(dir_ / "m",
+                        QuantizationConfig{.groups = {{.name = "group_0", .targets = {"Linear"}, .format = asymmetric}},
+                                           .ignore = {"lm_head"}},
+                        {.family = Family::kMistral, .dtype = DType::kBF16, .sliding_window = 64});
+  const ExportPlan plan = PlanExport({.checkpoint = dir_ / "m", .target = ExportTarget::kGguf, .out = dir_ / "m.gguf"});
+  EXPECT_FALSE(fs::exists(dir_ / "m.gguf"));
+  ASSERT_EQ(plan.rows.size(), 3u);
+  EXPECT_EQ(plan.rows[0].to, "BF16");
+  EXPECT_EQ(plan.rows[0].tensors, 2);  // embedding and head
+  EXPECT_EQ(plan.rows[1].from + plan.rows[1].to, "BF16F32");
+  EXPECT_EQ(plan.rows[2].from + plan.rows[2].to, "W4 g32 asymQ5_0");
+  EXPECT_EQ(plan.rows[2].tensors, 14);
+  ASSERT_EQ(plan.notes.size(), 2u);
+  EXPECT_EQ(plan.notes[0],
+            "llama.cpp ignores the sliding window of this architecture: beyond 64 tokens it attends to more");
+  EXPECT_EQ(plan.notes[1], "14 matrices of W4 g32 asym become Q5_0, the smallest type of GGUF that holds them exactly");
+  ExportModel();
+  EXPECT_EQ(fs::file_size(dir_ / "m.gguf"), plan.output_B);
+}
+
+TEST_F(GgufExport, RefusesWhatGgufCannotSay) {
+  auto expect = [&](const TinyOptions& options, const PackedFormat& format, const char* message) {
+    fs::remove_all(dir_ / "m");
+    WritePackedCheckpoint(dir_ / "m", format, options);
+    EXPECT_ERROR(ExportModel(), message);
+    EXPECT_FALSE(fs::exists(dir_ / "m.gguf"));
+  };
+  const PackedFormat w4{4, 32, true};
+  expect({.dtype = DType::kBF16}, {4, 8, true},
+         "config.json: model.embed_tokens: is W4 g8 sym; GGUF has a scale for 32");
+  expect({}, w4, "config.json: model.embed_tokens: is W4 g32 sym: the scale 0.0");
+  expect({.family = Family::kQwen2, .dtype = DType::kBF16, .sliding_window = 8}, w4,
+         "config.json: sliding_window: some layers attend to 8 tokens only, which GGUF's qwen2 cannot say");
+  expect({.family = Family::kQwen3, .dtype = DType::kBF16, .bias = true}, w4,
+         "config.json: attention_bias: is true, but the qwen3 of llama.cpp has no biases and would not load them");
+  expect({.dtype = DType::kBF16, .vocab_size = 270}, w4,
+         "tokenizer.json: has ids up to 282, but the model has an embedding of 270 rows");
+}
+
+TEST_F(GgufExport, RefusesWhatWouldNotReadBack) {
+  WritePackedCheckpoint(dir_ / "m", PackedFormat{4, 32, true},
+                        {.dtype = DType::kBF16, .rope_scaling = RopeScaling::Kind::kLlama3});
+  Json config = ReadJsonFile(dir_ / "m/config.json");
+  config["rope_scaling"]["high_freq_factor"] = 5.0;
+  WriteJsonFile(dir_ / "m/config.json", config);
+  EXPECT_ERROR(ExportModel(),
+               "config.json: rope_scaling: has low_freq_factor 1 and high_freq_factor 5; 1 and 4 could be exported");
+}
+
+TEST_F(GgufExport, RefusesTokenizersItCannotCarry) {
+  WritePackedCheckpoint(dir_ / "m", PackedFormat{4, 32, true}, {.dtype = DType::kBF16});
+  const fs::path path = dir_ / "m/tokenizer.json";
+  const Json original = ReadJsonFile(path);
+  auto with = [&](const char* key, const Json& value) {
+    Json json = original;
+    json[Json::json_pointer(key)] = value;
+    WriteJsonFile(path, json);
+  };
+  with("/pre_tokenizer",
+       {{"type", "Sequence"},
+        {"pretokenizers",
+         {{{"type", "Digits"}, {"individual_digits", false}}, {{"type", "ByteLevel"}, {"add_prefix_space", false}}}}});
+  EXPECT_ERROR(ExportModel(),
+               "tokenizer.json: pre_tokenizer: is none that GGUF has a name for here; those of llama-bpe");
+  with("/normalizer", {{"type", "Lowercase"}});
+  EXPECT_ERROR(ExportModel(), "tokenizer.json");
+  // Words that are tokens are taken whole, though no merges lead to them: GGUF's name for this pre-tokenizer says no.
+  Json whole = original;
+  whole["model"]["ignore_merges"] = true;
+  whole["model"]["vocab"]["zebra"] = 283;
+  WriteJsonFile(path, whole);
+  EXPECT_ERROR(ExportModel(), "tokenizer.json: GGUF cannot say all that it does: \" of\" has the ids 282");
+  with("/post_processor",
+       {{"type", "TemplateProcessing"},
+        {"single", {{{"SpecialToken", {{"id", "a"}, {"type_id", 0}}}}, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
+        {"pair", Json::array()},
+        {"special_tokens", {{"a", {{"id", "a"}, {"ids", {0, 1}}, {"tokens", {"a", "b"}}}}}}});
+  EXPECT_ERROR(ExportModel(), "tokenizer.json: post_processor: puts 2 tokens before a text; GGUF can say one");
+  fs::remove(path);
+  EXPECT_ERROR(ExportModel(), "holds no tokenizer.json, which the vocabulary of a GGUF file is made from");
+}
+
+TEST_F(GgufExport, VerifyingFindsAFlippedBit) {
+  WritePackedCheckpoint(dir_ / "m", PackedFormat{4, 32, true}, {.dtype = DType::kBF16});
+  const Checkpoint in = Checkpoint::Open(dir_ / "m");
+  const auto format = MakeGgufExport(in);
+  format->Write(dir_ / "m.gguf");
+  format->Verify(dir_ / "m.gguf");
+  std::string bytes = ReadTextFile(dir_ / "m.gguf");
+  bytes[bytes.size() - 200] ^= 0x10;
+  std::ofstream(dir_ / "m.gguf", std::ios::binary) << bytes;
+  EXPECT_ERROR(format->Verify(dir_ / "m.gguf"), "was written wrongly: lm_head.weight reads back as");
+}
+
+}  // namespace
+}  // namespace ecld
