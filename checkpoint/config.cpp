@@ -144,6 +144,12 @@ void CheckHeads(const JsonView& json, const ModelConfig& config) {
     Fail(json.Where(), "head_dim {} is odd; rotary embedding needs an even one", config.head_dim);
 }
 
+Allocation ReadAllocation(const JsonView& json) {
+  const int64_t bytes = json.At("weights_B").Int();
+  if (bytes < 0) Fail(json.At("weights_B").Where(), "expected a number of bytes, found {}", bytes);
+  return {ParseQuantizationConfig(json.At("formats")), static_cast<uint64_t>(bytes)};
+}
+
 std::string_view DTypeName(DType dtype) {
   return dtype == DType::kF32 ? "float32" : dtype == DType::kF16 ? "float16" : "bfloat16";
 }
@@ -225,6 +231,7 @@ ModelConfig ParseConfig(const Json& source, const std::string& where) {
   config.bos_ids = ReadIds(json, "bos_token_id", config.vocab_size);
   config.eos_ids = ReadIds(json, "eos_token_id", config.vocab_size);
   if (json.Has("quantization_config")) config.quantization = ParseQuantizationConfig(json.At("quantization_config"));
+  if (json.Has(kAllocationKey) && !config.quantization) config.allocation = ReadAllocation(json.At(kAllocationKey));
   return config;
 }
 
@@ -253,6 +260,11 @@ Json ToJson(const ModelConfig& config) {
     json["quantization_config"] = ToJson(*config.quantization);
   else
     json.erase("quantization_config");
+  if (config.allocation && !config.quantization)
+    json[kAllocationKey] = {{"weights_B", config.allocation->weights_B},
+                            {"formats", ToJson(config.allocation->formats)}};
+  else
+    json.erase(kAllocationKey);
   return json;
 }
 

@@ -28,6 +28,13 @@ struct RopeScaling {
   int64_t original_max_position = 8192;
 };
 
+// Formats chosen for a dense model, which the pass that packs it will take. Other programs pass over the key.
+inline constexpr const char* kAllocationKey = "ecld_allocation";  // in config.json
+struct Allocation {
+  QuantizationConfig formats;
+  uint64_t weights_B = 0;  // of the whole checkpoint once it is packed
+};
+
 struct ModelConfig {
   Family family = Family::kLlama;
   int64_t vocab_size = 0;
@@ -50,6 +57,7 @@ struct ModelConfig {
   DType dtype = DType::kBF16;  // of the dense weights ("torch_dtype" / "dtype")
   std::vector<int64_t> bos_ids, eos_ids;
   std::optional<QuantizationConfig> quantization;
+  std::optional<Allocation> allocation;  // of a dense model only
 
   int64_t QueryWidth() const { return num_heads * head_dim; }
   int64_t KeyWidth() const { return num_kv_heads * head_dim; }

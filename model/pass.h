@@ -56,8 +56,12 @@ struct PassContext {
   const Checkpoint* teacher = nullptr;        // set when Needs().teacher
   std::filesystem::path scratch;              // an existing directory for this stage; kept across a kill, removed after
   Json* report = nullptr;                     // this stage's object in report.json; never null
+  Json* decided = nullptr;                    // keys of config.json that only the data decide; never null
   ReportRows rows;                            // one for each block or tensor; those of killed parts are in it
 };
+
+// The config of the output once a pass has run: what was planned, with the keys that the run decided.
+ModelConfig WithDecided(const ModelConfig& planned, const Json& decided);
 
 class Pass {
  public:

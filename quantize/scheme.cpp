@@ -48,10 +48,24 @@ bool SplitsFused(const std::vector<TensorSpec>& table, int64_t layer, std::initi
   return std::any_of(fused.begin(), fused.end(), [&](Role role) { return Find(table, role, layer).format != first; });
 }
 
+QuantizationConfig AllocatedFormats(const Scheme& scheme, const ModelConfig& config, const std::string& where) {
+  if (scheme.embeddings || scheme.lm_head || !scheme.overrides.empty())
+    Fail(where, "quantize.allocate chose the format of every matrix; leave out embeddings, lm_head and overrides");
+  ModelConfig quantized = config;
+  quantized.quantization = config.allocation->formats;
+  if (const uint64_t bytes = WeightFileBytes(quantized); bytes != config.allocation->weights_B)
+    Fail(where,
+         "the model was changed after quantize.allocate chose its formats: they would take {} bytes, not {}; put that "
+         "stage right before this one",
+         bytes, config.allocation->weights_B);
+  return config.allocation->formats;
+}
+
 }  // namespace
 
 QuantizationConfig QuantizationOf(const Scheme& scheme, const ModelConfig& config, const std::string& where) {
   CheckScheme(scheme, config, where);
+  if (config.allocation) return AllocatedFormats(scheme, config, where);
   QuantizationConfig result;
   // The main format comes first: a client that knows a single scheme takes the first group.
   result.groups.push_back({"group_0", {"Linear"}, scheme.format});
@@ -93,6 +107,9 @@ std::vector<std::string> ClientNotes(const ModelConfig& quantized) {
     if (spec.format->Ragged(spec.shape[1]))
       ragged.insert(fmt::format("{} inputs in groups of {}", spec.shape[1], spec.format->group_size));
   }
+  if (quantized.allocation)
+    notes.push_back(
+        "formats are those that quantize.allocate chose; this stage's bits, group_size, symmetric do not count");
   for (const auto& shape : ragged)
     notes.push_back(fmt::format(
         "{} leave a short last group: only ECLD's runtime loads that, transformers and vLLM refuse it", shape));

@@ -23,9 +23,11 @@ struct Scheme {
   std::vector<SchemeOverride> overrides;   // the first match counts
 };
 
-// The quantization_config for a dense model: one group per distinct format, dense modules under "ignore".
+// The quantization_config for a dense model: one group per distinct format, dense modules under "ignore". Where
+// quantize.allocate has chosen formats (config.allocation), it is that choice.
 // where: of the stage, for errors. THROWS Error: already quantized, a format without a layout, an override that
-// matches nothing, lm_head given for a tied head.
+// matches nothing, lm_head given for a tied head; with an allocation, formats by name, or a model that was changed
+// since.
 QuantizationConfig QuantizationOf(const Scheme& scheme, const ModelConfig& config, const std::string& where);
 
 // What clients will make of a quantized config: sentences for Planned::notes.

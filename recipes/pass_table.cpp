@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "distill/blocks.h"
 #include "prune/ffn.h"
+#include "quantize/allocate.h"
 #include "quantize/gptq.h"
 #include "quantize/rotate.h"
 #include "quantize/round.h"
@@ -105,6 +106,34 @@ std::unique_ptr<Pass> MakeTune(Options& options) {
   return std::make_unique<TunePass>(std::move(tune));
 }
 
+std::unique_ptr<Pass> MakeAllocate(Options& options) {
+  AllocateOptions allocate;
+  allocate.budget_MB = options.Number("budget_MB", 0, 0, 1e9,
+                                      "of all weights of the result, in millions of bytes; 0: bits_per_weight says it");
+  allocate.bits_per_weight = options.Number("bits_per_weight", 0, 0, 32,
+                                            "the same as a mean over all parameters, scales and dense ones included");
+  PackedFormat fallback{.bits = 4, .group_size = 32, .symmetric = false};
+  for (Options item : options.List("formats",
+                                   "what a matrix may become: mappings of bits, group_size, symmetric; "
+                                   "without it 2, 3, 4 and 8 bits, asymmetric, in groups of 32")) {
+    allocate.formats.emplace_back(ReadFormat(item, fallback));
+    item.Finish();
+  }
+  if (allocate.formats.empty())
+    for (int bits : {2, 3, 4, 8}) allocate.formats.emplace_back(PackedFormat{bits, 32, false});
+  if (options.Bool("dense", false, "a matrix may also stay as it is")) allocate.formats.emplace_back(std::nullopt);
+  allocate.fuse = options.Bool("fuse", allocate.fuse, "q, k, v of a block share a format, and gate, up");
+  allocate.embeddings = options.Bool("embeddings", allocate.embeddings, "the embedding may be packed");
+  allocate.lm_head = options.Bool("lm_head", allocate.lm_head, "a head that is not tied may be packed");
+  allocate.sensitivity.exact =
+      options.Bool("exact", allocate.sensitivity.exact,
+                   "run each matrix in every format; otherwise in one, and the others by their output errors");
+  allocate.sensitivity.sample_tok = options.Int("sample_tok", allocate.sensitivity.sample_tok, 1, 1 << 24,
+                                                "tokens of the calibration text that are looked at");
+  allocate.sensitivity.clip = ReadClip(options, "mse");
+  return std::make_unique<AllocatePass>(std::move(allocate));
+}
+
 std::unique_ptr<Pass> MakeScale(Options& options) {
   ScaleOptions scale;
   scale.format = ReadFormat(options, scale.format);
@@ -155,6 +184,9 @@ constexpr std::array kPasses = {
               "scale channels so that those calibration text excites round better; the function stays", MakeScale},
     PassEntry{"quantize.rotate", "turn the coordinates of a model so that no channel stands out; the function stays",
               MakeRotate},
+    PassEntry{"quantize.allocate",
+              "choose each matrix's bits under a budget by measured KL; the rounding stage after it packs by that",
+              MakeAllocate},
     PassEntry{"quantize.round", "round weights to 2, 3, 4 or 8 bits in groups; no calibration needed", MakeRound},
     PassEntry{"quantize.gptq", "round weights so that what a linear puts out on calibration text changes least",
               MakeGptq},

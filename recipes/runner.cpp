@@ -123,10 +123,11 @@ void Runner::RunStage(size_t index, Journal& journal) {
   const fs::path staging = files_.Staging(index);
   Json entry = journal.Entry(index);
   if (entry.is_null() || !fs::exists(staging)) entry = RunPass(index, in, planned, journal);
+  const ModelConfig settled = WithDecided(planned.config, entry.value("decided", Json::object()));
   // With an entry, every tensor is written; without the writer's own journal, Finish was done too.
   if (!fs::exists(staging / "config.json") || fs::exists(staging / "written.journal"))
-    CheckpointWriter(staging, planned.config).Finish(in.directory());
-  Verify(index, planned.config, journal);
+    CheckpointWriter(staging, settled).Finish(in.directory());
+  Verify(index, settled, journal);
   PublishDirectory(staging, files_.Stage(index));
 
   fs::remove_all(files_.Scratch(index));
@@ -140,7 +141,7 @@ Json Runner::RunPass(size_t index, const Checkpoint& in, const Planned& planned,
   if (!resumed) fs::remove_all(scratch);
   fs::create_directories(scratch);
 
-  Json details = Json::object();
+  Json details = Json::object(), decided = Json::object();
   PassContext context;
   context.seed = recipe_.seed;
   context.memory_budget_B = request_.memory_budget_B;
@@ -148,6 +149,7 @@ Json Runner::RunPass(size_t index, const Checkpoint& in, const Planned& planned,
   if (stage.object->Needs().teacher) context.teacher = teacher_ ? &*teacher_ : &input_;
   context.scratch = scratch;
   context.report = &details;
+  context.decided = &decided;
   context.rows = ReportRows(scratch / "rows.jsonl");
 
   ResetPeakResident();
@@ -171,6 +173,7 @@ Json Runner::RunPass(size_t index, const Checkpoint& in, const Planned& planned,
                 {"params", ParameterCount(planned.config)},
                 {"notes", planned.notes},
                 {"degraded", context.rows.Degraded()},
+                {"decided", std::move(decided)},
                 {"details", std::move(details)}};
   journal.Record(index, entry);
   LogInfo("{}: {} in {}, peak memory {}", stage.pass, FormatBytes(planned.output_B), FormatDuration(seconds),

@@ -235,6 +235,22 @@ TEST_F(RunnerTest, ResumesWhereItStopped) {
   ExpectSameWeights();
 }
 
+TEST_F(RunnerTest, WhatTheDataDecideStandsInTheConfig) {
+  bool fail = true;
+  Add().on_layer = [&](int64_t, CheckpointWriter&, PassContext& context) {
+    (*context.decided)["initializer_range"] = 0.25;
+  };
+  Add().on_layer = [&](int64_t layer, CheckpointWriter&, PassContext&) {
+    EXPECT_EQ(ReadJsonFile(dir_ / "out.work/stage-0/config.json")["initializer_range"], 0.25);
+    if (layer == 1 && fail) throw Error("", "power cut");
+  };
+  EXPECT_ERROR(Run(), "power cut");
+  fail = false;
+  Run();
+  EXPECT_EQ(ReadJsonFile(dir_ / "out/config.json")["initializer_range"], 0.25);
+  ExpectSameWeights();
+}
+
 TEST_F(RunnerTest, RestartStartsOver) {
   std::vector<int64_t> seen;
   bool fail = true;

@@ -42,16 +42,19 @@ inline PlanInput PlanInputOf(const Checkpoint& in, const TokenWindows& windows, 
 inline Json RunPass(const Pass& pass, const std::filesystem::path& in_directory, const std::filesystem::path& out,
                     const TokenWindows& windows = {}, const Checkpoint* teacher = nullptr, ReportRows rows = {}) {
   const Checkpoint in = Checkpoint::Open(in_directory);
-  CheckpointWriter writer(out, pass.Plan(PlanInputOf(in, windows, teacher)).config);
-  Json report = Json::object();
+  const ModelConfig planned = pass.Plan(PlanInputOf(in, windows, teacher)).config;
+  CheckpointWriter writer(out, planned);
+  Json report = Json::object(), decided = Json::object();
   PassContext context;
   context.seed = 7;
   context.calibration = &windows;
   context.teacher = teacher;
   context.report = &report;
   context.rows = std::move(rows);
+  context.decided = &decided;
   pass.Run(in, writer, context);
-  writer.Finish(in_directory);
+  writer.Commit(true);
+  CheckpointWriter(out, WithDecided(planned, decided)).Finish(in_directory);
   return report;
 }
 

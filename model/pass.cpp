@@ -1,0 +1,12 @@
+#include "model/pass.h"
+
+namespace ecld {
+
+ModelConfig WithDecided(const ModelConfig& planned, const Json& decided) {
+  if (decided.empty()) return planned;
+  Json json = ToJson(planned);
+  json.update(decided);
+  return ParseConfig(json, "config.json");
+}
+
+}  // namespace ecld

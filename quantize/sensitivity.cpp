@@ -1,0 +1,296 @@
+#include "quantize/sensitivity.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <map>
+
+#include "core/error.h"
+#include "core/progress.h"
+#include "model/block_walker.h"
+#include "model/embedding.h"
+#include "model/operations.h"
+#include "quantize/round.h"
+#include "quantize/streamed_kl.h"
+
+namespace ecld {
+namespace {
+
+constexpr int64_t kHeadRows = 4096;  // of the vocabulary, as floats at a time
+
+int64_t SampleWindows(const SensitivityOptions& options, int64_t window_tok, int64_t windows) {
+  return std::clamp<int64_t>(options.sample_tok / window_tok, 1, windows);
+}
+
+// Final states of a model that differs from the original in one unit; head: the format of its head, when that differs.
+struct Variant {
+  at::Tensor states;
+  std::optional<PackedFormat> head;
+};
+
+class Sensitivity {
+ public:
+  Sensitivity(const Checkpoint& in, const TokenWindows& calibration, const AllocationSpace& space,
+              const SensitivityOptions& options, ReportRows& rows)
+      : in_(in), space_(space), options_(options), rows_(rows) {
+    const int64_t windows = SampleWindows(options, calibration.window_tok, std::ssize(calibration.windows));
+    ids_.assign(calibration.windows.begin(), calibration.windows.begin() + windows);
+  }
+
+  void Run() {
+    Progress progress("quantize.allocate", in_.config().num_layers + 2, "blocks");
+    at::Tensor states = Embed(in_, ids_);
+    reference_ = states.clone();
+    WalkOn({&reference_}, 0);
+    progress.Advance();
+    MeasureEnds();
+    progress.Advance();
+    for (int64_t layer = 0; layer < in_.config().num_layers; ++layer) {
+      const Block block = Block::Load(in_, layer);
+      MeasureBlock(block, states);
+      AdvanceStates(block, states);
+      in_.DropPages(layer);
+      progress.Advance();
+    }
+  }
+
+ private:
+  // Runs states through all blocks from `layer` on.
+  void WalkOn(const std::vector<at::Tensor*>& all, int64_t layer) const {
+    for (; layer < in_.config().num_layers; ++layer) {
+      const Block block = Block::Load(in_, layer);
+      in_.DropPages(layer);
+      for (at::Tensor* states : all) AdvanceStates(block, *states);
+    }
+  }
+
+  std::vector<double> Divergences(const std::vector<Variant>& variants) {
+    const at::Tensor norm = at::tensor(in_.ReadFloats(Find(in_.table(), Role::kFinalNorm)));
+    auto normed = [&](const at::Tensor& states) {
+      return RmsNorm(states, norm, in_.config().rms_norm_eps).flatten(0, 1);
+    };
+    const at::Tensor reference = normed(reference_);
+    std::vector<at::Tensor> states;
+    for (const Variant& variant : variants) states.push_back(normed(variant.states));
+    StreamedKl kl(reference.size(0), std::ssize(variants));
+    const WeightView head = in_.Head();
+    for (int64_t first = 0; first < head.out_features; first += kHeadRows) {
+      const int64_t rows = std::min(kHeadRows, head.out_features - first);
+      const at::Tensor dense = Rows(head, first, rows);
+      std::vector<at::Tensor> heads;
+      for (const Variant& variant : variants)
+        heads.push_back(variant.head ? Rounded(head, first, rows, *variant.head) : dense);
+      ForWindowBatches(reference.size(0), 1, [&](int64_t token, int64_t tokens) {
+        kl.Reference(token, at::linear(reference.narrow(0, token, tokens), dense));
+        for (size_t i = 0; i < variants.size(); ++i)
+          kl.Model(static_cast<int64_t>(i), at::linear(states[i].narrow(0, token, tokens), heads[i]));
+      });
+    }
+    in_.DropPages(-1);
+    return kl.Means();
+  }
+
+  at::Tensor Rows(const WeightView& weight, int64_t first, int64_t rows) {
+    at::Tensor values = at::empty({rows, weight.in_features}, at::kFloat);
+    pool_.ParallelFor(rows, 16, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row)
+        ReadRow(weight, first + row, values.data_ptr<float>() + row * weight.in_features);
+    });
+    return values;
+  }
+
+  // Rows [first, first + rows) of a dense matrix with the values that quantize.round would give them.
+  // REQUIRES: first is a multiple of kZeroPointRows.
+  at::Tensor Rounded(const WeightView& weight, int64_t first, int64_t rows, const PackedFormat& format) {
+    RoundedRows packed;
+    RoundRows(weight, first, rows, format, options_.clip, in_.config().dtype, pool_, in_.directory().string(), &packed);
+    WeightView view{.out_features = rows, .in_features = weight.in_features, .format = format};
+    view.codes = reinterpret_cast<const std::byte*>(packed.codes.data());
+    view.scales = packed.scales.data();
+    view.scale_dtype = in_.config().dtype;
+    if (!format.symmetric) view.zero_points = reinterpret_cast<const std::byte*>(packed.zero_points.data());
+    return Rows(view, 0, rows);
+  }
+
+  // The states that enter the first block when the embedding has this format.
+  at::Tensor EmbedRounded(const PackedFormat& format) {
+    const WeightView embedding = in_.Weight(Find(in_.table(), Role::kEmbedding));
+    at::Tensor states = Embed(in_, ids_);
+    for (int64_t first = 0; first < embedding.out_features; first += kHeadRows) {
+      const int64_t rows = std::min(kHeadRows, embedding.out_features - first);
+      const at::Tensor values = Rounded(embedding, first, rows, format);
+      for (size_t window = 0; window < ids_.size(); ++window)
+        for (size_t token = 0; token < ids_[window].size(); ++token)
+          if (const int64_t row = ids_[window][token] - first; row >= 0 && row < rows)
+            states[static_cast<int64_t>(window)][static_cast<int64_t>(token)].copy_(values[row]);
+    }
+    return states;
+  }
+
+  void MeasureEnds() {
+    for (const AllocationUnit& unit : space_.units) {
+      if (unit.layer >= 0 || rows_.Find(unit.name)) continue;
+      const bool embedding = unit.members.front().role == Role::kEmbedding;
+      std::vector<double> kl;
+      for (const auto& format : space_.formats) {  // one at a time: states of a whole run
+        if (!format) {
+          kl.push_back(0);
+          continue;
+        }
+        Variant variant{reference_, std::nullopt};
+        if (embedding) {
+          variant.states = EmbedRounded(*format);
+          WalkOn({&variant.states}, 0);
+        }
+        if (!embedding || in_.config().tie_embeddings) variant.head = format;
+        kl.push_back(Divergences({variant})[0]);
+      }
+      Record(unit, kl, {});
+    }
+  }
+
+  void MeasureBlock(const Block& block, const at::Tensor& states) {
+    std::vector<const AllocationUnit*> units;
+    for (const AllocationUnit& unit : space_.units)
+      if (unit.layer == block.layer() && !rows_.Find(unit.name)) units.push_back(&unit);
+    if (units.empty()) return;
+    std::vector<Variant> variants;
+    std::vector<std::vector<double>> errors(units.size());  // [unit][format], squared, of the outputs
+    for (size_t format = 0; format < space_.formats.size(); ++format) {
+      std::map<Role, at::Tensor> rounded;
+      for (const AllocationUnit* unit : units)
+        for (const TensorSpec& member : unit->members)
+          if (space_.formats[format])
+            rounded[member.role] = RoundedParameter(block, member.role, *space_.formats[format]);
+      const auto squared = OutputErrors(block, states, rounded);
+      for (size_t i = 0; i < units.size(); ++i) {
+        errors[i].push_back(0);
+        for (const TensorSpec& member : units[i]->members)
+          if (auto found = squared.find(member.role); found != squared.end()) errors[i].back() += found->second;
+        if (space_.formats[format] && (options_.exact || format == options_.anchor))
+          variants.push_back({After(block, *units[i], rounded, states), std::nullopt});
+      }
+    }
+    std::vector<at::Tensor*> walking;
+    for (Variant& variant : variants) walking.push_back(&variant.states);
+    WalkOn(walking, block.layer() + 1);
+    const std::vector<double> measured = Divergences(variants);
+    for (size_t i = 0; i < units.size(); ++i) {
+      std::vector<double> kl;
+      size_t next = i;  // variants are in the order [format][unit]
+      for (size_t format = 0; format < space_.formats.size(); ++format) {
+        if (!space_.formats[format]) {
+          kl.push_back(0);
+        } else if (options_.exact) {
+          kl.push_back(measured[next]);
+          next += units.size();
+        } else {
+          const double anchor = errors[i][options_.anchor];
+          kl.push_back(anchor > 0 ? measured[i] * errors[i][format] / anchor : 0);
+        }
+      }
+      Record(*units[i], kl, errors[i]);
+    }
+  }
+
+  at::Tensor RoundedParameter(const Block& block, Role role, const PackedFormat& format) {
+    const at::Tensor& weights = block.Parameter(role);
+    const WeightView view{.out_features = weights.size(0),
+                          .in_features = weights.size(1),
+                          .data = reinterpret_cast<const std::byte*>(weights.data_ptr<float>())};
+    return Rounded(view, 0, weights.size(0), format);
+  }
+
+  // Sums over the tokens of the squared error of each linear's outputs, all its inputs being the original's.
+  static std::map<Role, double> OutputErrors(const Block& block, const at::Tensor& states,
+                                             const std::map<Role, at::Tensor>& rounded) {
+    std::map<Role, double> squared;
+    if (rounded.empty()) return squared;
+    ForWindowBatches(states.size(0), states.size(1), [&](int64_t first, int64_t count) {
+      BlockInputs inputs;
+      block.Forward(states.narrow(0, first, count), &inputs);
+      for (const auto& [role, weights] : rounded) {
+        const at::Tensor& input = role == Role::kOutput                      ? inputs.output
+                                  : role == Role::kDown                      ? inputs.down
+                                  : role == Role::kGate || role == Role::kUp ? inputs.mlp
+                                                                             : inputs.attention;
+        squared[role] += at::linear(input, weights - block.Parameter(role)).square().sum(at::kDouble).item<double>();
+      }
+    });
+    return squared;
+  }
+
+  // The states that leave the block when the unit has the values in rounded.
+  static at::Tensor After(const Block& block, const AllocationUnit& unit, const std::map<Role, at::Tensor>& rounded,
+                          const at::Tensor& states) {
+    Block changed = block.Clone();
+    for (const TensorSpec& member : unit.members) changed.Parameter(member.role) = rounded.at(member.role);
+    at::Tensor after = states.clone();
+    AdvanceStates(changed, after);
+    return after;
+  }
+
+  void Record(const AllocationUnit& unit, const std::vector<double>& kl, const std::vector<double>& errors) {
+    Json row = {{"name", unit.name}, {"kl_nats", kl}};
+    if (!errors.empty()) row["squared_output_error"] = errors;
+    rows_.Add(unit.name, std::move(row));
+  }
+
+  const Checkpoint& in_;
+  const AllocationSpace& space_;
+  const SensitivityOptions& options_;
+  ReportRows& rows_;
+  ThreadPool pool_;
+  std::vector<std::vector<int32_t>> ids_;
+  at::Tensor reference_;  // states that leave the last block of the original
+};
+
+}  // namespace
+
+std::vector<std::vector<double>> MeasureSensitivity(const Checkpoint& in, const TokenWindows& calibration,
+                                                    const AllocationSpace& space, const SensitivityOptions& options,
+                                                    ReportRows& rows) {
+  at::NoGradGuard no_grad;
+  const auto measured = [&] {
+    return std::all_of(space.units.begin(), space.units.end(),
+                       [&](const auto& unit) { return rows.Find(unit.name) != nullptr; });
+  };
+  if (!measured()) Sensitivity(in, calibration, space, options, rows).Run();
+  std::map<std::string, std::vector<double>> by_name;
+  for (const Json& row : rows.All()) by_name[row.at("name")] = row.at("kl_nats").get<std::vector<double>>();
+  std::vector<std::vector<double>> costs;
+  for (const AllocationUnit& unit : space.units) costs.push_back(by_name.at(unit.name));
+  return costs;
+}
+
+SensitivityCost CostOfSensitivity(const ModelConfig& config, int64_t window_tok, int64_t windows,
+                                  const AllocationSpace& space, const SensitivityOptions& options) {
+  PlanInput sample;
+  sample.calibration_windows = SampleWindows(options, window_tok, windows);
+  sample.window_tok = window_tok;
+  const auto packing = static_cast<double>(
+      std::count_if(space.formats.begin(), space.formats.end(), [](const auto& format) { return format.has_value(); }));
+  const double tokens = static_cast<double>(sample.calibration_windows * window_tok);
+  const double head = 2 * tokens * static_cast<double>(config.vocab_size) * static_cast<double>(config.hidden_size);
+  const double walk = WalkFlops(config, sample), block = walk / static_cast<double>(config.num_layers);
+  SensitivityCost cost{.flops = 2 * walk};  // the reference, and the states that enter each block
+  uint64_t most_variants = 1;
+  std::map<int64_t, double> variants;  // by layer
+  for (const AllocationUnit& unit : space.units) variants[unit.layer] += unit.layer < 0 || options.exact ? packing : 1;
+  for (const auto& [layer, count] : variants) {
+    const double blocks = static_cast<double>(config.num_layers - std::max<int64_t>(layer, 0));
+    cost.flops += count * (blocks * block + head) + head;
+    if (layer < 0) continue;
+    cost.flops += 2 * packing * block;  // errors of the outputs
+    most_variants = std::max(most_variants, static_cast<uint64_t>(count));
+  }
+  const WalkMemory memory = MemoryOfWalk(config, sample);
+  const auto logits_B = static_cast<uint64_t>(4 * 4 * kWalkBatchTok * kHeadRows);
+  const auto head_B = static_cast<uint64_t>(4 * kHeadRows * config.hidden_size);
+  cost.peak_memory_B =
+      3 * memory.block_B + (4 + 2 * most_variants) * memory.states_B + std::max(memory.batch_B, logits_B + 2 * head_B);
+  return cost;
+}
+
+}  // namespace ecld

@@ -1,0 +1,39 @@
+#pragma once
+// KL(reference || model) of logits that come in pieces of the vocabulary, for several models at once, so that a head of
+// any size is never held whole. For each piece: Reference, then Model for every model.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace ecld {
+
+class StreamedKl {
+ public:
+  StreamedKl(int64_t tokens, int64_t models);
+
+  // Logits [n, rows] of tokens first .. first + n - 1, for rows of the vocabulary that come once for each token.
+  void Reference(int64_t first, const at::Tensor& logits);
+  // The same logits by model `index`. REQUIRES: Reference was called for this piece.
+  void Model(int64_t index, const at::Tensor& logits);
+
+  // Mean over the tokens, in nats, by model. REQUIRES: the whole vocabulary has come, for all tokens.
+  std::vector<double> Means() const;
+
+ private:
+  // Running sums over the vocabulary, relative to exp of the largest logit so far. [tokens], double
+  struct Sums {
+    at::Tensor largest, exponentials;
+    at::Tensor differences;  // of a model: the reference's exp(p) * (p - q), relative to the reference's largest
+  };
+  static Sums Empty(int64_t tokens);
+
+  Sums reference_;
+  std::vector<Sums> models_;
+  // Of the piece at hand:
+  int64_t first_ = 0;
+  at::Tensor logits_, weights_, shrink_;
+};
+
+}  // namespace ecld
