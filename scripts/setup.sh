@@ -73,5 +73,5 @@ environment() {
 
 environment .venv "$requirements"
 if [[ "${1:-}" == --slow ]]; then
-  environment .venv-slow scripts/python-slow.txt --no-binary llama-cpp-python
+  environment .venv-slow scripts/python-slow.txt --no-binary llama-cpp-python,rouge_score,sqlitedict,word2number
 fi
