@@ -10,7 +10,8 @@ std::pair<double, double> WilsonInterval(int64_t count, int64_t n) {
   const double z2 = kNormal95 * kNormal95, scale = 1 + z2 / size;
   const double middle = (share + z2 / (2 * size)) / scale;
   const double reach = kNormal95 / scale * std::sqrt(share * (1 - share) / size + z2 / (4 * size * size));
-  return {std::max(0.0, middle - reach), std::min(1.0, middle + reach)};
+  // At the ends one bound is the share itself, whatever rounding says.
+  return {count == 0 ? 0.0 : middle - reach, count == n ? 1.0 : middle + reach};
 }
 
 double McNemarExact(int64_t only_first, int64_t only_second) {

@@ -162,49 +162,23 @@ Json ProvenanceSection(const RuntimeOptions& runtime) {
           {"seed", kProfileSeed}};
 }
 
-// One row of quality.csv and one of provenance.datasets, from a written eval result.
-void AddQuality(const ProfileOptions& options, DeviceProfile* profile) {
-  Json json = ReadJsonFile(options.eval);
-  JsonView eval(json, options.eval.string());
-  if (eval.At("schema").String() != kEvalSchema)
-    Fail(eval.At("schema").Where(), "expected \"{}\", found \"{}\"", kEvalSchema, eval.At("schema").String());
-  JsonView weights_sha256 = eval.At("model").At("weights_sha256");
-  if (weights_sha256.String() != WeightsSha256(options.model))
-    Fail(weights_sha256.Where(), "is the result of another checkpoint than {}", options.model.string());
-
-  JsonView windows = eval.At("windows"), text = eval.At("text"), metrics = eval.At("metrics");
-  std::string task = std::filesystem::path(text.At("file").String()).stem().string();
-  Table quality(FindTableSchema("quality", "profile"));
-  for (size_t i = 0; i < metrics.Size(); ++i) {
-    JsonView metric = metrics.At(i);
-    if (metric.At("name").String() != "perplexity") continue;
-    quality.AddRow();
-    quality.Set("task", task);
-    quality.Set("metric", std::string("ppl"));
-    quality.Set("prompt_fmt",
-                fmt::format("window {} stride {}", windows.At("window_tok").Int(), windows.At("stride_tok").Int()));
-    quality.Set("shots", int64_t{0});
-    quality.Set("value", metric.At("value").Number());
-    if (metric.Has("ci95")) {
-      quality.Set("ci_lo", metric.At("ci95").At(size_t{0}).Number());
-      quality.Set("ci_hi", metric.At("ci95").At(size_t{1}).Number());
-    }
-    quality.Set("n", metric.At("n").Int());
-    quality.Set("dataset_sha256", text.At("sha256").String());
-    quality.Set("src", std::string("m"));
-  }
-  profile->tables.emplace("quality", ProfileTable{TableStatus::kComplete, std::move(quality)});
-  profile->provenance["datasets"].push_back({{"name", task},
-                                             {"split", nullptr},
-                                             {"n", windows.At("scored_tok").Int()},
-                                             {"sha256", text.At("sha256").String()},
-                                             {"licence", nullptr}});
+// The profile that is there, with other scores.
+DeviceProfile Rescored(const ProfileOptions& options) {
+  if (options.scores.results.empty()) Fail("--only-scores", "needs the results of an evaluation: --eval FILE");
+  DeviceProfile profile = ReadProfile(options.out);
+  const std::string weights_sha256 = WeightsSha256(options.model);
+  if (profile.variant["weights_sha256"] != weights_sha256)
+    Fail(options.out.string(), "is the profile of another checkpoint than {}", options.model.string());
+  AddScores(options.scores, weights_sha256, &profile);
+  WriteProfile(options.out, profile);
+  return ReadProfile(options.out);
 }
 
 }  // namespace
 
 DeviceProfile ProfileDevice(const ProfileOptions& options) {
   if (options.budget_s < 0) Fail("budget", "found {} s, expected 0 (no limit) or more", options.budget_s);
+  if (options.only_scores) return Rescored(options);
   const ProfileGrid grid = options.full ? FullGrid() : ShortGrid();
   const double budget_s = options.full ? 0 : options.budget_s;
   ThreadPool pool(options.threads);
@@ -213,7 +187,7 @@ DeviceProfile ProfileDevice(const ProfileOptions& options) {
   // Bad input is refused before anything is measured. The checkpoint may not stay mapped while loading is.
   Checkpoint::Open(options.model);
   CheckReplaceable(options);
-  if (!options.eval.empty()) AddQuality(options, &profile);
+  if (!options.scores.results.empty()) AddScores(options.scores, WeightsSha256(options.model), &profile);
   auto add = [&](const char* name, ProfileTable table) {
     if (!table.table.rows().empty()) profile.tables.emplace(name, std::move(table));
   };
@@ -224,12 +198,13 @@ DeviceProfile ProfileDevice(const ProfileOptions& options) {
   profile.created_utc = UtcNow();
   profile.tool = {{"name", "ecld"}, {"version", kProgramVersion}, {"git", nullptr}};
   profile.device = DeviceSection(options, ReadDeviceFacts(), pool);
-  profile.variant = VariantSection(options, model);
+  profile.variant.update(VariantSection(options, model));
   profile.fit = Json::object();
 
   PhaseTables phases = MeasurePhases(model, pool, grid, TimeBudget(budget_s * kPhaseShare));
   profile.limits = {
       {"max_batch", phases.max_batch}, {"max_ctx_tok", checkpoint.config().max_position}, {"oom_at", nullptr}};
+  add("cuts", Cuts(model, grid));
   add("phase", std::move(phases.phase));
   add("layers", std::move(phases.layers));
   add("ops", MeasureOps(model, pool, grid, TimeBudget(budget_s * (1 - kPhaseShare))));

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "eval/profile_scores.h"
 #include "profile/profile.h"
 #include "runtime/options.h"
 
@@ -16,7 +17,8 @@ namespace ecld {
 struct ProfileOptions {
   std::filesystem::path model;  // checkpoint directory
   std::filesystem::path out;    // profile directory, replaced whole
-  std::filesystem::path eval;   // a written eval result of this checkpoint, for quality.csv; empty: none
+  ScoreFiles scores;            // what is known of its worth
+  bool only_scores = false;     // add these to the profile that `out` holds; measure nothing
   bool full = false;            // the grid of the profile schema, prompt 16..4096 x batch 1..32; default: a short one
   double budget_s = 90;         // no new point starts after this; 0: no limit. Ignored with full
   int threads = 0;              // 0: all cores
@@ -27,8 +29,9 @@ struct ProfileOptions {
   std::string recipe_sha256;  // of the resolved recipe; empty: not known
 };
 
-// Measures and writes. THROWS Error: whatever opening the checkpoint or writing throws; an eval result of another
-// checkpoint; an output that touches the model, or holds something else than a profile.
+// Measures and writes. THROWS Error: whatever opening the checkpoint, AddScores or writing throws; with
+// only_scores, a profile of another checkpoint; an output that touches the model, or holds something else than a
+// profile.
 DeviceProfile ProfileDevice(const ProfileOptions& options);
 
 }  // namespace ecld

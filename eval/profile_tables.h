@@ -48,6 +48,10 @@ struct PhaseTables {
 PhaseTables MeasurePhases(const RuntimeModel& model, ThreadPool& pool, const ProfileGrid& grid,
                           const TimeBudget& budget);
 
+// cuts.csv, by counting: what crosses the network and what stays on the device at every layer boundary, for prompts of
+// the grid's lengths and for one token.
+ProfileTable Cuts(const RuntimeModel& model, const ProfileGrid& grid);
+
 // ops.csv: every matrix product of the model, by shape and storage, and its other ops, with every kernel that supports
 // them. Repetitions walk through all matrices of the shape, so that weights come from memory as they do in a model.
 // Attention is that of one sequence, over the contexts of prompts_tok, with the cache that the model runs with.

@@ -31,10 +31,6 @@ int64_t Right(std::span<const JudgedAnswer> answers) {
   return std::ranges::count_if(answers, [](const JudgedAnswer& answer) { return answer.right; });
 }
 
-size_t BinOf(double uncertainty, int bins) {
-  return static_cast<size_t>(std::clamp(static_cast<int>(uncertainty * bins), 0, bins - 1));
-}
-
 }  // namespace
 
 double AnswerUncertainty::Get(std::string_view aggregate) const {
@@ -92,6 +88,10 @@ double CalibrationError(std::span<const JudgedAnswer> answers, int bins) {
   for (const CalibrationBin& bin : CalibrationBins(answers, bins))
     error += static_cast<double>(bin.n) * std::abs(bin.accuracy - (1 - bin.mean_uncertainty));
   return error / static_cast<double>(answers.size());
+}
+
+size_t BinOf(double uncertainty, int bins) {
+  return static_cast<size_t>(std::clamp(static_cast<int>(uncertainty * bins), 0, bins - 1));
 }
 
 std::vector<CalibrationBin> CalibrationBins(std::span<const JudgedAnswer> answers, int bins) {

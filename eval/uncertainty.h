@@ -49,6 +49,8 @@ struct CalibrationBin {
   double accuracy = 0, accuracy_low = 0, accuracy_high = 0;  // with the Wilson 95 % interval
   double mean_uncertainty = 0;
 };
+// Index among `bins` bins of equal width over [0, 1].
+size_t BinOf(double uncertainty, int bins = 10);
 // Bins of equal width over [0, 1]; those without an answer are left out.
 std::vector<CalibrationBin> CalibrationBins(std::span<const JudgedAnswer> answers, int bins = 10);
 

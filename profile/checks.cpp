@@ -11,6 +11,7 @@ namespace ecld {
 namespace {
 
 constexpr double kLayerSumTolerance = 0.10;
+constexpr double kEnergyTolerance = 0.05;
 
 struct LayerSum {
   int64_t rows = 0;
@@ -96,13 +97,81 @@ void CheckLayerTimes(DeviceProfile& profile, const LayerSums& sums) {
   }
 }
 
-void CheckQuality(const DeviceProfile& profile) {
-  const Table& quality = profile.At("quality");
-  for (size_t row = 0; row < quality.rows().size(); ++row) {
-    std::optional<double> value = quality.Number(row, "value");
-    std::optional<double> low = quality.Number(row, "ci_lo"), high = quality.Number(row, "ci_hi");
+void CheckInterval(const Table& table, const char* value_column, const char* low_column, const char* high_column) {
+  for (size_t row = 0; row < table.rows().size(); ++row) {
+    std::optional<double> value = table.Number(row, value_column);
+    std::optional<double> low = table.Number(row, low_column), high = table.Number(row, high_column);
     if (value && ((low && *value < *low) || (high && *value > *high)))
-      Fail(Place("quality", row), "value {} lies outside its interval", *value);
+      Fail(Place(table.schema().name, row), "{} {} lies outside its interval", value_column, *value);
+  }
+}
+
+void CheckShares(const Table& table, std::initializer_list<const char*> columns) {
+  for (size_t row = 0; row < table.rows().size(); ++row)
+    for (const char* column : columns)
+      if (const auto share = table.Number(row, column); share && *share > 1)
+        Fail(Place(table.schema().name, row), "{} is {}, a share is at most 1", column, *share);
+}
+
+// Of every task and aggregate, against the items of the task.
+void CheckBins(const Table& bins, const Table& items) {
+  std::map<std::string, int64_t> items_of;
+  for (size_t row = 0; row < items.rows().size(); ++row) {
+    const std::string_view id = items.Text(row, "item_id");
+    ++items_of[std::string(id.substr(0, id.rfind('/')))];
+  }
+  std::map<std::pair<std::string, std::string>, int64_t> in_bins;
+  for (size_t row = 0; row < bins.rows().size(); ++row) {
+    std::pair key(std::string(bins.Text(row, "task")), std::string(bins.Text(row, "agg")));
+    AddTo(in_bins[key], bins.Count(row, "n").value_or(0), Place("uncertainty", row));
+  }
+  for (const auto& [key, n] : in_bins)
+    if (n != items_of[key.first])
+      Fail("uncertainty.csv", "the bins of {}, {}, hold {} answers, uncertainty_items.csv has {}", key.first,
+           key.second, n, items_of[key.first]);
+}
+
+int64_t BytesOf(std::string_view dtype) { return dtype == "f32" ? 4 : 2; }
+
+void CheckCuts(const DeviceProfile& profile) {
+  const Table& cuts = profile.At("cuts");
+  const Json& arch = profile.variant["arch"];
+  const auto layers = arch["n_layers"].get<int64_t>();
+  for (size_t row = 0; row < cuts.rows().size(); ++row) {
+    const auto cut = cuts.Count(row, "cut"), up_B = cuts.Count(row, "up_B");
+    if (!cut || *cut > layers) Fail(Place("cuts", row), "cut: one of 0 to {}, the layers, would be right", layers);
+    if (!up_B || !cuts.Text(row, "quant_scheme").empty()) continue;
+    const double rows = cuts.Number(row, "batch").value_or(0) * cuts.Number(row, "tok").value_or(0);
+    const double of_row = *cut == 0 ? sizeof(int32_t)
+                          : *cut == layers
+                              ? 0
+                              : arch["d_model"].get<double>() * static_cast<double>(BytesOf(cuts.Text(row, "dtype")));
+    if (static_cast<double>(*up_B) != rows * of_row)
+      Fail(Place("cuts", row), "up_B is {}, by its shape it is {}", *up_B, rows * of_row);
+  }
+}
+
+void CheckEnergy(const Table& phase) {
+  for (size_t row = 0; row < phase.rows().size(); ++row) {
+    const auto prefill_J = phase.Number(row, "prefill_J"), token_J = phase.Number(row, "decode_J_per_tok");
+    const auto watts = phase.Number(row, "avg_W"), ms = phase.Number(row, "e2e_ms");
+    if (!prefill_J || !token_J || !watts || !ms || phase.Count(row, "idle_sub_J").value_or(0) == 1) continue;
+    const double tokens = phase.Number(row, "batch").value_or(0) * phase.Number(row, "gen_tok").value_or(0);
+    const double joules = *prefill_J + tokens * *token_J, by_power = *watts * *ms / 1000;
+    if (std::abs(joules - by_power) > kEnergyTolerance * by_power)
+      Fail(Place("phase", row), "prefill and decoding take {:.4g} J, avg_W times e2e_ms is {:.4g} J", joules, by_power);
+  }
+}
+
+void CheckMemoryLimit(const DeviceProfile& profile) {
+  const Json& limit = profile.limits["oom_at"];
+  if (limit.is_null()) return;
+  const Table& phase = profile.At("phase");
+  for (size_t row = 0; row < phase.rows().size(); ++row) {
+    const double tokens = phase.Number(row, "batch").value_or(0) *
+                          (phase.Number(row, "prompt_tok").value_or(0) + phase.Number(row, "gen_tok").value_or(0));
+    if (tokens >= limit.get<double>())
+      Fail(Place("phase", row), "keeps {} tokens, and memory ran out at limits.oom_at = {}", tokens, limit.dump());
   }
 }
 
@@ -133,8 +202,21 @@ void CheckProfile(DeviceProfile& profile) {
     CheckCacheBytes(profile, sums);
     CheckLayerTimes(profile, sums);
   }
-  if (profile.tables.contains("quality")) CheckQuality(profile);
-  if (profile.tables.contains("phase")) WarnOnShrinkingPrefill(profile);
+  if (profile.tables.contains("quality")) CheckInterval(profile.At("quality"), "value", "ci_lo", "ci_hi");
+  if (profile.tables.contains("uncertainty_items"))
+    CheckShares(profile.At("uncertainty_items"), {"a_mean", "a_max", "a_first", "a_last", "a_p90"});
+  if (profile.tables.contains("uncertainty")) {
+    CheckInterval(profile.At("uncertainty"), "acc", "acc_lo", "acc_hi");
+    CheckShares(profile.At("uncertainty"), {"acc", "halluc_rate", "bin_hi"});
+    if (profile.tables.contains("uncertainty_items"))
+      CheckBins(profile.At("uncertainty"), profile.At("uncertainty_items"));
+  }
+  if (profile.tables.contains("planner")) CheckShares(profile.At("planner"), {"acc", "halluc_rate", "a_mean"});
+  if (profile.tables.contains("cuts")) CheckCuts(profile);
+  if (!profile.tables.contains("phase")) return;
+  CheckEnergy(profile.At("phase"));
+  CheckMemoryLimit(profile);
+  WarnOnShrinkingPrefill(profile);
 }
 
 }  // namespace ecld

@@ -16,11 +16,17 @@ struct Point {
 };
 using Grid = std::map<double, std::map<double, Point>>;  // [batch][prompt_tok]
 
+constexpr Estimate kNothing{.value = std::numeric_limits<double>::quiet_NaN(), .src = 'i', .in_range = false};
+
+void RequireNumbers(const Table& table, std::string_view column) {
+  for (const Column& declared : table.schema().columns)
+    if (declared.name == column && (declared.type == ColumnType::kNumber || declared.type == ColumnType::kCount))
+      return;
+  Fail(fmt::format("{}.csv", table.schema().name), "has no column of numbers \"{}\"", column);
+}
+
 Grid ReadGrid(const Table& phase, std::string_view column) {
-  bool found = false;
-  for (const Column& declared : phase.schema().columns)
-    found |= declared.name == column && (declared.type == ColumnType::kNumber || declared.type == ColumnType::kCount);
-  if (!found) Fail(fmt::format("{}.csv", phase.schema().name), "has no column of numbers \"{}\"", column);
+  RequireNumbers(phase, column);
   Grid grid;
   for (size_t row = 0; row < phase.rows().size(); ++row) {
     auto batch = phase.Number(row, "batch"), prompt = phase.Number(row, "prompt_tok"),
@@ -60,7 +66,6 @@ char Weaker(char a, char b) {
 Estimate LookUpPhase(const Table& phase, std::string_view column, double prompt_tok, double batch) {
   if (!(prompt_tok >= 1 && batch >= 1) || !std::isfinite(prompt_tok) || !std::isfinite(batch))
     Fail("look-up", "prompt_tok {} and batch {} must be numbers of 1 or more", prompt_tok, batch);
-  const Estimate nothing{.value = std::numeric_limits<double>::quiet_NaN(), .src = 'i', .in_range = false};
   Grid grid = ReadGrid(phase, column);
 
   // A prompt length is on the axis when any batch was measured there.
@@ -68,19 +73,33 @@ Estimate LookUpPhase(const Table& phase, std::string_view column, double prompt_
   for (const auto& [unused, by_prompt] : grid)
     for (const auto& [prompt, point] : by_prompt) prompts[prompt] = true;
   std::vector<Side> batch_sides = Bracket(grid, batch), prompt_sides = Bracket(prompts, prompt_tok);
-  if (batch_sides.empty() || prompt_sides.empty()) return nothing;
+  if (batch_sides.empty() || prompt_sides.empty()) return kNothing;
 
   Estimate estimate{.value = 0, .src = 'm', .in_range = true};
   if (batch_sides.size() * prompt_sides.size() > 1) estimate.src = 'i';
   for (const Side& b : batch_sides) {
     for (const Side& p : prompt_sides) {
       auto it = grid.at(b.at).find(p.at);
-      if (it == grid.at(b.at).end()) return nothing;
+      if (it == grid.at(b.at).end()) return kNothing;
       estimate.value += b.share * p.share * it->second.value;
       estimate.src = Weaker(estimate.src, it->second.src);
     }
   }
   return estimate;
+}
+
+Estimate LookUpUncertainty(const Table& uncertainty, std::string_view column, std::string_view task,
+                           std::string_view aggregate, double of_answer) {
+  RequireNumbers(uncertainty, column);
+  if (!(of_answer >= 0 && of_answer <= 1)) Fail("look-up", "an uncertainty lies in [0, 1], found {}", of_answer);
+  for (size_t row = 0; row < uncertainty.rows().size(); ++row) {
+    if (uncertainty.Text(row, "task") != task || uncertainty.Text(row, "agg") != aggregate) continue;
+    const auto low = uncertainty.Number(row, "bin_lo"), high = uncertainty.Number(row, "bin_hi");
+    if (!low || !high || of_answer < *low || (of_answer >= *high && !(of_answer == 1 && *high == 1))) continue;
+    const auto value = uncertainty.Number(row, column);
+    if (value) return {.value = *value, .src = uncertainty.Text(row, "src")[0], .in_range = true};
+  }
+  return kNothing;
 }
 
 }  // namespace ecld

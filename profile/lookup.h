@@ -1,6 +1,6 @@
 #pragma once
 // What a scheduler asks of a profile: the value of a phase column at a prompt length and batch size that need not be
-// on the measured grid.
+// on the measured grid; and how often answers as sure as this one are right.
 
 #include <string_view>
 
@@ -18,5 +18,12 @@ struct Estimate {
 // Outside the grid, or where one of the four has no value, nothing is invented: in_range is false.
 // THROWS Error when phase has no such column of numbers, or when prompt_tok or batch is below 1.
 Estimate LookUpPhase(const Table& phase, std::string_view column, double prompt_tok, double batch);
+
+// The figure in `column` of uncertainty.csv for an answer of this uncertainty to a task, by an aggregate ("mean",
+// "max",
+// ...): that of the bin which it falls into. No bin there, or no value in it: in_range is false.
+// THROWS Error when uncertainty has no such column of numbers, or when the question is not in [0, 1].
+Estimate LookUpUncertainty(const Table& uncertainty, std::string_view column, std::string_view task,
+                           std::string_view aggregate, double of_answer);
 
 }  // namespace ecld

@@ -41,12 +41,40 @@ constexpr Column kLoad[] = {
 };
 
 constexpr Column kQuality[] = {
-    {"task", kText},       {"metric", kText, "acc|f1|ppl|halluc_rate"},
+    {"task", kText},       {"metric", kText, "acc|f1|ppl|halluc_rate|abstain_frac"},
     {"prompt_fmt", kText}, {"shots", kCount},
     {"value", kNumber},    {"ci_lo", kNumber},
     {"ci_hi", kNumber},    {"n", kSamples},
     {"judge", kText},      {"dataset_sha256", kText},
     {"src", kSource},
+};
+
+// How often answers of an uncertainty in [bin_lo, bin_hi) (the last bin: [bin_lo, 1]) are right. The uncertainty is an
+// aggregate over the tokens of the answer of 1 - (p1 - p2). topk: tokens that the probabilities were taken over; 0:
+// all.
+constexpr Column kUncertainty[] = {
+    {"task", kText},          {"agg", kText, "mean|max|first|last|p90"},
+    {"temperature", kNumber}, {"topk", kCount},
+    {"bin_lo", kNumber},      {"bin_hi", kNumber},
+    {"n", kSamples},          {"acc", kNumber},
+    {"acc_lo", kNumber},      {"acc_hi", kNumber},
+    {"halluc_rate", kNumber}, {"gen_tok_mean", kNumber},
+    {"src", kSource},
+};
+
+// The answers behind uncertainty.csv, so that they can be binned anew. item_id: "<task>/<index of the item>".
+constexpr Column kUncertaintyItems[] = {
+    {"item_id", kText},  {"correct", kFlag}, {"halluc", kFlag},    {"gen_tok", kCount},
+    {"a_mean", kNumber}, {"a_max", kNumber}, {"a_first", kNumber}, {"a_last", kNumber},
+    {"a_p90", kNumber},  {"src", kSource},   {"n", kSamples},
+};
+
+// What a planner expects of a task: difficulty_bin is "all", or whether the reference model of provenance.difficulty
+// answered right. Lengths are those of generated answers.
+constexpr Column kPlanner[] = {
+    {"task", kText},           {"difficulty_bin", kText}, {"n", kSamples},          {"acc", kNumber},
+    {"halluc_rate", kNumber},  {"out_tok_p10", kNumber},  {"out_tok_p50", kNumber}, {"out_tok_p90", kNumber},
+    {"out_tok_mean", kNumber}, {"out_tok_std", kNumber},  {"a_mean", kNumber},      {"src", kSource},
 };
 
 // layer: "embed", "0" .. "L-1", "head". The weights of a matrix that two rows share count in the first of them.
@@ -58,6 +86,24 @@ constexpr Column kLayers[] = {
     {"weight_B", kCount}, {"kv_B_per_tok", kCount},
     {"act_in_B", kCount}, {"act_out_B", kCount},
     {"src", kSource},     {"n", kSamples},
+};
+
+// Layers below the cut run on the device, the others elsewhere. Cut 0 sends the token ids, cut n_layers nothing: all is
+// local. ue_mem_peak_B: weights and cache of the device's part.
+constexpr Column kCuts[] = {
+    {"cut", kCount},
+    {"batch", kCount},
+    {"tok", kCount},
+    {"dtype", kText, "f32|f16|bf16"},
+    {"up_B", kCount},
+    {"down_B", kCount},
+    {"rtt_per_gen_tok", kNumber},
+    {"ue_weight_B", kCount},
+    {"ue_mem_peak_B", kCount},
+    {"quant_scheme", kText},
+    {"quality_delta", kNumber},
+    {"src", kSource},
+    {"n", kSamples},
 };
 
 // Here n is the dimension of the product, as everywhere in such tables, so the repetitions are called reps.
@@ -85,8 +131,15 @@ constexpr Column kOps[] = {
 };
 
 constexpr std::array kSchemas = {
-    TableSchema{"phase", kPhase},   TableSchema{"load", kLoad}, TableSchema{"quality", kQuality},
-    TableSchema{"layers", kLayers}, TableSchema{"ops", kOps},
+    TableSchema{"phase", kPhase},
+    TableSchema{"load", kLoad},
+    TableSchema{"quality", kQuality},
+    TableSchema{"uncertainty", kUncertainty},
+    TableSchema{"uncertainty_items", kUncertaintyItems},
+    TableSchema{"planner", kPlanner},
+    TableSchema{"layers", kLayers},
+    TableSchema{"cuts", kCuts},
+    TableSchema{"ops", kOps},
 };
 
 constexpr std::array kSources = {

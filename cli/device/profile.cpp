@@ -38,8 +38,15 @@ std::function<void()> AddProfile(CLI::App& verb) {
   ProfileOptions& options = flags->profile;
   verb.add_option("model", options.model, "checkpoint directory")->required()->type_name("DIR");
   verb.add_option("--out", options.out, "profile directory to write, replaced whole")->required()->type_name("DIR");
-  verb.add_option("--eval", options.eval, "result of `eval --json` for this checkpoint, for the quality table")
-      ->type_name("FILE");
+  auto* eval = verb.add_option("--eval", options.scores.results,
+                               "results of `eval --json` for this checkpoint, for the table of quality")
+                   ->type_name("FILE");
+  verb.add_option("--samples", options.scores.samples,
+                  "what `eval --tasks --samples` wrote with them, for the tables of uncertainty")
+      ->type_name("DIR")
+      ->needs(eval);
+  verb.add_flag("--only-scores", options.only_scores, "add these to the profile in --out; measure nothing")
+      ->needs(eval);
   verb.add_flag("--full", options.full, "the whole grid of prompt lengths and batch sizes; takes long");
   verb.add_option("--budget", options.budget_s, "seconds after which no new point starts; 0: no limit")
       ->capture_default_str();
@@ -52,7 +59,8 @@ std::function<void()> AddProfile(CLI::App& verb) {
   verb.footer(
       "Examples:\n"
       "  ecld-device profile model-w4 --out model-w4.profile\n"
-      "  ecld-device profile model-w4 --out model-w4.profile --eval result.json --full");
+      "  ecld-device profile model-w4 --out model-w4.profile --eval result.json --full\n"
+      "  ecld-device profile model-w4 --out model-w4.profile --only-scores --eval tasks.json --samples log");
   return [flags] { Run(*flags); };
 }
 

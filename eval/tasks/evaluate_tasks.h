@@ -61,7 +61,7 @@ struct TasksResult {
 TasksResult EvaluateTasks(const TaskEvalOptions& options);
 
 inline constexpr std::string_view kTasksSchema = "ecld.tasks";
-inline constexpr std::string_view kTasksVersion = "1.0.0";
+inline constexpr std::string_view kTasksVersion = "1.1.0";
 Json ToJson(const TasksResult& result);
 
 }  // namespace ecld

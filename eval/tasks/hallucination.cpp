@@ -22,7 +22,7 @@ constexpr Figure kFigures[] = {{"", "mc2", "imitative_falsehood", true},
                                {"", "inconsistency", "inconsistency", false},
                                {"", "abstain_rate", "abstain_rate", false},
                                {"truthfulqa_abstain", "answer_words", "answer_words", false}};
-constexpr const char* kPairedTasks[] = {"truthfulqa_mc1", "halueval_qa"};
+constexpr std::string_view kWrongIsHallucination[] = {"truthfulqa_mc1", "halueval_qa"};
 
 // The same items of several tasks, one after another.
 PairedErrors Joined(const PairedErrors& a, const PairedErrors& b) {
@@ -39,6 +39,10 @@ PairedErrors Joined(const PairedErrors& a, const PairedErrors& b) {
 
 }  // namespace
 
+bool WrongIsHallucination(std::string_view task) {
+  return std::ranges::find(kWrongIsHallucination, task) != std::end(kWrongIsHallucination);
+}
+
 std::optional<Hallucination> HallucinationOf(std::span<const TaskResult> tasks) {
   Hallucination found;
   for (const Figure& figure : kFigures)
@@ -47,6 +51,7 @@ std::optional<Hallucination> HallucinationOf(std::span<const TaskResult> tasks) 
       for (TaskMetric metric : task.metrics) {
         if (metric.name != figure.metric) continue;
         metric.name = figure.name;
+        metric.task = task.task.name;
         if (figure.complement) {
           metric.value = 1 - metric.value;
           metric.higher_is_better = false;
@@ -56,7 +61,7 @@ std::optional<Hallucination> HallucinationOf(std::span<const TaskResult> tasks) 
     }
   if (found.metrics.empty()) return std::nullopt;
   for (const TaskResult& task : tasks)
-    if (task.against_reference && std::ranges::find(kPairedTasks, task.task.name) != std::end(kPairedTasks))
+    if (task.against_reference && WrongIsHallucination(task.task.name))
       found.new_errors = found.new_errors ? Joined(*found.new_errors, *task.against_reference) : task.against_reference;
   return found;
 }

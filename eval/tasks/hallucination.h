@@ -4,6 +4,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -21,5 +22,8 @@ struct Hallucination {
 
 // Absent when none of the tasks says anything about it.
 std::optional<Hallucination> HallucinationOf(std::span<const TaskResult> tasks);
+
+// Whether a wrong answer to an item of the task is a hallucination, item by item: mc1 of TruthfulQA, and HaluEval.
+bool WrongIsHallucination(std::string_view task);
 
 }  // namespace ecld

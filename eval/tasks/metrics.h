@@ -25,7 +25,8 @@ struct TaskMetric {
   std::string unit = "1";
   std::string method;  // of the standard error
   bool higher_is_better = true;
-  int64_t n = 0;  // items
+  int64_t n = 0;     // items
+  std::string task;  // where it stands among figures of other tasks
 };
 
 inline constexpr int64_t kBootstrapResamples = 100'000;

@@ -7,11 +7,27 @@
 
 namespace ecld {
 
+LoggedSamples ReadSampleLog(const std::filesystem::path& path) {
+  const std::string text = ReadTextFile(path);
+  LoggedSamples log;
+  for (int64_t line_number = 1;; ++line_number) {
+    const size_t end = text.find('\n', log.whole_B);
+    if (end == std::string::npos) return log;
+    const std::string where = fmt::format("{}:{}", path.string(), line_number);
+    Json line = ParseJson(text.substr(log.whole_B, end - log.whole_B), where);
+    if (line_number == 1)
+      log.heading = std::move(line);
+    else
+      log.samples.push_back(ParseSample(JsonView(line, where)));
+    log.whole_B = end + 1;
+  }
+}
+
 SampleLog::SampleLog(const std::filesystem::path& path, const Json& heading) : path_(path), heading_(heading.dump()) {
   if (path_.empty()) return;
   if (path_.has_parent_path()) std::filesystem::create_directories(path_.parent_path());
   size_t whole = 0;
-  if (std::filesystem::exists(path_)) whole = Resume(ReadTextFile(path_));
+  if (std::filesystem::exists(path_)) whole = Resume();
   if (whole == 0)
     WriteFileAtomically(path_, heading_ + "\n");
   else
@@ -19,23 +35,13 @@ SampleLog::SampleLog(const std::filesystem::path& path, const Json& heading) : p
   file_.open(path_, std::ios::binary | std::ios::app);
 }
 
-size_t SampleLog::Resume(const std::string& text) {
-  size_t at = 0;
-  for (int64_t line_number = 1;; ++line_number) {
-    const size_t end = text.find('\n', at);
-    if (end == std::string::npos) return at;  // a line cut short by a kill is done anew
-    const std::string line = text.substr(at, end - at);
-    const std::string where = fmt::format("{}:{}", path_.string(), line_number);
-    if (line_number == 1 && line != heading_)
-      Fail(where,
-           "holds the samples of another run (model, task, data or options differ); name another folder, or "
-           "remove it");
-    if (line_number > 1) {
-      const Json json = ParseJson(line, where);
-      samples_.push_back(ParseSample(JsonView(json, where)));
-    }
-    at = end + 1;
-  }
+size_t SampleLog::Resume() {
+  LoggedSamples log = ReadSampleLog(path_);
+  if (log.whole_B > 0 && log.heading.dump() != heading_)
+    Fail(path_.string() + ":1",
+         "holds the samples of another run (model, task, data or options differ); name another folder, or remove it");
+  samples_ = std::move(log.samples);
+  return log.whole_B;
 }
 
 void SampleLog::Add(std::span<const Sample> samples) {

@@ -15,6 +15,15 @@ namespace ecld {
 inline constexpr std::string_view kSamplesSchema = "ecld.samples";
 inline constexpr std::string_view kSamplesVersion = "1.0.0";
 
+// A log as it lies on disk.
+struct LoggedSamples {
+  Json heading;
+  std::vector<Sample> samples;  // in the order of the lines
+  size_t whole_B = 0;           // of the lines that are whole: a kill may cut the last one
+};
+// THROWS Error: not there, malformed before its last line.
+LoggedSamples ReadSampleLog(const std::filesystem::path& path);
+
 class SampleLog {
  public:
   // path: empty for a log in memory only. heading: whatever makes two runs comparable sample by sample.
@@ -29,7 +38,7 @@ class SampleLog {
  private:
   std::string Line(const Sample& sample) const { return ToJson(sample).dump() + "\n"; }
   // Reads what an earlier run left. Returns the bytes of its whole lines.
-  size_t Resume(const std::string& text);
+  size_t Resume();
 
   std::filesystem::path path_;
   std::string heading_;

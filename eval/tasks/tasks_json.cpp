@@ -34,6 +34,7 @@ Json MetricJson(const TaskMetric& metric, const std::string& scorer) {
                {"se", OrNull(metric.standard_error)},
                {"se_method", metric.standard_error ? Json(metric.method) : Json(nullptr)},
                {"ci95", nullptr}};
+  if (!metric.task.empty()) json["task"] = metric.task;
   if (metric.standard_error) {
     const double reach = kNormal95 * *metric.standard_error;
     const double highest = IsShare(metric) ? 1 : std::numeric_limits<double>::max();

@@ -17,8 +17,10 @@ TEST(WilsonInterval, FollowsItsDefinition) {
     for (double p : {low, high})
       EXPECT_NEAR((share - p) * (share - p), kNormal95 * kNormal95 * p * (1 - p) / double(n), 1e-12);
   }
-  EXPECT_EQ(WilsonInterval(0, 20).first, 0);
-  EXPECT_EQ(WilsonInterval(20, 20).second, 1);
+  for (int64_t n = 1; n <= 1000; ++n) {  // to the last bit: the share lies in its interval
+    EXPECT_EQ(WilsonInterval(0, n).first, 0) << n;
+    EXPECT_EQ(WilsonInterval(n, n).second, 1) << n;
+  }
   EXPECT_NEAR(WilsonInterval(0, 20).second, kNormal95 * kNormal95 / (20 + kNormal95 * kNormal95), 1e-12);
 }
 

@@ -129,7 +129,7 @@ TEST_F(ProfileDeviceTest, AWholeProfileIsWrittenAndReadsBack) {
   EvalResult eval =
       Evaluate({.model = temp_ / "model", .text = temp_ / "text.txt", .windows = {.window = 32, .stride = 32}});
   WriteJsonFile(temp_ / "eval.json", ToJson(eval));
-  ProfileOptions options{.model = temp_ / "model", .out = temp_ / "profile", .eval = temp_ / "eval.json"};
+  ProfileOptions options{.model = temp_ / "model", .out = temp_ / "profile", .scores = {{temp_ / "eval.json"}, {}}};
   options.budget_s = 0.2;
   DeviceProfile profile = ProfileDevice(options);
   EXPECT_EQ(profile.variant["id"], "model");
@@ -139,6 +139,44 @@ TEST_F(ProfileDeviceTest, AWholeProfileIsWrittenAndReadsBack) {
   EXPECT_EQ(profile.At("quality").Text(0, "task"), "text");
   EXPECT_FALSE(profile.At("phase").rows().empty());
   EXPECT_EQ(ReadProfile(options.out).created_utc, profile.created_utc);
+}
+
+TEST_F(ProfileDeviceTest, CutsCountWhatIsSentAndWhatStays) {
+  RuntimeModel model(Checkpoint::Open(temp_ / "model"));
+  const Table cuts = Cuts(model, kSmallGrid).table;
+  const std::vector<int64_t> weights = WeightBytesByLayer(model.checkpoint());
+  // 2 layers: cut 0 and 2 once, cut 1 in two types; batches 1 and 2; 1, 4 and 8 tokens.
+  EXPECT_EQ(cuts.rows().size(), (1u + 2 + 1) * 2 * 3);
+  for (size_t row = 0; row < cuts.rows().size(); ++row) {
+    const int64_t cut = *cuts.Count(row, "cut"), rows = *cuts.Count(row, "batch") * *cuts.Count(row, "tok");
+    const int64_t sent = cut == 0 ? 4 : cut == 2 ? 0 : cuts.Text(row, "dtype") == "f32" ? 64 * 4 : 64 * 2;
+    EXPECT_EQ(*cuts.Count(row, "up_B"), rows * sent);
+    EXPECT_EQ(*cuts.Number(row, "rtt_per_gen_tok"), cut == 1 ? 1 : 0);
+    int64_t held = cut == 0 ? 0 : weights[0] + weights[1];
+    if (cut == 2) held += weights[2] + weights[3];
+    EXPECT_EQ(*cuts.Count(row, "ue_weight_B"), held);
+    // keys and values, 2 heads of 16, float32
+    EXPECT_EQ(*cuts.Count(row, "ue_mem_peak_B"), held + cut * rows * 2 * 2 * 16 * 4);
+  }
+}
+
+TEST_F(ProfileDeviceTest, ScoresAreAddedToAProfileThatIsThere) {
+  WriteFileAtomically(temp_ / "text.txt", "A text of some forty or so tokens, to be scored in two windows.");
+  WriteJsonFile(temp_ / "eval.json", ToJson(Evaluate({.model = temp_ / "model", .text = temp_ / "text.txt"})));
+  ProfileOptions options{.model = temp_ / "model", .out = temp_ / "profile"};
+  options.budget_s = 0.2;
+  const DeviceProfile before = ProfileDevice(options);
+  EXPECT_FALSE(before.tables.contains("quality"));
+  options.only_scores = true;
+  EXPECT_ERROR(ProfileDevice(options), "--only-scores: needs the results of an evaluation");
+  options.scores.results = {temp_ / "eval.json"};
+  const DeviceProfile after = ProfileDevice(options);
+  EXPECT_EQ(after.At("quality").rows().size(), 1u);
+  EXPECT_TRUE(after.At("phase") == before.At("phase"));
+  EXPECT_EQ(after.created_utc, before.created_utc);
+  WriteTinyCheckpoint(temp_ / "other", {.seed = 2, .tied = true});
+  options.model = temp_ / "other";
+  EXPECT_ERROR(ProfileDevice(options), "is the profile of another checkpoint than");
 }
 
 // The copy laid out for the processor is no part of the file that the layers share out.
@@ -164,10 +202,10 @@ TEST_F(ProfileDeviceTest, WhatCannotBeProfiledIsAnError) {
   WriteFileAtomically(temp_ / "text.txt", "Some text of another checkpoint.");
   WriteJsonFile(temp_ / "eval.json", ToJson(Evaluate({.model = temp_ / "other", .text = temp_ / "text.txt"})));
   options.budget_s = 0.1;
-  options.eval = temp_ / "eval.json";
-  EXPECT_ERROR(ProfileDevice(options), "is the result of another checkpoint than");
+  options.scores.results = {temp_ / "eval.json"};
+  EXPECT_ERROR(ProfileDevice(options), "is the result of another checkpoint than the one profiled");
   WriteFileAtomically(temp_ / "eval.json", "{\"schema\": \"ecld.report\"}");
-  EXPECT_ERROR(ProfileDevice(options), "schema: expected \"ecld.eval\", found \"ecld.report\"");
+  EXPECT_ERROR(ProfileDevice(options), "schema: expected \"ecld.eval\" or \"ecld.tasks\", found \"ecld.report\"");
   options.out = temp_ / "model";
   EXPECT_ERROR(ProfileDevice(options), "output and input are the same directory");
   options.out = temp_ / "other";

@@ -81,5 +81,30 @@ TEST(LookUpPhase, BadQuestionsAreErrors) {
   EXPECT_ERROR(LookUpPhase(phase, "prefill_ms", std::nan(""), 1), "must be numbers of 1 or more");
 }
 
+TEST(LookUpUncertainty, GivesTheBinThatHoldsTheAnswer) {
+  const DeviceProfile profile = SmallProfile();  // quiz, mean: [0, 0.5) 0.9, [0.9, 1] 0.3
+  const Table& bins = profile.At("uncertainty");
+  for (auto [uncertainty, acc] : {std::pair{0.0, 0.9}, {0.499, 0.9}, {0.9, 0.3}, {1.0, 0.3}}) {
+    const Estimate estimate = LookUpUncertainty(bins, "acc", "quiz", "mean", uncertainty);
+    EXPECT_TRUE(estimate.in_range) << uncertainty;
+    EXPECT_EQ(estimate.value, acc) << uncertainty;
+    EXPECT_EQ(estimate.src, 'm');
+  }
+}
+
+TEST(LookUpUncertainty, InventsNothing) {
+  const DeviceProfile profile = SmallProfile();
+  const Table& bins = profile.At("uncertainty");
+  EXPECT_FALSE(LookUpUncertainty(bins, "acc", "quiz", "mean", 0.5).in_range) << "no answer fell there";
+  EXPECT_FALSE(LookUpUncertainty(bins, "acc", "quiz", "max", 0.1).in_range);
+  EXPECT_FALSE(LookUpUncertainty(bins, "acc", "exam", "mean", 0.1).in_range);
+  const Estimate nothing = LookUpUncertainty(bins, "halluc_rate", "quiz", "mean", 0.1);
+  EXPECT_FALSE(nothing.in_range) << "not measured";
+  EXPECT_TRUE(std::isnan(nothing.value));
+  EXPECT_ERROR(LookUpUncertainty(bins, "accuracy", "quiz", "mean", 0.1), "has no column of numbers \"accuracy\"");
+  EXPECT_ERROR(LookUpUncertainty(bins, "acc", "quiz", "mean", 1.5), "an uncertainty lies in [0, 1], found 1.5");
+  EXPECT_ERROR(LookUpUncertainty(bins, "acc", "quiz", "mean", std::nan("")), "lies in [0, 1]");
+}
+
 }  // namespace
 }  // namespace ecld

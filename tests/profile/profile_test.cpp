@@ -71,7 +71,7 @@ TEST_F(Written, UnknownKeysSurvive) {
 }
 
 TEST_F(Written, AnotherMinorVersionIsReadAnotherMajorIsNot) {
-  Replace(Manifest(), "1.0.0", "1.7.2");
+  Replace(Manifest(), "1.1.0", "1.7.2");
   EXPECT_NO_THROW(ReadProfile(directory_));
   Replace(Manifest(), "1.7.2", "2.0.0");
   EXPECT_ERROR(ReadProfile(directory_), "schema_version: version \"2.0.0\" is not known here; 1.x is");
@@ -198,7 +198,6 @@ TEST(CheckProfile, ATableWithoutRowsIsAbsent) {
 
 TEST(CheckProfile, QualityLiesInItsInterval) {
   for (double value : {19.9, 22.1}) {
-    DeviceProfile profile = SmallProfile();
     Table quality(FindTableSchema("quality", "test"));
     quality.AddRow();
     quality.Set("metric", std::string("ppl"));
@@ -207,9 +206,99 @@ TEST(CheckProfile, QualityLiesInItsInterval) {
     quality.Set("ci_hi", 22.0);
     quality.Set("src", std::string("m"));
     quality.Set("n", int64_t{100});
-    profile.tables.emplace("quality", ProfileTable{TableStatus::kComplete, quality});
+    DeviceProfile profile = With(SmallProfile(), quality);
     EXPECT_ERROR(CheckProfile(profile), "quality.csv: row 1: value");
   }
+}
+
+TEST(CheckProfile, BinsHoldEveryAnswerOnce) {
+  Table bins = SmallProfile().At("uncertainty");
+  AddBin(bins, 0.5, 0.6, 1, 0.5);
+  DeviceProfile profile = With(SmallProfile(), bins);
+  EXPECT_ERROR(CheckProfile(profile),
+               "uncertainty.csv: the bins of quiz, mean, hold 4 answers, uncertainty_items.csv has 3");
+  Table items = SmallProfile().At("uncertainty_items");
+  AddItem(items, "other quiz/1", 0.5);
+  profile = With(SmallProfile(), items);
+  EXPECT_NO_THROW(CheckProfile(profile)) << "an answer to another task";
+}
+
+TEST(CheckProfile, TheAccuracyOfABinLiesInItsInterval) {
+  for (double accuracy : {0.2, 0.96}) {
+    Table bins(FindTableSchema("uncertainty", "test"));
+    AddBin(bins, 0, 1, 3, accuracy);
+    DeviceProfile profile = With(SmallProfile(), bins);
+    EXPECT_ERROR(CheckProfile(profile), "uncertainty.csv: row 1: acc");
+  }
+}
+
+TEST(CheckProfile, SharesAreAtMostOne) {
+  Table items = SmallProfile().At("uncertainty_items");
+  AddItem(items, "quiz/3", 1.5);
+  DeviceProfile profile = With(SmallProfile(), items);
+  EXPECT_ERROR(CheckProfile(profile), "uncertainty_items.csv: row 4: a_mean is 1.5, a share is at most 1");
+  Table bins = SmallProfile().At("uncertainty");
+  bins.Set("halluc_rate", 1.25);
+  profile = With(SmallProfile(), bins);
+  EXPECT_ERROR(CheckProfile(profile), "uncertainty.csv: row 2: halluc_rate is 1.25");
+  Table planner(FindTableSchema("planner", "test"));
+  planner.AddRow();
+  planner.Set("acc", 2.0);
+  profile = With(SmallProfile(), planner);
+  EXPECT_ERROR(CheckProfile(profile), "planner.csv: row 1: acc is 2");
+}
+
+TEST(CheckProfile, ACutSendsWhatItsShapeSays) {
+  struct Case {
+    int64_t cut;
+    const char* dtype;
+    int64_t up_B;
+    std::string message;
+  };
+  for (const Case& bad : {Case{0, "f16", 25, "up_B is 25, by its shape it is 24"},
+                          {1, "f16", 192, "up_B is 192, by its shape it is 96"},
+                          {2, "f32", 4, "up_B is 4, by its shape it is 0"},
+                          {3, "f32", 0, "cut: one of 0 to 2, the layers"}}) {
+    Table cuts = SmallProfile().At("cuts");
+    AddCut(cuts, bad.cut, bad.dtype, bad.up_B);
+    DeviceProfile profile = With(SmallProfile(), cuts);
+    EXPECT_ERROR(CheckProfile(profile), "cuts.csv: row 5: " + bad.message);
+  }
+  Table cuts = SmallProfile().At("cuts");
+  AddCut(cuts, 1, "f32", 7);
+  cuts.Set("quant_scheme", std::string("int8 with a scale per row"));
+  DeviceProfile profile = With(SmallProfile(), cuts);
+  EXPECT_NO_THROW(CheckProfile(profile)) << "scales have no formula here";
+}
+
+TEST(CheckProfile, EnergyIsPowerTimesTime) {
+  const auto with = [](double prefill_J, int64_t idle_sub_J) {
+    Table phase = SmallProfile().At("phase");  // the last row: batch 4, 4 tokens generated
+    phase.Set("e2e_ms", 500.0);
+    phase.Set("avg_W", 10.0);  // 5 J
+    phase.Set("prefill_J", prefill_J);
+    phase.Set("decode_J_per_tok", 0.25);  // 4 J
+    phase.Set("idle_sub_J", idle_sub_J);
+    return With(SmallProfile(), phase);
+  };
+  for (double prefill_J : {1.0, 1.24, 0.76}) {
+    DeviceProfile profile = with(prefill_J, 0);
+    EXPECT_NO_THROW(CheckProfile(profile));
+  }
+  for (double prefill_J : {1.26, 0.74}) {
+    DeviceProfile profile = with(prefill_J, 0);
+    EXPECT_ERROR(CheckProfile(profile), "phase.csv: row 4: prefill and decoding take");
+    profile = with(prefill_J, 1);
+    EXPECT_NO_THROW(CheckProfile(profile)) << "idle power was taken off";
+  }
+}
+
+TEST(CheckProfile, NothingWasMeasuredWhereMemoryRanOut) {
+  DeviceProfile profile = SmallProfile();  // most tokens: 4 * (64 + 4)
+  profile.limits["oom_at"] = 273;
+  EXPECT_NO_THROW(CheckProfile(profile));
+  profile.limits["oom_at"] = 272;
+  EXPECT_ERROR(CheckProfile(profile), "phase.csv: row 4: keeps 272 tokens, and memory ran out at limits.oom_at = 272");
 }
 
 }  // namespace

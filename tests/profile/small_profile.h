@@ -34,6 +34,44 @@ inline void AddLayer(Table& layers, const char* layer, double ms, int64_t weight
   layers.Set("n", int64_t{5});
 }
 
+inline void AddBin(Table& bins, double low, double high, int64_t n, double acc) {
+  bins.AddRow();
+  bins.Set("task", std::string("quiz"));
+  bins.Set("agg", std::string("mean"));
+  bins.Set("bin_lo", low);
+  bins.Set("bin_hi", high);
+  bins.Set("n", n);
+  bins.Set("acc", acc);
+  bins.Set("acc_lo", 0.25);
+  bins.Set("acc_hi", 0.95);
+  bins.Set("src", std::string("m"));
+}
+
+inline void AddItem(Table& items, const std::string& id, double uncertainty) {
+  items.AddRow();
+  items.Set("item_id", id);
+  items.Set("a_mean", uncertainty);
+  items.Set("src", std::string("m"));
+  items.Set("n", int64_t{1});
+}
+
+inline void AddCut(Table& cuts, int64_t cut, const char* dtype, int64_t up_B) {
+  cuts.AddRow();
+  cuts.Set("cut", cut);
+  cuts.Set("batch", int64_t{2});
+  cuts.Set("tok", int64_t{3});
+  cuts.Set("dtype", std::string(dtype));
+  cuts.Set("up_B", up_B);
+  cuts.Set("src", std::string("r"));
+  cuts.Set("n", int64_t{1});
+}
+
+// A copy with one more table, or another in its place.
+inline DeviceProfile With(DeviceProfile profile, const Table& table) {
+  profile.tables.insert_or_assign(std::string(table.schema().name), ProfileTable{TableStatus::kComplete, table});
+  return profile;
+}
+
 inline DeviceProfile SmallProfile() {
   DeviceProfile profile;
   profile.created_utc = "2026-01-31T12:00:00Z";
@@ -66,6 +104,19 @@ inline DeviceProfile SmallProfile() {
   AddLayer(layers, "1", 4, 270, kSmallKvBytesPerTok);
   AddLayer(layers, "head", 1.25, 10, 0);
   profile.tables.emplace("layers", ProfileTable{TableStatus::kComplete, layers});
+
+  Table bins(FindTableSchema("uncertainty", "test")), items(FindTableSchema("uncertainty_items", "test"));
+  AddBin(bins, 0, 0.5, 2, 0.9);
+  AddBin(bins, 0.9, 1, 1, 0.3);
+  AddItem(items, "quiz/0", 0.25);
+  AddItem(items, "quiz/1", 0.125);
+  AddItem(items, "quiz/2", 1);
+  Table cuts(FindTableSchema("cuts", "test"));
+  AddCut(cuts, 0, "f16", 2 * 3 * 4);
+  AddCut(cuts, 1, "f16", 2 * 3 * 8 * 2);
+  AddCut(cuts, 1, "f32", 2 * 3 * 8 * 4);
+  AddCut(cuts, 2, "f16", 0);
+  for (const Table& table : {bins, items, cuts}) profile = With(std::move(profile), table);
   return profile;
 }
 
