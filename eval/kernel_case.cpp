@@ -141,4 +141,13 @@ std::vector<KernelCase> SwigluCases(int64_t rows, int64_t width, ThreadPool& poo
                           });
 }
 
+std::vector<KernelCase> AddCases(int64_t rows, int64_t width, ThreadPool& pool) {
+  // Of zeros, so that the sum stays what it is.
+  const auto x = std::make_shared<Floats>(static_cast<size_t>(rows * width)), y = RandomFloats(rows * width);
+  return ElementwiseCases(rows, static_cast<double>(rows * width), FloatBytes(3 * rows * width), pool,
+                          [=](const ElementwiseKernels& kernels, int64_t row) {
+                            kernels.add(x->data() + row * width, width, y->data() + row * width);
+                          });
+}
+
 }  // namespace ecld

@@ -29,9 +29,10 @@ std::vector<KernelCase> GemmCases(const std::vector<WeightView>& weights, int64_
 std::vector<KernelCase> AttentionCases(int64_t rows, int64_t context, int64_t heads, const KvShape& shape,
                                        ThreadPool& pool);
 
-// rms_norm and swiglu of rows of this width, rotate of rows of heads; rows are dealt to the threads.
+// rms_norm, swiglu and add of rows of this width, rotate of rows of heads; rows are dealt to the threads.
 std::vector<KernelCase> NormCases(int64_t rows, int64_t width, ThreadPool& pool);
 std::vector<KernelCase> RopeCases(int64_t rows, int64_t heads, int64_t head_dim, ThreadPool& pool);
 std::vector<KernelCase> SwigluCases(int64_t rows, int64_t width, ThreadPool& pool);
+std::vector<KernelCase> AddCases(int64_t rows, int64_t width, ThreadPool& pool);
 
 }  // namespace ecld

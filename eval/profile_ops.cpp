@@ -116,6 +116,8 @@ void AddElementwise(OpsTable& ops, const ModelConfig& config, ThreadPool& pool, 
   for (int64_t m : grid.op_rows) {
     for (const KernelCase& kernel : NormCases(m, config.hidden_size, pool))
       ops.Add("norm", "f32", kernel, 0, {{"m", m}, {"n", config.hidden_size}});
+    for (const KernelCase& kernel : AddCases(m, config.hidden_size, pool))
+      ops.Add("add", "f32", kernel, 0, {{"m", m}, {"n", config.hidden_size}});
     for (const KernelCase& kernel : SwigluCases(m, config.intermediate_size, pool))
       ops.Add("act", "f32", kernel, 0, {{"m", m}, {"n", config.intermediate_size}});
     for (const KernelCase& kernel : RopeCases(m, config.num_heads, config.head_dim, pool))

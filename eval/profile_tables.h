@@ -17,7 +17,7 @@ namespace ecld {
 struct ProfileGrid {
   std::vector<int64_t> prompts_tok, batches;
   int64_t gen_tok = 8;
-  std::vector<int64_t> op_rows;  // m of the matrix products, and of norm, act and rope
+  std::vector<int64_t> op_rows;  // m of the matrix products, and of norm, act, rope and add
 };
 
 // Time that is left for a group of tables.

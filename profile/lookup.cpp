@@ -1,11 +1,13 @@
 #include "profile/lookup.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <vector>
 
 #include "core/error.h"
+#include "profile/fit.h"
 
 namespace ecld {
 namespace {
@@ -53,12 +55,22 @@ std::vector<Side> Bracket(const Axis& axis, double x) {
   return {{below->first, 1 - share}, {above->first, share}};
 }
 
-char Weaker(char a, char b) {
-  for (const Source& source : Sources()) {
-    if (source.letter == a) return b;
-    if (source.letter == b) return a;
-  }
-  return a;
+char SourceOf(const JsonView& view) {
+  const std::string text = view.String();
+  for (const Source& source : Sources())
+    if (text == std::string_view(&source.letter, 1)) return source.letter;
+  Fail(view.Where(), "expected one of m, f, r, i, c, found \"{}\"", text);
+}
+
+// By the roofline of the device, from what the manifest knows of it; the cache's bytes are not in it. 0: not known.
+double RooflineMs(const DeviceProfile& profile, std::string_view column, double prompt_tok, double batch) {
+  const Json &bandwidth = profile.device["mem_bw_Bps"], &peak = profile.device["peak_fp16_flops"];
+  if (!bandwidth.is_number() || bandwidth.get<double>() <= 0) return 0;
+  const double read_s = profile.variant["file_B"].get<double>() / bandwidth.get<double>();
+  if (column == "tpot_ms") return 1000 * read_s;
+  if (!peak.is_number() || peak.get<double>() <= 0) return 0;
+  const double flops = 2 * profile.variant["params"].get<double>() * prompt_tok * batch;
+  return 1000 * std::max(read_s, flops / peak.get<double>());
 }
 
 }  // namespace
@@ -82,7 +94,7 @@ Estimate LookUpPhase(const Table& phase, std::string_view column, double prompt_
       auto it = grid.at(b.at).find(p.at);
       if (it == grid.at(b.at).end()) return kNothing;
       estimate.value += b.share * p.share * it->second.value;
-      estimate.src = Weaker(estimate.src, it->second.src);
+      estimate.src = WeakerSource(estimate.src, it->second.src);
     }
   }
   return estimate;
@@ -100,6 +112,21 @@ Estimate LookUpUncertainty(const Table& uncertainty, std::string_view column, st
     if (value) return {.value = *value, .src = uncertainty.Text(row, "src")[0], .in_range = true};
   }
   return kNothing;
+}
+
+Estimate LookUp(const DeviceProfile& profile, std::string_view column, double prompt_tok, double batch, Beyond beyond) {
+  const Estimate inside = LookUpPhase(profile.At("phase"), column, prompt_tok, batch);
+  const bool prefill = column == "prefill_ms";
+  if (inside.in_range || beyond == Beyond::kNothing || (!prefill && column != "tpot_ms")) return inside;
+  const JsonView fit(profile.fit, "profile.json", "fit");
+  const auto fitted = prefill ? FittedPrefillMs(fit, prompt_tok, batch) : FittedDecodeMs(fit, prompt_tok, batch);
+  if (fitted) {
+    const char rows_src = SourceOf(fit.At(prefill ? "prefill_ms" : "decode_ms").At("src"));
+    return {.value = *fitted, .src = WeakerSource('f', rows_src), .in_range = false};
+  }
+  if (const double ms = RooflineMs(profile, column, prompt_tok, batch); ms > 0)
+    return {.value = ms, .src = 'r', .in_range = false};
+  return inside;
 }
 
 }  // namespace ecld

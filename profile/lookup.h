@@ -9,7 +9,7 @@
 namespace ecld {
 
 struct Estimate {
-  double value = 0;  // NaN when not in_range
+  double value = 0;  // NaN when nothing is known
   char src = 'i';    // of the row on a grid point; 'i' between measured ones; else the weakest of those used
   bool in_range = false;
 };
@@ -19,9 +19,17 @@ struct Estimate {
 // THROWS Error when phase has no such column of numbers, or when prompt_tok or batch is below 1.
 Estimate LookUpPhase(const Table& phase, std::string_view column, double prompt_tok, double batch);
 
+enum class Beyond { kNothing, kModel };
+
+// The same of a profile. With Beyond::kModel, prefill_ms and tpot_ms outside the grid are those of the profile's fit
+// (`f`, or weaker where its rows are), else of the device's roofline (`r`; time to read the weights, for a prompt that
+// of 2 * params * tokens operations at the peak where it is more); in_range stays false.
+// THROWS Error as LookUpPhase does, and when the profile has no phase table.
+Estimate LookUp(const DeviceProfile& profile, std::string_view column, double prompt_tok, double batch,
+                Beyond beyond = Beyond::kNothing);
+
 // The figure in `column` of uncertainty.csv for an answer of this uncertainty to a task, by an aggregate ("mean",
-// "max",
-// ...): that of the bin which it falls into. No bin there, or no value in it: in_range is false.
+// "max", ...): that of the bin which it falls into. No bin there, or no value in it: in_range is false.
 // THROWS Error when uncertainty has no such column of numbers, or when the question is not in [0, 1].
 Estimate LookUpUncertainty(const Table& uncertainty, std::string_view column, std::string_view task,
                            std::string_view aggregate, double of_answer);

@@ -4,6 +4,7 @@
 #include "core/files.h"
 #include "core/hash.h"
 #include "profile/checks.h"
+#include "profile/fit.h"
 #include "profile/manifest.h"
 
 namespace ecld {
@@ -74,6 +75,8 @@ Json SourceKinds() {
 
 void WriteProfile(const std::filesystem::path& directory, DeviceProfile profile) {
   CheckProfile(profile);
+  if (auto phase = profile.tables.find("phase"); phase != profile.tables.end())
+    profile.fit = FitPhase(phase->second.table);
   const std::filesystem::path staged = Sibling(directory, ".partial");
   std::error_code error;
   std::filesystem::remove_all(staged, error);

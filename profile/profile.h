@@ -36,7 +36,8 @@ struct DeviceProfile {  // NOLINT(bugprone-exception-escape)
 // provenance.kinds: the meaning of each source letter.
 Json SourceKinds();
 
-// Checks, writes to a staging directory beside it, and puts that in place of directory by rename. THROWS Error.
+// Checks, fits the times of phase (fit.h; what `fit` held is replaced), writes to a staging directory beside it, and
+// puts that in place of directory by rename. THROWS Error.
 void WriteProfile(const std::filesystem::path& directory, DeviceProfile profile);
 
 // THROWS Error: another schema or major version, a missing key, a table whose bytes are not those the manifest was

@@ -151,6 +151,14 @@ constexpr std::array kSources = {
 
 std::span<const Source> Sources() { return kSources; }
 
+char WeakerSource(char a, char b) {
+  for (const Source& source : kSources) {
+    if (source.letter == a) return b;
+    if (source.letter == b) return a;
+  }
+  return a;
+}
+
 std::span<const TableSchema> TableSchemas() { return kSchemas; }
 
 const TableSchema& FindTableSchema(std::string_view name, std::string_view where) {

@@ -39,6 +39,9 @@ struct Source {
 };
 std::span<const Source> Sources();
 
+// The letter of the two that stands later in Sources(). REQUIRES: both are in it.
+char WeakerSource(char a, char b);
+
 std::span<const TableSchema> TableSchemas();
 
 // THROWS Error naming the known tables.

@@ -4,7 +4,8 @@
 #   scripts/setup.sh             what the programs need
 #   scripts/setup.sh --tests     and what the tests need: test libraries, clang, a cross compiler for Arm with libraries
 #                                in build/arm64-sysroot, the oracles' Python packages
-#   scripts/setup.sh --slow      and what the slow oracles need: .venv-slow, where other versions of the same packages live
+#   scripts/setup.sh --slow      and what the slow oracles need: .venv-slow, where other versions of the same packages live,
+#                                and .venv-aiconfigurator
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -74,4 +75,5 @@ environment() {
 environment .venv "$requirements"
 if [[ "${1:-}" == --slow ]]; then
   environment .venv-slow scripts/python-slow.txt --no-binary llama-cpp-python,rouge_score,sqlitedict,word2number
+  environment .venv-aiconfigurator scripts/python-aiconfigurator.txt
 fi

@@ -36,8 +36,8 @@ void Run(Flags flags) {
 std::function<void()> AddProfile(CLI::App& verb) {
   auto flags = std::make_shared<Flags>();
   ProfileOptions& options = flags->profile;
-  verb.add_option("model", options.model, "checkpoint directory")->required()->type_name("DIR");
-  verb.add_option("--out", options.out, "profile directory to write, replaced whole")->required()->type_name("DIR");
+  verb.add_option("model", options.model, "checkpoint directory")->type_name("DIR");
+  verb.add_option("--out", options.out, "profile directory to write, replaced whole")->type_name("DIR");
   auto* eval = verb.add_option("--eval", options.scores.results,
                                "results of `eval --json` for this checkpoint, for the table of quality")
                    ->type_name("FILE");
@@ -60,8 +60,16 @@ std::function<void()> AddProfile(CLI::App& verb) {
       "Examples:\n"
       "  ecld-device profile model-w4 --out model-w4.profile\n"
       "  ecld-device profile model-w4 --out model-w4.profile --eval result.json --full\n"
-      "  ecld-device profile model-w4 --out model-w4.profile --only-scores --eval tasks.json --samples log");
-  return [flags] { Run(*flags); };
+      "  ecld-device profile model-w4 --out model-w4.profile --only-scores --eval tasks.json --samples log\n"
+      "  ecld-device profile export model-w4.profile --format vidur --out model-w4.vidur");
+  CLI::App* exported = verb.add_subcommand("export", "write a profile in the form of another program");
+  verb.callback([flags, exported] {
+    if (exported->parsed()) return;
+    if (flags->profile.model.empty()) throw CLI::RequiredError("model");
+    if (flags->profile.out.empty()) throw CLI::RequiredError("--out");
+  });
+  return
+      [flags, exported, run_export = AddProfileExport(*exported)] { exported->parsed() ? run_export() : Run(*flags); };
 }
 
 }  // namespace ecld

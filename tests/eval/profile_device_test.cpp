@@ -111,8 +111,8 @@ TEST_F(ProfileDeviceTest, EveryOpIsTimedWithEveryKernelThatRunsIt) {
   EXPECT_EQ(products, (std::set<std::string>{"gemm 64x64", "gemm 32x64", "gemm 96x64", "gemm 64x96", "head 300x64"}));
   EXPECT_TRUE(kernels.contains("reference"));
   EXPECT_EQ(product_rows, kernels.size() * products.size() * kSmallGrid.op_rows.size());
-  EXPECT_EQ(others, (std::set<std::string>{"act 1", "act 3", "attn_decode 1", "attn_prefill 4", "attn_prefill 8",
-                                           "norm 1", "norm 3", "rope 1", "rope 3"}));
+  EXPECT_EQ(others, (std::set<std::string>{"act 1", "act 3", "add 1", "add 3", "attn_decode 1", "attn_prefill 4",
+                                           "attn_prefill 8", "norm 1", "norm 3", "rope 1", "rope 3"}));
 }
 
 TEST_F(ProfileDeviceTest, LoadingFromMemoryIsMeasured) {
