@@ -1,5 +1,7 @@
 #include "core/memory.h"
 
+#include <malloc.h>
+
 #include <fstream>
 #include <string>
 #include <string_view>
@@ -23,6 +25,7 @@ uint64_t PeakResidentBytes() { return ProcBytes("/proc/self/status", "VmHWM"); }
 uint64_t ResidentBytes() { return ProcBytes("/proc/self/status", "VmRSS"); }
 uint64_t AnonymousBytes() { return ProcBytes("/proc/self/status", "RssAnon"); }
 void ResetPeakResident() { std::ofstream("/proc/self/clear_refs") << "5"; }
+void ReturnFreeMemory() { malloc_trim(0); }
 uint64_t AvailableMemoryBytes() { return ProcBytes("/proc/meminfo", "MemAvailable"); }
 uint64_t TotalMemoryBytes() { return ProcBytes("/proc/meminfo", "MemTotal"); }
 

@@ -9,6 +9,7 @@ uint64_t PeakResidentBytes();     // VmHWM: includes mapped file pages that were
 uint64_t ResidentBytes();         // VmRSS
 uint64_t AnonymousBytes();        // RssAnon: what this process really owns
 void ResetPeakResident();         // starts a new VmHWM measurement, where the kernel allows it
+void ReturnFreeMemory();          // of the allocator, to the system, so that what was freed is counted no more
 uint64_t AvailableMemoryBytes();  // MemAvailable of the machine
 uint64_t TotalMemoryBytes();      // MemTotal of the machine
 

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <cctype>
 #include <ctime>
+#include <memory>
 
 #include "checkpoint/checkpoint.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/log.h"
 #include "core/version.h"
 #include "eval/device.h"
+#include "eval/energy_meter.h"
 #include "eval/evaluate.h"
 #include "eval/measure.h"
 #include "eval/profile_tables.h"
@@ -19,6 +22,7 @@ namespace {
 
 // The share of the time budget that the phases get; the rest is for single matrix products.
 constexpr double kPhaseShare = 0.75;
+constexpr double kShortWindow_s = 2, kFullWindow_s = 10;  // of energy
 
 ProfileGrid ShortGrid() {
   return {.prompts_tok = {16, 64, 256}, .batches = {1, 4}, .gen_tok = 8, .op_rows = {1, 16, 64}};
@@ -121,6 +125,20 @@ Json QuantSection(const Checkpoint& checkpoint, KvType kv) {
   return quant;
 }
 
+// All that running the model needs, as stored: what a report or recipe says beside it is not.
+int64_t StoredBytes(const std::filesystem::path& directory) {
+  constexpr std::string_view kNeeded[] = {"config.json",           "generation_config.json",      "tokenizer.json",
+                                          "tokenizer_config.json", "special_tokens_map.json",     "tokenizer.model",
+                                          "chat_template.jinja",   "model.safetensors.index.json"};
+  int64_t bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.path().extension() == ".safetensors" || std::ranges::find(kNeeded, name) != std::end(kNeeded))
+      bytes += static_cast<int64_t>(entry.file_size());
+  }
+  return bytes;
+}
+
 Json VariantSection(const ProfileOptions& options, const RuntimeModel& model) {
   const Checkpoint& checkpoint = model.checkpoint();
   const ModelConfig& config = checkpoint.config();
@@ -145,6 +163,7 @@ Json VariantSection(const ProfileOptions& options, const RuntimeModel& model) {
           {"quant", QuantSection(checkpoint, options.runtime.Kv())},
           {"params", ParameterCount(config)},
           {"file_B", file_B},
+          {"storage_B", StoredBytes(options.model)},
           {"interleaved_B", model.TileBytes()},  // beside it: the copy laid out for the processor
           {"parent_variant", nullptr}};
 }
@@ -162,6 +181,27 @@ Json ProvenanceSection(const RuntimeOptions& runtime) {
           {"seed", kProfileSeed}};
 }
 
+// The meter of this machine, named in the provenance. What cannot be read is said there too.
+std::unique_ptr<EnergyMeter> MeterFor(const ProfileOptions& options, DeviceProfile* profile) {
+  try {
+    std::unique_ptr<EnergyMeter> meter = OpenRapl(options.powercap);
+    if (!meter) return nullptr;
+    profile->provenance["power_source"] = meter->source();
+    profile->provenance["power_scope"] = meter->scope();
+    return meter;
+  } catch (const Error& error) {
+    LogWarning("profile: energy is not measured: {}", error.what());
+    profile->provenance["power_problem"] = error.what();
+    return nullptr;
+  }
+}
+
+void AddIdlePower(double before_W, double after_W, const EnergyWindow& energy, DeviceProfile* profile) {
+  profile->device["idle_W"] = (before_W + after_W) / 2;
+  profile->provenance["idle_W_before_after"] = {before_W, after_W};
+  profile->provenance["energy_window_s"] = energy.seconds;
+}
+
 // The profile that is there, with other scores.
 DeviceProfile Rescored(const ProfileOptions& options) {
   if (options.scores.results.empty()) Fail("--only-scores", "needs the results of an evaluation: --eval FILE");
@@ -172,6 +212,55 @@ DeviceProfile Rescored(const ProfileOptions& options) {
   AddScores(options.scores, weights_sha256, &profile);
   WriteProfile(options.out, profile);
   return ReadProfile(options.out);
+}
+
+Json DeviceSection(const CatalogueDevice& device) {
+  const auto or_null = [](const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); };
+  return {{"id", device.id},
+          {"vendor", nullptr},
+          {"name", device.name},
+          {"kind", device.kind},
+          {"compute_capability", nullptr},
+          {"mem_capacity_B", static_cast<int64_t>(device.mem_B)},
+          {"mem_bw_Bps", or_null(device.mem_Bps)},
+          {"mem_bw_src", "c"},
+          {"peak_fp16_flops", or_null(device.fp16_flops)},
+          {"tdp_W", or_null(device.power_W)},
+          {"idle_W", nullptr},
+          {"driver", nullptr},
+          {"runtime", nullptr},
+          {"clock_state", {{"locked", nullptr}, {"sm_MHz", nullptr}, {"mem_MHz", nullptr}}},
+          {"power_cap_W", nullptr},
+          {"role", device.kind == "accelerator" ? "edge" : "ue"},
+          {"sources", device.sources}};
+}
+
+// The profile of a device of the catalogue, as far as bytes and operations tell.
+DeviceProfile Modelled(const ProfileOptions& options, const ProfileGrid& grid, DeviceProfile profile) {
+  const DeviceCatalogue catalogue = ReadCatalogue(options.catalogue);
+  const CatalogueDevice& device = catalogue.Find(options.as_device);
+  if (!device.mem_Bps)
+    Fail(catalogue.file, "does not say how fast {} reads memory (mem_GBps), so nothing can be modelled", device.id);
+  // Nothing is run, so no weights are laid out.
+  const RuntimeModel model(Checkpoint::Open(options.model),
+                           {.precision = Precision::kExact, .kv = options.runtime.Kv()});
+  profile.device = DeviceSection(device);
+  profile.variant.update(VariantSection(options, model));
+  profile.provenance.update({{"timer", "none"},
+                             {"warmup", 0},
+                             {"reps", 0},
+                             {"stat", "roofline"},
+                             {"power_source", device.energy ? "modelled" : "none"},
+                             {"seed", nullptr},
+                             {"catalogue_sha256", catalogue.sha256}});
+  if (device.energy) profile.provenance["power_error_frac"] = device.energy->error_frac;
+  PhaseTables phases = ModelPhases(model, device, grid);
+  profile.limits = {{"max_batch", phases.max_batch}, {"max_ctx_tok", model.config().max_position}, {"oom_at", nullptr}};
+  profile.tables.emplace("phase", std::move(phases.phase));
+  profile.tables.emplace("layers", std::move(phases.layers));
+  profile.tables.emplace("cuts", Cuts(model, grid));
+  std::erase_if(profile.tables, [](const auto& entry) { return entry.second.table.rows().empty(); });
+  return profile;
 }
 
 }  // namespace
@@ -188,6 +277,13 @@ DeviceProfile ProfileDevice(const ProfileOptions& options) {
   Checkpoint::Open(options.model);
   CheckReplaceable(options);
   if (!options.scores.results.empty()) AddScores(options.scores, WeightsSha256(options.model), &profile);
+  profile.created_utc = UtcNow();
+  profile.tool = {{"name", "ecld"}, {"version", kProgramVersion}, {"git", nullptr}};
+  profile.fit = Json::object();
+  if (!options.as_device.empty()) {
+    WriteProfile(options.out, Modelled(options, grid, std::move(profile)));
+    return ReadProfile(options.out);
+  }
   auto add = [&](const char* name, ProfileTable table) {
     if (!table.table.rows().empty()) profile.tables.emplace(name, std::move(table));
   };
@@ -195,13 +291,14 @@ DeviceProfile ProfileDevice(const ProfileOptions& options) {
 
   RuntimeModel model(Checkpoint::Open(options.model), options.runtime);
   const Checkpoint& checkpoint = model.checkpoint();
-  profile.created_utc = UtcNow();
-  profile.tool = {{"name", "ecld"}, {"version", kProgramVersion}, {"git", nullptr}};
   profile.device = DeviceSection(options, ReadDeviceFacts(), pool);
   profile.variant.update(VariantSection(options, model));
-  profile.fit = Json::object();
 
-  PhaseTables phases = MeasurePhases(model, pool, grid, TimeBudget(budget_s * kPhaseShare));
+  const std::unique_ptr<EnergyMeter> meter = MeterFor(options, &profile);
+  const EnergyWindow energy{.meter = meter.get(), .seconds = options.full ? kFullWindow_s : kShortWindow_s};
+  const double idle_before_W = meter ? IdlePower(*meter, energy.seconds) : 0;
+  PhaseTables phases = MeasurePhases(model, pool, grid, TimeBudget(budget_s * kPhaseShare), energy);
+  if (meter) AddIdlePower(idle_before_W, IdlePower(*meter, energy.seconds), energy, &profile);
   profile.limits = {
       {"max_batch", phases.max_batch}, {"max_ctx_tok", checkpoint.config().max_position}, {"oom_at", nullptr}};
   add("cuts", Cuts(model, grid));

@@ -1,7 +1,7 @@
 #pragma once
 // Measures one checkpoint on this device and returns its device profile (profile/profile.h): whole-model phases,
 // each layer, each matrix product, load times. Only what was measured is in it: a point skipped for time or memory
-// has no row, and its table says "partial".
+// has no row, and its table says "partial". Or models one for a device of the catalogue, every row marked so.
 
 #include <cstdint>
 #include <filesystem>
@@ -21,12 +21,15 @@ struct ProfileOptions {
   bool only_scores = false;     // add these to the profile that `out` holds; measure nothing
   bool full = false;            // the grid of the profile schema, prompt 16..4096 x batch 1..32; default: a short one
   double budget_s = 90;         // no new point starts after this; 0: no limit. Ignored with full
-  int threads = 0;              // 0: all cores
+  std::string as_device;        // of the catalogue: model that device's times by its roofline, measure nothing
+  std::filesystem::path catalogue;  // empty: the one that ships
+  int threads = 0;                  // 0: all cores
   RuntimeOptions runtime = {.precision = Precision::kFast};
-  std::string device_id;      // name of the device; empty: from the CPU's
-  std::string variant_id;     // name of the model variant; empty: the directory's name
-  std::string base_model;     // what the variant was made from; empty: not known
-  std::string recipe_sha256;  // of the resolved recipe; empty: not known
+  std::filesystem::path powercap = "/sys/class/powercap";  // where the kernel shows energy counters
+  std::string device_id;                                   // name of the device; empty: from the CPU's
+  std::string variant_id;                                  // name of the model variant; empty: the directory's name
+  std::string base_model;                                  // what the variant was made from; empty: not known
+  std::string recipe_sha256;                               // of the resolved recipe; empty: not known
 };
 
 // Measures and writes. THROWS Error: whatever opening the checkpoint, AddScores or writing throws; with

@@ -1,5 +1,6 @@
 #include <algorithm>
-#include <limits>
+#include <functional>
+#include <optional>
 #include <string>
 
 #include "core/log.h"
@@ -19,16 +20,17 @@ double MsSince(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-struct GridPoint {
-  int64_t batch, prompt_tok;
-};
-
-// Adds up the time of each layer until it is taken.
+// Adds up the time of each layer until it is taken. While it watches memory, times say nothing.
 class LayerClock : public LayerObserver {
  public:
   explicit LayerClock(int64_t num_layers) : ms_(static_cast<size_t>(num_layers + 2)) {}
   void Begin(int64_t) override { start_ = Clock::now(); }
-  void End(int64_t layer) override { ms_[static_cast<size_t>(layer + 1)] += MsSince(start_); }
+  void End(int64_t layer) override {
+    ms_[static_cast<size_t>(layer + 1)] += MsSince(start_);
+    if (watch_memory_) peak_anonymous_B_ = std::max(peak_anonymous_B_, AnonymousBytes());
+  }
+  void WatchMemory(bool watch) { watch_memory_ = watch; }
+  uint64_t peak_anonymous_B() const { return peak_anonymous_B_; }
 
   // [num_layers + 2]: embedding, blocks, head.
   std::vector<double> Take() { return std::exchange(ms_, std::vector<double>(ms_.size())); }
@@ -36,6 +38,8 @@ class LayerClock : public LayerObserver {
  private:
   Clock::time_point start_;
   std::vector<double> ms_;
+  bool watch_memory_ = false;
+  uint64_t peak_anonymous_B_ = 0;
 };
 
 // What one request took, prompt and generation.
@@ -52,6 +56,22 @@ struct RequestTrace {
   }
 };
 
+struct RequestPower {
+  double prefill_W = 0, decode_W = 0;
+};
+
+// Mean power of work, repeated until the window is full.
+double MeanPower(const EnergyWindow& energy, const std::function<void()>& work) {
+  const Clock::time_point start = Clock::now();
+  const double before = energy.meter->Joules();
+  double seconds = 0;
+  do {
+    work();
+    seconds = MsSince(start) / 1000;
+  } while (seconds < energy.seconds);
+  return (energy.meter->Joules() - before) / seconds;
+}
+
 // Runs requests of one shape over a session of its own.
 class TracedRequests {
  public:
@@ -62,6 +82,28 @@ class TracedRequests {
         prompt_tok_(point.prompt_tok),
         gen_tok_(gen_tok) {
     session_.set_observer(&clock_);
+  }
+
+  // The most anonymous memory of this process at the end of a layer, over a request of its own.
+  uint64_t PeakAnonymous() {
+    clock_.WatchMemory(true);
+    Run();
+    clock_.WatchMemory(false);
+    return clock_.peak_anonymous_B();
+  }
+
+  // Watts while prompts are read, and while tokens are generated.
+  RequestPower Power(const EnergyWindow& energy) {
+    RequestPower power;
+    power.prefill_W = MeanPower(energy, [&] {
+      requests_.Rewind(0);
+      requests_.Prefill(prompt_tok_);
+    });
+    power.decode_W = MeanPower(energy, [&] {
+      requests_.Rewind(prompt_tok_);
+      for (int64_t i = 0; i < gen_tok_; ++i) requests_.Step();
+    });
+    return power;
   }
 
   RequestTrace Run() {
@@ -87,36 +129,33 @@ class TracedRequests {
   int64_t prompt_tok_, gen_tok_;
 };
 
-// Matrix products and attention, a multiply and an add counted as two; norms and activations left out.
-int64_t BlockFlops(const Checkpoint& checkpoint, int64_t layer, int64_t batch, int64_t tok, int64_t ctx_tok) {
-  const ModelConfig& config = checkpoint.config();
-  int64_t weights = 0, pairs = 0;
-  for (const TensorSpec& spec : checkpoint.table())
-    if (spec.layer == layer && spec.matrix()) weights += spec.Elements();
-  int64_t window = config.sliding_window[static_cast<size_t>(layer)];
-  if (window == 0) window = std::numeric_limits<int64_t>::max();
-  for (int64_t i = 0; i < tok; ++i) pairs += std::min(ctx_tok + i + 1, window);
-  return 2 * batch * (tok * weights + 2 * pairs * config.QueryWidth());
-}
-
 class PhaseMeasurement {
  public:
-  PhaseMeasurement(const RuntimeModel& model, ThreadPool& pool, const ProfileGrid& grid)
-      : model_(model), pool_(pool), gen_tok_(grid.gen_tok), weight_B_(WeightBytesByLayer(model.checkpoint())) {
+  PhaseMeasurement(const RuntimeModel& model, ThreadPool& pool, const ProfileGrid& grid, const EnergyWindow& energy)
+      : model_(model),
+        pool_(pool),
+        energy_(energy),
+        gen_tok_(grid.gen_tok),
+        weight_B_(WeightBytesByLayer(model.checkpoint())) {
     for (int64_t weight_B : weight_B_) weights_B_ += weight_B;
   }
 
   // Measures a point and adds its rows.
   void Add(GridPoint point) {
+    ReturnFreeMemory();
     ResetPeakResident();
     std::vector<RequestTrace> traces;
+    uint64_t anonymous_B = 0;
+    std::optional<RequestPower> power;
     {
       TracedRequests requests(model_, pool_, point, gen_tok_);
+      anonymous_B = requests.PeakAnonymous();
       Measure([&] { traces.push_back(requests.Run()); },
-              {.warmup = kProfileWarmup, .min_reps = kProfileReps, .max_reps = 20, .budget_ms = 1500});
+              {.warmup = 0, .min_reps = kProfileReps, .max_reps = 20, .budget_ms = 1500});
+      if (energy_.meter != nullptr) power = requests.Power(energy_);
     }
-    traces.erase(traces.begin(), traces.begin() + kProfileWarmup);
-    AddPhaseRow(point, traces, static_cast<int64_t>(PeakResidentBytes()));
+    AddPhaseRow(point, traces, static_cast<int64_t>(PeakResidentBytes()), static_cast<int64_t>(anonymous_B));
+    if (power) AddEnergy(point, traces, *power);
     AddLayerRows(point, traces);
   }
 
@@ -124,7 +163,7 @@ class PhaseMeasurement {
   Table layers{FindTableSchema("layers", "profile")};
 
  private:
-  void AddPhaseRow(GridPoint point, const std::vector<RequestTrace>& traces, int64_t peak_B) {
+  void AddPhaseRow(GridPoint point, const std::vector<RequestTrace>& traces, int64_t peak_B, int64_t anonymous_B) {
     std::vector<double> prefill_ms, step_ms, whole_ms;
     for (const RequestTrace& trace : traces) {
       prefill_ms.push_back(trace.prefill_ms);
@@ -142,10 +181,28 @@ class PhaseMeasurement {
     phase.Set("tpot_p95_ms", Summarize(step_ms).p95_ms);
     phase.Set("e2e_ms", Summarize(whole_ms).median_ms);
     phase.Set("weights_B", weights_B_);
-    phase.Set("kv_B", CacheBytes(model_, point.batch, point.prompt_tok + gen_tok_));
+    const int64_t kv_B = CacheBytes(model_, point.batch, point.prompt_tok + gen_tok_);
+    phase.Set("kv_B", kv_B);
+    phase.Set("act_peak_B", std::max<int64_t>(0, anonymous_B - kv_B));
     phase.Set("mem_peak_B", peak_B);
     phase.Set("src", std::string("m"));
     phase.Set("n", static_cast<int64_t>(traces.size()));
+  }
+
+  // To the row that was added last.
+  void AddEnergy(GridPoint point, const std::vector<RequestTrace>& traces, RequestPower power) {
+    std::vector<double> prefill_ms, step_ms, whole_ms;
+    for (const RequestTrace& trace : traces) {
+      prefill_ms.push_back(trace.prefill_ms);
+      whole_ms.push_back(trace.WholeMs());
+      step_ms.insert(step_ms.end(), trace.step_ms.begin(), trace.step_ms.end());
+    }
+    const double prefill_J = power.prefill_W * Quantile(prefill_ms, 0.5) / 1000;
+    const double step_J = power.decode_W * Quantile(step_ms, 0.5) / 1000;
+    phase.Set("prefill_J", prefill_J);
+    phase.Set("decode_J_per_tok", step_J / static_cast<double>(point.batch));
+    phase.Set("avg_W", (prefill_J + static_cast<double>(gen_tok_) * step_J) / (Quantile(whole_ms, 0.5) / 1000));
+    phase.Set("idle_sub_J", int64_t{0});
   }
 
   void AddLayerRows(GridPoint point, const std::vector<RequestTrace>& traces) {
@@ -162,46 +219,20 @@ class PhaseMeasurement {
 
   void AddLayerRow(size_t index, const char* phase_name, int64_t batch, int64_t tok, int64_t ctx_tok,
                    const std::vector<double>& samples_ms) {
-    const ModelConfig& config = model_.config();
-    const bool embed = index == 0, head = index + 1 == weight_B_.size();
-    const int64_t layer = static_cast<int64_t>(index) - 1;
-    const int64_t hidden_B = config.hidden_size * static_cast<int64_t>(sizeof(float));
-    layers.AddRow();
-    layers.Set("layer", embed ? std::string("embed") : head ? std::string("head") : std::to_string(layer));
-    layers.Set("phase", std::string(phase_name));
-    layers.Set("batch", batch);
-    layers.Set("tok", tok);
-    layers.Set("ctx_tok", ctx_tok);
+    AddLayerShape(model_, weight_B_,
+                  {.index = index, .phase = phase_name, .batch = batch, .tok = tok, .ctx_tok = ctx_tok}, &layers);
     layers.Set("ms", Summarize(samples_ms).median_ms);
-    layers.Set("weight_B", weight_B_[index]);
-    layers.Set("kv_B_per_tok", embed || head ? 0 : CacheBytes(model_, 1, 1) / config.num_layers);
-    // The head sees the last token of each sequence only.
-    layers.Set("act_in_B", embed ? batch * tok * int64_t{sizeof(int32_t)} : (head ? 1 : tok) * batch * hidden_B);
-    layers.Set("act_out_B", head ? batch * config.vocab_size * int64_t{sizeof(float)} : batch * tok * hidden_B);
-    layers.Set("flops", embed  ? 0
-                        : head ? 2 * batch * config.vocab_size * config.hidden_size
-                               : BlockFlops(model_.checkpoint(), layer, batch, tok, ctx_tok));
     layers.Set("src", std::string("m"));
     layers.Set("n", static_cast<int64_t>(samples_ms.size()));
   }
 
   const RuntimeModel& model_;
   ThreadPool& pool_;
+  EnergyWindow energy_;
   int64_t gen_tok_;
   std::vector<int64_t> weight_B_;
   int64_t weights_B_ = 0;
 };
-
-// The points that the model can run at all, cheapest first.
-std::vector<GridPoint> Points(const ProfileGrid& grid, const ModelConfig& config) {
-  std::vector<GridPoint> points;
-  for (int64_t batch : grid.batches)
-    for (int64_t prompt : grid.prompts_tok)
-      if (prompt + grid.gen_tok <= config.max_position) points.push_back({batch, prompt});
-  std::stable_sort(points.begin(), points.end(),
-                   [](GridPoint a, GridPoint b) { return a.batch * a.prompt_tok < b.batch * b.prompt_tok; });
-  return points;
-}
 
 bool FitsMemory(const RuntimeModel& model, GridPoint point, int64_t gen_tok) {
   const double logits_B = static_cast<double>(point.batch * model.config().vocab_size) * sizeof(float);
@@ -211,23 +242,10 @@ bool FitsMemory(const RuntimeModel& model, GridPoint point, int64_t gen_tok) {
 
 }  // namespace
 
-std::vector<int64_t> WeightBytesByLayer(const Checkpoint& checkpoint) {
-  const ModelConfig& config = checkpoint.config();
-  std::vector<int64_t> bytes(static_cast<size_t>(config.num_layers + 2));
-  for (const TensorSpec& spec : checkpoint.table()) {
-    size_t index = spec.layer >= 0                 ? static_cast<size_t>(spec.layer + 1)
-                   : spec.role == Role::kEmbedding ? 0
-                                                   : bytes.size() - 1;
-    for (const StoredTensor& part : StoredForm(spec, config))
-      bytes[index] += static_cast<int64_t>(checkpoint.Tensor(part.name).bytes.size());
-  }
-  return bytes;
-}
-
 PhaseTables MeasurePhases(const RuntimeModel& model, ThreadPool& pool, const ProfileGrid& grid,
-                          const TimeBudget& budget) {
-  PhaseMeasurement measurement(model, pool, grid);
-  std::vector<GridPoint> points = Points(grid, model.config());
+                          const TimeBudget& budget, const EnergyWindow& energy) {
+  PhaseMeasurement measurement(model, pool, grid, energy);
+  std::vector<GridPoint> points = GridPoints(grid, model.config());
   Progress progress("profile phases", static_cast<int64_t>(points.size()), "points");
   TableStatus status = TableStatus::kComplete;
   int64_t max_batch = 0;

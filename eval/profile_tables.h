@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "core/threads.h"
+#include "eval/energy_meter.h"
 #include "eval/measure.h"
+#include "profile/catalogue.h"
 #include "profile/profile.h"
 #include "runtime/model.h"
 
@@ -34,6 +36,22 @@ class TimeBudget {
   double seconds_;
 };
 
+struct GridPoint {
+  int64_t batch, prompt_tok;
+};
+// The points that the model has the positions for, cheapest first.
+std::vector<GridPoint> GridPoints(const ProfileGrid& grid, const ModelConfig& config);
+
+struct LayerShape {
+  size_t index = 0;   // 0: embedding; then the blocks; num_layers + 1: head
+  const char* phase;  // "prefill", "decode"
+  int64_t batch = 1, tok = 1, ctx_tok = 0;
+};
+// Adds a row to layers.csv with everything that the shape says; time, source and samples are left to the caller.
+// weight_B: of WeightBytesByLayer.
+void AddLayerShape(const RuntimeModel& model, const std::vector<int64_t>& weight_B, const LayerShape& shape,
+                   Table* layers);
+
 inline constexpr int kProfileWarmup = 1;
 inline constexpr int kProfileReps = 3;  // at least; more where they are short
 inline constexpr uint64_t kProfileSeed = 1;
@@ -43,10 +61,22 @@ struct PhaseTables {
   int64_t max_batch = 0;  // measured
 };
 
+// How energy is measured: the work is repeated for at least this long, while prompts are read and again while tokens
+// are generated, and the mean power of each is multiplied by the times of the row. Idle power is in it.
+struct EnergyWindow {
+  EnergyMeter* meter = nullptr;  // nullptr: not at all
+  double seconds = 2;
+};
+
 // phase.csv and layers.csv from the same runs: at each grid point whole requests (prefill, then gen_tok decode steps,
 // random tokens) with the clock read at every layer boundary.
 PhaseTables MeasurePhases(const RuntimeModel& model, ThreadPool& pool, const ProfileGrid& grid,
-                          const TimeBudget& budget);
+                          const TimeBudget& budget, const EnergyWindow& energy = {});
+
+// The same by the roofline of a device that nobody ran it on (Williams et al. 2009): a layer takes as long as its bytes
+// need at the device's memory rate, or its operations at its peak, whichever is longer. A bound from below; real
+// programs stay away from both. Without a known peak nothing is said of prompts, without a known rate nothing at all.
+PhaseTables ModelPhases(const RuntimeModel& model, const CatalogueDevice& device, const ProfileGrid& grid);
 
 // cuts.csv, by counting: what crosses the network and what stays on the device at every layer boundary, for prompts of
 // the grid's lengths and for one token.

@@ -11,7 +11,8 @@ namespace {
 
 using enum ColumnType;
 
-// One row per request shape: prefill of prompt_tok, then gen_tok steps that start with ctx_tok in the cache.
+// One row per request shape: prefill of prompt_tok, then gen_tok steps that start with ctx_tok in the cache. Memory:
+// mem_peak_B is resident, mapped weights included; act_peak_B what the process owns (anonymous) besides the cache.
 constexpr Column kPhase[] = {
     {"batch", kCount},
     {"prompt_tok", kCount},

@@ -7,6 +7,7 @@ std::vector<Verb> DeviceVerbs() {
           {"serve", "answer OpenAI's API over HTTP with a checkpoint", AddServe},
           {"eval", "measure what a checkpoint is worth on a text", AddEval},
           {"profile", "measure what a checkpoint costs on this device", AddProfile},
+          {"scores", "show what a profile says: accuracy, hallucination, energy, accessibility", AddScores},
           {"bench", "measure how fast a checkpoint runs on this device", AddBench},
           {"inspect", "show what a checkpoint consists of", AddInspect}};
 }

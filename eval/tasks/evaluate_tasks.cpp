@@ -4,6 +4,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "core/memory.h"
 #include "eval/tasks/catalogue.h"
 #include "eval/tasks/task_runner.h"
@@ -50,9 +51,17 @@ struct RunOfTask {
 std::vector<RunOfTask> RunTasks(const std::vector<PreparedTask>& tasks, TaskRunner& runner, const EvaluatedModel& model,
                                 const TaskEvalOptions& options, const std::filesystem::path& folder) {
   std::vector<RunOfTask> runs;
+  std::vector<SampleLog> logs;
+  TaskCost cost;
   for (const PreparedTask& prepared : tasks) {
     const auto path = folder.empty() ? folder : folder / (prepared.task.name + ".jsonl");
-    SampleLog log(path, Heading(prepared, model, options));
+    logs.emplace_back(path, Heading(prepared, model, options));
+    cost += runner.CostOf(prepared.task, prepared.prompts.prompts, logs.back());
+  }
+  if (cost.items > 0) LogInfo("eval: {}: {}", model.directory, Describe(cost, runner.MeasureRate()));
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    const PreparedTask& prepared = tasks[i];
+    SampleLog& log = logs[i];
     RunOfTask run{.resumed = static_cast<int64_t>(Wanted(log, prepared.prompts.prompts.size()).size())};
     const auto start = std::chrono::steady_clock::now();
     runner.Run(prepared.task, prepared.prompts.prompts, &log);

@@ -4,11 +4,14 @@
 #include <set>
 
 #include "core/error.h"
+#include "eval/measure.h"
+#include "eval/requests.h"
 
 namespace ecld {
 namespace {
 
-constexpr size_t kItemsAtOnce = 64;  // between two writes of the log
+constexpr size_t kItemsAtOnce = 64;   // between two writes of the log
+constexpr size_t kItemsCounted = 64;  // of a task, for its cost
 
 // Names the item in what goes wrong with it.
 template <class Body>
@@ -29,12 +32,61 @@ TaskRunner::TaskRunner(const Checkpoint& checkpoint, const RuntimeOptions& optio
       encoder_(*tokenizer_, checkpoint.config().max_position),
       scorer_(session_) {}
 
-void TaskRunner::Run(const Task& task, std::span<const Prompt> prompts, SampleLog* log) {
+std::vector<const Prompt*> TaskRunner::Left(std::span<const Prompt> prompts, const SampleLog& log) {
   std::set<size_t> done;
-  for (const Sample& sample : log->samples()) done.insert(sample.item);
+  for (const Sample& sample : log.samples()) done.insert(sample.item);
   std::vector<const Prompt*> left;
   for (const Prompt& prompt : prompts)
     if (!done.contains(prompt.item)) left.push_back(&prompt);
+  return left;
+}
+
+TaskCost TaskRunner::CostOf(const Task& task, std::span<const Prompt> prompts, const SampleLog& log) const {
+  const std::vector<const Prompt*> left = Left(prompts, log);
+  TaskCost cost{.items = static_cast<int64_t>(left.size())};
+  const size_t step = std::max<size_t>(1, left.size() / kItemsCounted);
+  double counted = 0;
+  for (size_t i = 0; i < left.size(); i += step) {
+    counted += 1;
+    std::span<const int32_t> before;
+    const std::vector<EncodedText> texts = Encode(task, *left[i]);
+    for (const EncodedText& text : texts) {
+      const auto differs = std::ranges::mismatch(before, text.tokens).in2;
+      cost.read_tok += static_cast<double>(text.tokens.end() - differs);
+      before = text.tokens;
+    }
+  }
+  for (const Prompt* prompt : left) cost.texts += static_cast<int64_t>(prompt->requests.size());
+  const auto items = static_cast<double>(left.size());
+  if (counted > 0) cost.read_tok *= items / counted;
+  if (task.kind == TaskKind::kGenerate) {
+    cost.texts *= 1 + task.more_texts;
+    cost.read_tok *= static_cast<double>(1 + task.more_texts);
+    cost.write_tok = items * static_cast<double>((1 + task.more_texts) * task.max_tokens);
+  }
+  return cost;
+}
+
+TaskRate TaskRunner::MeasureRate() {
+  constexpr int64_t kTokens = 128, kSequences = 8, kSteps = 4;
+  const int64_t tokens = std::min(kTokens, model_.config().max_position - kSteps);
+  TaskRate rate;
+  Requests prompt(session_, 1, tokens, 1), steps(session_, kSequences, kSteps + 1, 1);
+  const MeasureOptions few{.warmup = 1, .min_reps = 2, .max_reps = 2};
+  rate.read = 1000 * static_cast<double>(tokens) /
+              Measure([&] { prompt.Prefill(tokens); }, few, [&] { prompt.Rewind(0); }).median_ms;
+  steps.Prefill(1);
+  const Timing step = Measure(
+      [&] {
+        for (int64_t i = 0; i < kSteps; ++i) steps.Step();
+      },
+      few, [&] { steps.Rewind(1); });
+  rate.write = 1000 * static_cast<double>(kSteps * kSequences) / step.median_ms;
+  return rate;
+}
+
+void TaskRunner::Run(const Task& task, std::span<const Prompt> prompts, SampleLog* log) {
+  const std::vector<const Prompt*> left = Left(prompts, *log);
   Progress progress(task.name, static_cast<int64_t>(prompts.size()), "items",
                     static_cast<int64_t>(prompts.size() - left.size()));
   if (task.more_texts > 0) return GenerateSeveral(task, left, log, &progress);

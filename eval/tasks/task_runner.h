@@ -9,6 +9,7 @@
 #include "eval/tasks/encoder.h"
 #include "eval/tasks/generate_texts.h"
 #include "eval/tasks/sample_log.h"
+#include "eval/tasks/task_cost.h"
 #include "runtime/model.h"
 #include "runtime/prefix_scorer.h"
 
@@ -21,6 +22,12 @@ class TaskRunner {
   const Session& session() const { return session_; }
   const RuntimeModel& model() const { return model_; }
 
+  // Of what the log does not hold yet. Tokens are counted on some items, spread over the task, and taken for the
+  // others.
+  TaskCost CostOf(const Task& task, std::span<const Prompt> prompts, const SampleLog& log) const;
+  // Measured over a short prompt and a few steps of several sequences; takes a fraction of a second to a few seconds.
+  TaskRate MeasureRate();
+
   // Asks what the log does not hold yet and adds it there. prompts: all of the task. THROWS Error naming the item.
   void Run(const Task& task, std::span<const Prompt> prompts, SampleLog* log);
 
@@ -30,6 +37,7 @@ class TaskRunner {
   void GenerateSeveral(const Task& task, std::span<const Prompt* const> prompts, SampleLog* log, Progress* progress);
   GenerateTextsOptions TextOptions(const Task& task) const;
   std::vector<EncodedText> Encode(const Task& task, const Prompt& prompt) const;
+  static std::vector<const Prompt*> Left(std::span<const Prompt> prompts, const SampleLog& log);
 
   RuntimeModel model_;
   Session session_;

@@ -45,7 +45,7 @@ TEST(CommandLine, HelpAndVersion) {
     EXPECT_THAT(help.out, HasSubstr("inspect"));
   }
   for (const char* verb :
-       {"import", "compress", "export", "validate", "passes", "run", "eval", "profile", "bench", "inspect"}) {
+       {"import", "compress", "export", "validate", "passes", "run", "eval", "profile", "scores", "bench", "inspect"}) {
     Outcome help = RunToEnd({"ecld", verb, "--help"});
     EXPECT_EQ(help.status, 0) << verb;
     EXPECT_THAT(help.out, HasSubstr("Example")) << verb;

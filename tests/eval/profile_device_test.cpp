@@ -55,6 +55,8 @@ TEST_F(ProfileDeviceTest, EveryGridPointHasItsRows) {
     // 2 layers, keys and values, 2 heads of 16, float32.
     EXPECT_EQ(*phase.Count(row, "kv_B"), batch * (prompt + 2) * 2 * 2 * 2 * 16 * 4);
     EXPECT_FALSE(phase.Number(row, "prefill_J")) << "no energy was measured";
+    EXPECT_GT(*phase.Count(row, "act_peak_B"), 0);
+    EXPECT_GE(*phase.Count(row, "mem_peak_B"), *phase.Count(row, "act_peak_B")) << "what is anonymous is resident";
   }
   EXPECT_EQ(points.size(), 4u);
   EXPECT_EQ(tables.layers.table.rows().size(), 4u * 2 * (2 + 2));
@@ -179,6 +181,31 @@ TEST_F(ProfileDeviceTest, ScoresAreAddedToAProfileThatIsThere) {
   EXPECT_ERROR(ProfileDevice(options), "is the profile of another checkpoint than");
 }
 
+// Beside the weights, the whole of them; neither reports nor the copy laid out for the processor.
+TEST_F(ProfileDeviceTest, BytesToStoreAreThoseOfTheFilesThatRunningNeeds) {
+  ProfileOptions options{.model = temp_ / "model", .out = temp_ / "profile"};
+  options.budget_s = 0.1;
+  int64_t bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(temp_ / "model"))
+    bytes += static_cast<int64_t>(entry.file_size());
+  WriteFileAtomically(temp_ / "model/report.json", "{}");
+  WriteFileAtomically(TileCache::FileOf(temp_ / "model"), "of another model");
+  EXPECT_EQ(ProfileDevice(options).variant["storage_B"], bytes);
+}
+
+// What a load reads is in its bytes, the laid out copy too; making that copy is no load.
+TEST_F(ProfileDeviceTest, LoadingCountsTheCopyLaidOutForTheProcessor) {
+  WritePackedCheckpoint(temp_ / "packed", {.bits = 4, .group_size = 32}, {.tied = true});
+  int64_t weights = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(temp_ / "packed"))
+    if (entry.path().extension() == ".safetensors") weights += static_cast<int64_t>(entry.file_size());
+  const ProfileTable load = MeasureLoads(temp_ / "packed", {.precision = Precision::kFast}, pool_);
+  ASSERT_GT(TileCache::FileBytes(temp_ / "packed"), 0u);
+  for (size_t row = 0; row < load.table.rows().size(); ++row)
+    EXPECT_EQ(*load.table.Count(row, "bytes_B"),
+              weights + static_cast<int64_t>(TileCache::FileBytes(temp_ / "packed")));
+}
+
 // The copy laid out for the processor is no part of the file that the layers share out.
 TEST_F(ProfileDeviceTest, APackedModelIsProfiledAsADeviceRunsIt) {
   const ModelConfig config = WritePackedCheckpoint(temp_ / "packed", {.bits = 4, .group_size = 32}, {.tied = true});
@@ -190,6 +217,50 @@ TEST_F(ProfileDeviceTest, APackedModelIsProfiledAsADeviceRunsIt) {
   EXPECT_EQ(profile.variant["interleaved_B"], TileCache::FileBytes(temp_ / "packed"));
   EXPECT_GT(profile.variant["interleaved_B"], 0);
   EXPECT_FALSE(profile.At("layers").rows().empty());
+}
+
+// A device of a thousand bytes and ten thousand operations in a millisecond.
+TEST_F(ProfileDeviceTest, ADeviceOfTheCatalogueIsModelledByItsRoofline) {
+  const auto write = [&](const std::string& more) {
+    WriteFileAtomically(temp_ / "devices.yaml", "devices:\n  - {id: toy, name: Toy, kind: board, mem_GB: 1, " + more +
+                                                    "sources: [the test]}\n");
+  };
+  write("mem_GBps: 0.001, fp16_TFLOPS: 0.00001, energy: {static_W: 2, J_per_B: 1e-6, J_per_op: 1e-7}, ");
+  ProfileOptions options{.model = temp_ / "model", .out = temp_ / "profile"};
+  options.as_device = "toy";
+  options.catalogue = temp_ / "devices.yaml";
+  const DeviceProfile profile = ProfileDevice(options);
+  const Table &phase = profile.At("phase"), &layers = profile.At("layers");
+  EXPECT_EQ(profile.device["name"], "Toy");
+  EXPECT_EQ(profile.provenance["stat"], "roofline");
+  EXPECT_FALSE(profile.tables.contains("ops"));
+  double read_B = 0, ops = 0, prefill_ms = 0;
+  for (size_t row = 0; row < layers.rows().size(); ++row) {
+    EXPECT_EQ(layers.Text(row, "src"), "r");
+    if (layers.Text(row, "phase") != "prefill" || *layers.Count(row, "batch") != 1 || *layers.Count(row, "tok") != 16)
+      continue;
+    const std::string_view layer = layers.Text(row, "layer");
+    double bytes = *layers.Number(row, "weight_B") + 16 * *layers.Number(row, "kv_B_per_tok");
+    if (layer == "embed") bytes = 16 * 64 * 4;   // rows looked up
+    if (layer == "head") bytes += 300 * 64 * 4;  // the embedding, which is tied to it
+    read_B += bytes;
+    ops += *layers.Number(row, "flops");
+    prefill_ms += std::max(bytes / 1000, *layers.Number(row, "flops") / 10'000);
+  }
+  EXPECT_NEAR(*phase.Number(0, "prefill_ms"), prefill_ms, 1e-9 * prefill_ms);
+  EXPECT_NEAR(*phase.Number(0, "prefill_J"), 2 * prefill_ms / 1000 + read_B * 1e-6 + ops * 1e-7, 1e-6);
+  EXPECT_EQ(phase.Text(0, "src"), "r");
+
+  write("mem_GBps: 0.001, ");
+  const DeviceProfile without_peak = ProfileDevice(options);
+  EXPECT_FALSE(without_peak.At("phase").Number(0, "prefill_ms")) << "its peak is not known";
+  EXPECT_GT(*without_peak.At("phase").Number(0, "tpot_ms"), 0);
+  EXPECT_EQ(without_peak.tables.at("phase").status, TableStatus::kPartial);
+  EXPECT_FALSE(without_peak.At("phase").Number(0, "prefill_J"));
+  write("");
+  EXPECT_ERROR(ProfileDevice(options), "does not say how fast toy reads memory (mem_GBps)");
+  options.as_device = "toys";
+  EXPECT_ERROR(ProfileDevice(options), "has no device \"toys\" (did you mean toy?)");
 }
 
 TEST_F(ProfileDeviceTest, WhatCannotBeProfiledIsAnError) {

@@ -10,7 +10,10 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/tokenizer/tokenizer.h"
 #include "core/files.h"
+#include "core/progress.h"
 #include "core/utf8.h"
+#include "eval/tasks/catalogue.h"
+#include "eval/tasks/task_runner.h"
 #include "runtime/generate.h"
 #include "runtime/score.h"
 #include "tests/testing/expect_error.h"
@@ -264,6 +267,49 @@ TEST_F(EvaluateTasksTest, MistakesSayWhere) {
   EXPECT_ERROR(EvaluateTasks(options), "two tasks are named \"pick\"");
   Write("data/choices.jsonl", "{\"q\": \"x\", \"a\": \"" + std::string(300, 'z') + "\", \"b\": \"n\", \"gold\": 0}\n");
   EXPECT_ERROR(EvaluateTasks(Options("choice.yaml")), "pick: item 0: the continuation has");
+}
+
+TEST_F(EvaluateTasksTest, TheCostIsThatOfWhatIsLeft) {
+  const Checkpoint checkpoint = Checkpoint::Open(dir_ / "model");
+  TaskRunner runner(checkpoint, {}, pool_);
+  const DataFolder folder(dir_ / "data");
+  const auto cost = [&](const std::string& file, int64_t limit, int64_t done) {
+    const Task task = FindTasks({(dir_ / file).string()})[0];
+    const std::vector<Prompt> prompts = BuildPrompts(task, folder, {.limit = limit}).prompts;
+    SampleLog log("", {});
+    for (int64_t i = 0; i < done; ++i) log.Add(std::vector<Sample>{{.item = static_cast<size_t>(i)}});
+    return runner.CostOf(task, prompts, log);
+  };
+  tokenizer_ = Tokenizer::Open(dir_ / "model");
+  const auto tokens = [&](const std::string& text) {
+    return static_cast<double>(tokenizer_->Encode(text, true).size());
+  };
+  // Both choices of an item begin with its question, which is read once.
+  double read = 0;
+  for (int i = 0; i < 20; ++i) {
+    const std::string context = fmt::format("Q: item {} of {}\nA:", i * i, kItems);
+    read += tokens(context + fmt::format(" yes {}", i)) + tokens(context + " no, no") - tokens(context);
+  }
+  const TaskCost choices = cost("choice.yaml", 20, 0);
+  EXPECT_EQ(choices.items, 20);
+  EXPECT_EQ(choices.texts, 40);
+  EXPECT_NEAR(choices.read_tok, read, 20) << "a token at the end of the question may differ";
+  EXPECT_EQ(choices.write_tok, 0);
+  EXPECT_EQ(cost("choice.yaml", 20, 15).texts, 10);
+  EXPECT_EQ(cost("choice.yaml", 20, 20).read_tok, 0);
+  EXPECT_EQ(cost("write.yaml", 20, 0).write_tok, 20 * 12);
+  const TaskRate rate = runner.MeasureRate();
+  EXPECT_GT(rate.read, 0);
+  EXPECT_GT(rate.write, 0);
+}
+
+TEST(TaskCost, IsSaidInWords) {
+  const TaskRate rate{.read = 1000, .write = 100};
+  EXPECT_EQ(Describe({.items = 300, .texts = 600, .read_tok = 56'400, .write_tok = 0}, rate),
+            "300 items, 600 texts: about 56 k tokens to read; about " + FormatDuration(56.4));
+  const TaskCost both{.items = 2, .texts = 2, .read_tok = 1000, .write_tok = 512};
+  EXPECT_DOUBLE_EQ(Seconds(both, rate), 1 + 5.12);
+  EXPECT_THAT(Describe(both, rate), HasSubstr("at most 512 to write; at most about "));
 }
 
 }  // namespace
