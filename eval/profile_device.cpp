@@ -15,6 +15,7 @@
 #include "eval/evaluate.h"
 #include "eval/measure.h"
 #include "eval/profile_tables.h"
+#include "profile/energy_fit.h"
 #include "runtime/model.h"
 
 namespace ecld {
@@ -181,11 +182,15 @@ Json ProvenanceSection(const RuntimeOptions& runtime) {
           {"seed", kProfileSeed}};
 }
 
-// The meter of this machine, named in the provenance. What cannot be read is said there too.
-std::unique_ptr<EnergyMeter> MeterFor(const ProfileOptions& options, DeviceProfile* profile) {
+// The meter of this machine, named in the provenance, and idle power by it. What cannot be read or does not move, as in
+// some virtual machines, is said there too.
+std::unique_ptr<EnergyMeter> MeterFor(const ProfileOptions& options, double window_s, double* idle_W,
+                                      DeviceProfile* profile) {
   try {
     std::unique_ptr<EnergyMeter> meter = OpenRapl(options.powercap);
     if (!meter) return nullptr;
+    *idle_W = IdlePower(*meter, window_s);
+    if (*idle_W <= 0) Fail(options.powercap.string(), "the energy counters do not move");
     profile->provenance["power_source"] = meter->source();
     profile->provenance["power_scope"] = meter->scope();
     return meter;
@@ -294,9 +299,11 @@ DeviceProfile ProfileDevice(const ProfileOptions& options) {
   profile.device = DeviceSection(options, ReadDeviceFacts(), pool);
   profile.variant.update(VariantSection(options, model));
 
-  const std::unique_ptr<EnergyMeter> meter = MeterFor(options, &profile);
-  const EnergyWindow energy{.meter = meter.get(), .seconds = options.full ? kFullWindow_s : kShortWindow_s};
-  const double idle_before_W = meter ? IdlePower(*meter, energy.seconds) : 0;
+  EnergyWindow energy{.seconds = options.full ? kFullWindow_s : kShortWindow_s};
+  if (options.energy_window_s > 0) energy.seconds = options.energy_window_s;
+  double idle_before_W = 0;
+  const std::unique_ptr<EnergyMeter> meter = MeterFor(options, energy.seconds, &idle_before_W, &profile);
+  energy.meter = meter.get();
   PhaseTables phases = MeasurePhases(model, pool, grid, TimeBudget(budget_s * kPhaseShare), energy);
   if (meter) AddIdlePower(idle_before_W, IdlePower(*meter, energy.seconds), energy, &profile);
   profile.limits = {
@@ -305,6 +312,11 @@ DeviceProfile ProfileDevice(const ProfileOptions& options) {
   add("phase", std::move(phases.phase));
   add("layers", std::move(phases.layers));
   add("ops", MeasureOps(model, pool, grid, TimeBudget(budget_s * (1 - kPhaseShare))));
+  if (const auto fit = FitEnergy(MeasuredEnergy(profile)))  // as a device file takes them
+    profile.device["energy"] = {{"static_W", fit->static_W},
+                                {"J_per_B", fit->J_per_B},
+                                {"J_per_op", fit->J_per_op},
+                                {"error_frac", fit->error_frac}};
   WriteProfile(options.out, profile);
   return ReadProfile(options.out);
 }

@@ -25,6 +25,7 @@ struct ProfileOptions {
   std::filesystem::path catalogue;  // empty: the one that ships
   int threads = 0;                  // 0: all cores
   RuntimeOptions runtime = {.precision = Precision::kFast};
+  double energy_window_s = 0;  // over which energy is measured, each time; 0: 2 s, or 10 s with full
   std::filesystem::path powercap = "/sys/class/powercap";  // where the kernel shows energy counters
   std::string device_id;                                   // name of the device; empty: from the CPU's
   std::string variant_id;                                  // name of the model variant; empty: the directory's name

@@ -56,6 +56,9 @@ std::function<void()> AddProfile(CLI::App& verb) {
   verb.add_flag("--full", options.full, "the whole grid of prompt lengths and batch sizes; takes long");
   verb.add_option("--budget", options.budget_s, "seconds after which no new point starts; 0: no limit")
       ->capture_default_str();
+  verb.add_option("--energy-window", options.energy_window_s,
+                  "seconds over which energy is measured, each time (default: 2; with --full 10)")
+      ->check(CLI::PositiveNumber);
   verb.add_option("--threads", options.threads, "CPU threads (default: all)")->check(CLI::NonNegativeNumber);
   verb.add_option("--device-id", options.device_id, "name of this device (default: its CPU)");
   verb.add_option("--variant-id", options.variant_id, "name of the model variant (default: the directory)");

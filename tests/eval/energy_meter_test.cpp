@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
+#include <thread>
 
 #include "core/files.h"
 #include "eval/profile_device.h"
@@ -112,6 +114,34 @@ TEST(Energy, IsPowerTimesTheTimesOfTheRow) {
   }
 }
 
+// A counter that goes on with time, at ten watts.
+TEST_F(Powercap, AProfileHasTheEnergyOfItsCounter) {
+  WriteTinyCheckpoint(temp_ / "model", {.tied = true});
+  Zone("intel-rapl:0", "package-0", 0, uint64_t{1} << 60);
+  std::atomic<bool> done = false;
+  std::thread counter([&] {
+    const auto start = std::chrono::steady_clock::now();
+    while (!done) {
+      const std::chrono::duration<double, std::micro> passed = std::chrono::steady_clock::now() - start;
+      Count("intel-rapl:0", static_cast<uint64_t>(10 * passed.count()));
+    }
+  });
+  ProfileOptions options{.model = temp_ / "model", .out = temp_ / "profile"};
+  options.budget_s = 0.01;
+  options.energy_window_s = 0.15;
+  options.powercap = Tree();
+  const DeviceProfile profile = ProfileDevice(options);
+  done = true;
+  counter.join();
+  EXPECT_EQ(profile.provenance["power_source"], "rapl");
+  EXPECT_EQ(profile.provenance["power_scope"], "cpu-package");
+  EXPECT_EQ(profile.provenance["energy_window_s"], 0.15);
+  EXPECT_GE(profile.device["idle_W"].get<double>(), 0);
+  ASSERT_FALSE(profile.At("phase").rows().empty());
+  EXPECT_TRUE(profile.At("phase").Number(0, "prefill_J"));
+  EXPECT_TRUE(profile.At("phase").Number(0, "decode_J_per_tok"));
+}
+
 TEST_F(Powercap, TheProfileSaysWhichMeterItWasOrWhyThereWasNone) {
   WriteTinyCheckpoint(temp_ / "model", {.tied = true});
   ProfileOptions options{.model = temp_ / "model", .out = temp_ / "profile"};
@@ -121,7 +151,12 @@ TEST_F(Powercap, TheProfileSaysWhichMeterItWasOrWhyThereWasNone) {
   EXPECT_EQ(none.provenance["power_source"], "none");
   EXPECT_FALSE(none.provenance.contains("power_problem"));
   EXPECT_TRUE(none.device["idle_W"].is_null());
-  Zone("intel-rapl:0", "package-0", 0);
+  options.energy_window_s = 0.01;
+  Zone("intel-rapl:0", "package-0", 500);
+  const DeviceProfile frozen = ProfileDevice(options);
+  EXPECT_EQ(frozen.provenance["power_source"], "none");
+  EXPECT_NE(frozen.provenance["power_problem"].get<std::string>().find("do not move"), std::string::npos);
+  EXPECT_FALSE(frozen.At("phase").Number(0, "prefill_J"));
   WriteFileAtomically(Tree() / "intel-rapl:0/energy_uj", "");
   const DeviceProfile unreadable = ProfileDevice(options);
   EXPECT_EQ(unreadable.provenance["power_source"], "none");
