@@ -2,6 +2,7 @@
 
 #include "eval/profile_tables.h"
 #include "eval/requests.h"
+#include "profile/energy_fit.h"
 
 namespace ecld {
 namespace {
@@ -39,32 +40,28 @@ class ModelledPhases {
   Table layers{FindTableSchema("layers", "profile")};
 
  private:
-  struct Work {
-    double bytes = 0, ops = 0;
-  };
-
   // Bytes that a layer reads, and its operations: its weights once, of an embedding the rows looked up, of a tied head
   // the embedding's; and the cache. REQUIRES: the last row of layers is the layer's.
-  Work WorkOf(size_t index, GridPoint point, int64_t tok, int64_t ctx_tok) const {
+  EnergyPoint WorkOf(size_t index, GridPoint point, int64_t tok, int64_t ctx_tok) const {
     const size_t row = layers.rows().size() - 1;
     const bool embed = index == 0, head = index + 1 == weight_B_.size();
     double bytes = static_cast<double>(weight_B_[index]);
     if (embed) bytes = layers.Number(row, "act_out_B").value_or(0);
     if (head && model_.config().tie_embeddings) bytes += static_cast<double>(weight_B_.front());
     bytes += layers.Number(row, "kv_B_per_tok").value_or(0) * static_cast<double>(point.batch * (ctx_tok + tok));
-    return {bytes, layers.Number(row, "flops").value_or(0)};
+    return {.bytes = bytes, .ops = layers.Number(row, "flops").value_or(0)};
   }
 
   // Rows of every layer; returns their time.
   double AddLayers(const char* phase_name, GridPoint point, int64_t tok, int64_t ctx_tok) {
     double whole_ms = 0;
-    Work& sum = ctx_tok == 0 ? prefill_ : step_;
+    EnergyPoint& sum = ctx_tok == 0 ? prefill_ : step_;
     sum = {};
     for (size_t index = 0; index < weight_B_.size(); ++index) {
       AddLayerShape(model_, weight_B_,
                     {.index = index, .phase = phase_name, .batch = point.batch, .tok = tok, .ctx_tok = ctx_tok},
                     &layers);
-      const Work work = WorkOf(index, point, tok, ctx_tok);
+      const EnergyPoint work = WorkOf(index, point, tok, ctx_tok);
       sum.bytes += work.bytes;
       sum.ops += work.ops;
       const double ms =
@@ -78,13 +75,10 @@ class ModelledPhases {
     return whole_ms;
   }
 
-  double Joules(const Work& work, double ms) const {
-    const EnergyCoefficients& energy = *device_.energy;
-    return energy.static_W * ms / 1000 + energy.J_per_B * work.bytes + energy.J_per_op * work.ops;
-  }
-
   void AddEnergy(GridPoint point, double prefill_ms, double step_ms) {
-    const double prefill_J = Joules(prefill_, prefill_ms), step_J = Joules(step_, step_ms);
+    prefill_.seconds = prefill_ms / 1000;
+    step_.seconds = step_ms / 1000;
+    const double prefill_J = Joules(*device_.energy, prefill_), step_J = Joules(*device_.energy, step_);
     const double seconds = (prefill_ms + static_cast<double>(gen_tok_) * step_ms) / 1000;
     phase.Set("prefill_J", prefill_J);
     phase.Set("decode_J_per_tok", step_J / static_cast<double>(point.batch));
@@ -96,7 +90,7 @@ class ModelledPhases {
   const CatalogueDevice& device_;
   int64_t gen_tok_;
   std::vector<int64_t> weight_B_;
-  Work prefill_, step_;  // of the point at hand
+  EnergyPoint prefill_, step_;  // of the point at hand
 };
 
 }  // namespace

@@ -81,6 +81,7 @@ class Scores {
     profile_.provenance["datasets"] = Json::array();
     profile_.provenance.erase("difficulty");
     profile_.variant.erase("uncertainty");
+    profile_.variant.erase("new_errors");
   }
 
   void Add(const fs::path& file) {
@@ -129,6 +130,10 @@ class Scores {
     }
     for (const std::string& group : result.At("groups").Keys()) AddGroup(group, tasks, result.At("groups").At(group));
     if (!result.Has("hallucination")) return;
+    if (result.At("hallucination").Has("new_errors")) {
+      Json& errors = profile_.variant["new_errors"] = result.At("hallucination").At("new_errors").json();
+      errors["reference_weights_sha256"] = result.At("reference").At("weights_sha256").String();
+    }
     const JsonView metrics = result.At("hallucination").At("metrics");
     for (size_t i = 0; i < metrics.Size(); ++i)
       for (size_t k = 0; k < tasks.Size(); ++k)

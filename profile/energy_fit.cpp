@@ -90,23 +90,38 @@ void AddWork(const DeviceProfile& profile, std::string_view phase_name, int64_t 
 
 }  // namespace
 
+double Joules(const EnergyCoefficients& energy, const EnergyPoint& work) {
+  return energy.static_W * work.seconds + energy.J_per_B * work.bytes + energy.J_per_op * work.ops;
+}
+
+std::optional<EnergyPoint> WorkOfRow(const DeviceProfile& profile, size_t row, Work work) {
+  const Table& phase = profile.At("phase");
+  const auto ms = phase.Number(row, work == Work::kPrompt ? "prefill_ms" : "tpot_ms");
+  if (!ms || !profile.tables.contains("layers")) return std::nullopt;
+  const int64_t batch = phase.Count(row, "batch").value_or(0), prompt_tok = phase.Count(row, "prompt_tok").value_or(0);
+  EnergyPoint point{.seconds = *ms / 1000};
+  if (work == Work::kPrompt)
+    AddWork(profile, "prefill", batch, prompt_tok, 0, &point);
+  else
+    AddWork(profile, "decode", batch, 1, prompt_tok, &point);
+  return point.bytes > 0 ? std::optional(point) : std::nullopt;
+}
+
 std::vector<EnergyPoint> MeasuredEnergy(const DeviceProfile& profile) {
   std::vector<EnergyPoint> points;
-  if (!profile.tables.contains("phase") || !profile.tables.contains("layers")) return points;
+  if (!profile.tables.contains("phase")) return points;
   const Table& phase = profile.At("phase");
   for (size_t row = 0; row < phase.rows().size(); ++row) {
-    const auto prefill_J = phase.Number(row, "prefill_J"), token_J = phase.Number(row, "decode_J_per_tok");
-    const auto prefill_ms = phase.Number(row, "prefill_ms"), step_ms = phase.Number(row, "tpot_ms");
     if (phase.Text(row, "src") != "m" || phase.Count(row, "idle_sub_J").value_or(1) != 0) continue;
-    const int64_t batch = phase.Count(row, "batch").value_or(0),
-                  prompt_tok = phase.Count(row, "prompt_tok").value_or(0);
-    const auto add = [&](const char* name, double ms, double joules, int64_t tok, int64_t ctx_tok) {
-      EnergyPoint point{.seconds = ms / 1000, .joules = joules};
-      AddWork(profile, name, batch, tok, ctx_tok, &point);
-      if (point.joules > 0 && point.bytes > 0) points.push_back(point);
+    const auto prefill_J = phase.Number(row, "prefill_J"), token_J = phase.Number(row, "decode_J_per_tok");
+    const auto add = [&](Work work, std::optional<double> joules) {
+      auto point = WorkOfRow(profile, row, work);
+      if (!point || joules.value_or(0) <= 0) return;
+      point->joules = *joules;
+      points.push_back(*point);
     };
-    if (prefill_J && prefill_ms) add("prefill", *prefill_ms, *prefill_J, prompt_tok, 0);
-    if (token_J && step_ms) add("decode", *step_ms, *token_J * static_cast<double>(batch), 1, prompt_tok);
+    add(Work::kPrompt, prefill_J);
+    if (token_J) add(Work::kStep, *token_J * phase.Number(row, "batch").value_or(0));
   }
   return points;
 }

@@ -15,6 +15,13 @@ struct EnergyPoint {
   double seconds = 0, bytes = 0, ops = 0, joules = 0;
 };
 
+double Joules(const EnergyCoefficients& energy, const EnergyPoint& work);
+
+// What a row of phase.csv took: its prompt, or one step of all its sequences; bytes and operations as layers.csv counts
+// them for its shape. Absent where its time or its layers are not there. joules is left at 0.
+enum class Work { kPrompt, kStep };
+std::optional<EnergyPoint> WorkOfRow(const DeviceProfile& profile, size_t row, Work work);
+
 // A prompt and a step of every row of phase.csv whose energy was measured, idle power included, with the bytes and
 // operations that layers.csv counts for its shape.
 std::vector<EnergyPoint> MeasuredEnergy(const DeviceProfile& profile);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "profile/energy_fit.h"
 
 namespace ecld {
 namespace {
@@ -43,6 +44,24 @@ void AddMean(const std::vector<Figure>& of_tasks, std::vector<Figure>* figures) 
   figures->push_back(mean);
 }
 
+// What the model gets wrong that its original did not, less the reverse: paired, so far surer than two rates apart.
+void AddNewErrors(const DeviceProfile& profile, std::vector<Figure>* figures) {
+  const JsonView variant(profile.variant, "profile.json", "variant");
+  if (!variant.Has("new_errors")) return;
+  const JsonView errors = variant.At("new_errors");
+  const double value = errors.At("new_error_rate").Number(), reach = kNormal95 * errors.At("se").Number();
+  figures->push_back(
+      {.metric = "hallucination",
+       .name = "new errors less fixed ones, against the original",
+       .value = value,
+       .unit = "1",
+       .src = 'm',
+       .interval = {{value - reach, value + reach}},
+       .n = errors.At("n").Int(),
+       .method = fmt::format("{} new, {} fixed; {}, p {:.3g}", errors.At("new_errors").Int(),
+                             errors.At("fixed_errors").Int(), errors.At("test").String(), errors.At("p").Number())});
+}
+
 void AddQuality(const DeviceProfile& profile, std::vector<Figure>* figures) {
   if (!profile.tables.contains("quality")) {
     for (const char* metric : {"accuracy", "hallucination"})
@@ -73,52 +92,80 @@ void AddQuality(const DeviceProfile& profile, std::vector<Figure>* figures) {
     figures->push_back(std::move(figure));
   }
   AddMean(averaged, figures);
+  AddNewErrors(profile, figures);
   figures->push_back({.metric = "hallucination", .name = "factuality against the world", .method = "needs a judge"});
 }
 
+struct RowEnergy {
+  double prefill_J = 0, token_J = 0;
+  char src = 0;
+  double error_frac = 0;    // of what was modelled
+  std::string scope, idle;  // idle: whether idle power is in it
+};
+
+// As the table has it; else by the coefficients of the device, from the row's times and what it reads and computes.
+std::optional<RowEnergy> EnergyOfRow(const DeviceProfile& profile, size_t row, const CatalogueDevice* device) {
+  const Table& phase = profile.At("phase");
+  const JsonView provenance(profile.provenance, "profile.json", "provenance");
+  if (phase.Count(row, "batch") != 1) return std::nullopt;
+  const auto prefill_J = phase.Number(row, "prefill_J"), token_J = phase.Number(row, "decode_J_per_tok");
+  if (prefill_J && token_J)
+    return RowEnergy{.prefill_J = *prefill_J,
+                     .token_J = *token_J,
+                     .src = phase.Text(row, "src")[0],
+                     .error_frac = provenance.NumberOr("power_error_frac", 0),
+                     .scope = provenance.StringOr("power_scope", provenance.At("power_source").String()),
+                     .idle = phase.Count(row, "idle_sub_J").value_or(0) == 1 ? "above idle" : "idle power included"};
+  if (device == nullptr || !device->energy) return std::nullopt;
+  const auto prompt = WorkOfRow(profile, row, Work::kPrompt), step = WorkOfRow(profile, row, Work::kStep);
+  if (!prompt || !step) return std::nullopt;
+  return RowEnergy{.prefill_J = Joules(*device->energy, *prompt),
+                   .token_J = Joules(*device->energy, *step),
+                   .src = 'r',
+                   .error_frac = device->energy->error_frac,
+                   .scope = "modelled by coefficients of " + device->id,
+                   .idle = "idle power included"};
+}
+
 // Joules of a row's request and of one of its tokens, and what of them is above idle power.
-void AddEnergyOfRow(const DeviceProfile& profile, size_t row, std::vector<Figure>* figures) {
+void AddEnergyOfRow(const DeviceProfile& profile, size_t row, const RowEnergy& energy, std::vector<Figure>* figures) {
   const Table& phase = profile.At("phase");
   const auto prompt_tok = phase.Count(row, "prompt_tok").value_or(0), gen_tok = phase.Count(row, "gen_tok").value_or(0);
-  const double token_J = *phase.Number(row, "decode_J_per_tok");
-  const double query_J = *phase.Number(row, "prefill_J") + static_cast<double>(gen_tok) * token_J;
-  const bool net = phase.Count(row, "idle_sub_J").value_or(0) == 1;
-  const JsonView provenance(profile.provenance, "profile.json", "provenance");
-  const std::string scope = provenance.StringOr("power_scope", provenance.At("power_source").String());
-  const char src = phase.Text(row, "src")[0];
-  const auto add = [&](const std::string& name, double joules, const char* idle) {
+  const double query_J = energy.prefill_J + static_cast<double>(gen_tok) * energy.token_J;
+  const auto add = [&](const std::string& name, double joules, const std::string& idle) {
     Figure figure{.metric = "energy",
                   .name = name,
                   .value = joules,
                   .unit = "J",
-                  .src = src,
+                  .src = energy.src,
                   .n = phase.Count(row, "n").value_or(0),
-                  .method = fmt::format("{}, {}", scope, idle)};
-    if (src != 'm') {
-      const double error = joules * std::max(kModelError, provenance.NumberOr("power_error_frac", 0));
+                  .method = fmt::format("{}, {}", energy.scope, idle)};
+    if (energy.src != 'm') {
+      const double error = joules * std::max(kModelError, energy.error_frac);
       figure.interval = {std::max(0.0, joules - error), joules + error};
     }
     figures->push_back(std::move(figure));
   };
   const std::string query = fmt::format("per query of {} + {} tokens", prompt_tok, gen_tok);
   const std::string token = fmt::format("per token, context {}", phase.Count(row, "ctx_tok").value_or(0));
-  add(query, query_J, net ? "above idle" : "idle power included");
-  add(token, token_J, net ? "above idle" : "idle power included");
+  add(query, query_J, energy.idle);
+  add(token, energy.token_J, energy.idle);
   const auto whole_ms = phase.Number(row, "e2e_ms"), step_ms = phase.Number(row, "tpot_ms");
-  if (net || !whole_ms || !step_ms || !profile.device["idle_W"].is_number()) return;
+  if (energy.idle == "above idle" || !whole_ms || !step_ms || !profile.device["idle_W"].is_number()) return;
   const double idle_W = profile.device["idle_W"].get<double>();
   add(query + ", above idle", query_J - idle_W * *whole_ms / 1000, "above idle");
-  add(token + ", above idle", token_J - idle_W * *step_ms / 1000, "above idle");
+  add(token + ", above idle", energy.token_J - idle_W * *step_ms / 1000, "above idle");
 }
 
-void AddEnergy(const DeviceProfile& profile, std::vector<Figure>* figures) {
-  const Table& phase = profile.At("phase");
+void AddEnergy(const DeviceProfile& profile, const DeviceCatalogue& catalogue, std::vector<Figure>* figures) {
+  const auto device =
+      std::ranges::find(catalogue.devices, profile.device["id"].get<std::string>(), &CatalogueDevice::id);
   bool any = false;
-  for (size_t row = 0; row < phase.rows().size(); ++row) {
-    if (phase.Count(row, "batch") != 1 || !phase.Number(row, "prefill_J") || !phase.Number(row, "decode_J_per_tok"))
-      continue;
+  for (size_t row = 0; row < profile.At("phase").rows().size(); ++row) {
+    const auto energy = EnergyOfRow(profile, row, device == catalogue.devices.end() ? nullptr : &*device);
+    if (!energy) continue;
     any = true;
-    AddEnergyOfRow(profile, row, figures);
+    AddEnergyOfRow(profile, row, *energy, figures);
   }
   if (any && profile.device["idle_W"].is_number())
     figures->push_back({.metric = "energy",
@@ -204,7 +251,7 @@ Scorecard ScorecardOf(const DeviceProfile& profile, const DeviceCatalogue& catal
                  .weights_sha256 = profile.variant["weights_sha256"],
                  .coverage = CoverageOf(profile, catalogue, limits)};
   AddQuality(profile, &card.figures);
-  AddEnergy(profile, &card.figures);
+  AddEnergy(profile, catalogue, &card.figures);
   AddAccess(profile, card.coverage, &card.figures);
   return card;
 }

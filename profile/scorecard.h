@@ -31,6 +31,7 @@ struct Scorecard {
   Coverage coverage;
 };
 
+// Energy that was not measured is modelled where the catalogue has a device of the profile's id with coefficients.
 // THROWS Error as CoverageOf does.
 Scorecard ScorecardOf(const DeviceProfile& profile, const DeviceCatalogue& catalogue, const CoverageLimits& limits);
 

@@ -45,13 +45,15 @@ TaskMetric MeanMetric(std::span<const Sample> samples, const std::string& name) 
   TaskMetric metric{.name = name,
                     .value = MeanOf(values),
                     .method = "sample standard deviation / sqrt(n)",
-                    .n = static_cast<int64_t>(values.size())};
+                    .n = static_cast<int64_t>(values.size()),
+                    .counted = std::ranges::all_of(values, [](double value) { return value == 0 || value == 1; })};
   if (values.size() > 1) metric.standard_error = Deviation(values) / std::sqrt(static_cast<double>(values.size()));
   if (name == "answer_words") metric.unit = "word";
   if (name == "inconsistency") {
     metric.unit = "nat/word";
     metric.higher_is_better = false;
   }
+  metric.counted &= metric.unit == "1";
   return metric;
 }
 

@@ -25,8 +25,9 @@ struct TaskMetric {
   std::string unit = "1";
   std::string method;  // of the standard error
   bool higher_is_better = true;
-  int64_t n = 0;     // items
-  std::string task;  // where it stands among figures of other tasks
+  int64_t n = 0;         // items
+  std::string task;      // where it stands among figures of other tasks
+  bool counted = false;  // a share of items: each is 0 or 1
 };
 
 inline constexpr int64_t kBootstrapResamples = 100'000;

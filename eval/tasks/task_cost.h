@@ -6,7 +6,8 @@
 
 namespace ecld {
 
-// tokens: where texts of an item begin alike, that part once. write_tok: at most, since a text may stop before.
+// tokens: what a text has in common with the beginning of the one before is read once. write_tok: at most, since a text
+// may stop before.
 struct TaskCost {
   int64_t items = 0, texts = 0;
   double read_tok = 0, write_tok = 0;

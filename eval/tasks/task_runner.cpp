@@ -46,14 +46,13 @@ TaskCost TaskRunner::CostOf(const Task& task, std::span<const Prompt> prompts, c
   TaskCost cost{.items = static_cast<int64_t>(left.size())};
   const size_t step = std::max<size_t>(1, left.size() / kItemsCounted);
   double counted = 0;
+  std::vector<int32_t> before;
   for (size_t i = 0; i < left.size(); i += step) {
     counted += 1;
-    std::span<const int32_t> before;
-    const std::vector<EncodedText> texts = Encode(task, *left[i]);
-    for (const EncodedText& text : texts) {
+    for (EncodedText& text : Encode(task, *left[i])) {
       const auto differs = std::ranges::mismatch(before, text.tokens).in2;
       cost.read_tok += static_cast<double>(text.tokens.end() - differs);
-      before = text.tokens;
+      before = std::move(text.tokens);
     }
   }
   for (const Prompt* prompt : left) cost.texts += static_cast<int64_t>(prompt->requests.size());

@@ -1,6 +1,7 @@
 // The written form of a TasksResult.
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "eval/intervals.h"
@@ -35,10 +36,16 @@ Json MetricJson(const TaskMetric& metric, const std::string& scorer) {
                {"se_method", metric.standard_error ? Json(metric.method) : Json(nullptr)},
                {"ci95", nullptr}};
   if (!metric.task.empty()) json["task"] = metric.task;
-  if (metric.standard_error) {
+  if (metric.counted) {
+    // Of few errors or none the normal interval says too little.
+    const auto [low, high] = WilsonInterval(std::llround(metric.value * static_cast<double>(metric.n)), metric.n);
+    json["ci95"] = {low, high};
+    json["ci95_method"] = "Wilson";
+  } else if (metric.standard_error) {
     const double reach = kNormal95 * *metric.standard_error;
     const double highest = IsShare(metric) ? 1 : std::numeric_limits<double>::max();
     json["ci95"] = {std::max(0.0, metric.value - reach), std::min(highest, metric.value + reach)};
+    json["ci95_method"] = "normal";
   }
   return json;
 }

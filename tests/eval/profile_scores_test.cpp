@@ -165,6 +165,14 @@ TEST_F(ProfileScores, ThePlannerKnowsLengthsAndWhatTheOriginalFindsDifficult) {
   EXPECT_EQ(profile.provenance["difficulty"]["weights_sha256"], reference_weights_);
 }
 
+TEST_F(ProfileScores, NewErrorsAreThoseOfTheResult) {
+  const Json errors = Scored().variant["new_errors"];
+  const Json result = ReadJsonFile(*dir_ / "tasks.json");
+  EXPECT_EQ(errors["new_errors"], result["tasks"][1]["against_reference"]["new_errors"]) << "truthfulqa_mc1 alone";
+  EXPECT_EQ(errors["n"], kItems);
+  EXPECT_EQ(errors["reference_weights_sha256"], reference_weights_);
+}
+
 TEST_F(ProfileScores, TheCurveIsThatOfTheResult) {
   const Json fit = Scored().variant["uncertainty"]["pick"]["mean"];
   const Json result = ReadJsonFile(*dir_ / "tasks.json")["tasks"][0]["uncertainty"]["aggregates"]["mean"];

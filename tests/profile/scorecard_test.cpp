@@ -147,6 +147,40 @@ TEST(Scorecard, EnergySaysWhatItIsOf) {
   EXPECT_EQ(query.interval, (std::pair{4 * 0.85, 4 * 1.15})) << "a model is never better than that";
 }
 
+TEST(Scorecard, NewErrorsAgainstTheOriginalArePaired) {
+  DeviceProfile profile = With(Measured(5000), Scores());
+  profile.variant["new_errors"] =
+      SmallSection(R"({"n": 200, "new_errors": 12, "fixed_errors": 4, "new_error_rate": 0.04,
+    "se": 0.02, "p": 0.077, "test": "McNemar"})");
+  const Figure figure =
+      Find(ScorecardOf(profile, Devices({{.id = "a", .kind = "board", .mem_B = 1e9}}), {}), "new errors less fixed");
+  EXPECT_EQ(figure.metric, "hallucination");
+  EXPECT_EQ(figure.value, 0.04);
+  EXPECT_NEAR(figure.interval->first, 0.04 - 1.96 * 0.02, 1e-5);
+  EXPECT_EQ(figure.method, "12 new, 4 fixed; McNemar, p 0.077");
+}
+
+TEST(Scorecard, WithoutAMeterEnergyIsModelledByTheCoefficientsOfTheDevice) {
+  DeviceProfile profile = Measured(5000);  // a prompt of 16 in 10 ms, a step in 1 ms
+  Table layers = profile.At("layers");
+  AddLayer(layers, "0", 1, 600, kSmallKvBytesPerTok);
+  layers.Set("phase", std::string("decode"));
+  layers.Set("tok", int64_t{1});
+  layers.Set("ctx_tok", int64_t{16});
+  layers.Set("flops", int64_t{5000});
+  profile.tables.at("layers") = {TableStatus::kPartial, layers};
+  CatalogueDevice board{.id = "board", .kind = "board", .mem_B = 1e9};  // the profile's
+  EXPECT_FALSE(Find(ScorecardOf(profile, Devices({board}), {}), "per query").value);
+  board.energy = {.static_W = 2, .J_per_B = 1e-6, .J_per_op = 1e-7, .error_frac = 0.25};
+  const Scorecard card = ScorecardOf(profile, Devices({board}), {});
+  const double step_J = 2 * 0.001 + 1e-6 * (600 + 17 * 64) + 1e-7 * 5000;
+  const Figure token = Find(card, "per token, context 0");
+  EXPECT_DOUBLE_EQ(*token.value, step_J);
+  EXPECT_EQ(KindOf(token.src), "modelled");
+  EXPECT_DOUBLE_EQ(token.interval->second, 1.25 * step_J);
+  EXPECT_DOUBLE_EQ(*Find(card, "per query of 16 + 4 tokens").value, 2 * 0.01 + 1e-6 * (1000 + 16 * 128) + 4 * step_J);
+}
+
 TEST(Scorecard, IdlePowerStandsApart) {
   DeviceProfile profile = Measured(5000);
   Table phase = profile.At("phase");
