@@ -1,6 +1,7 @@
 #include "model/embedding.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cassert>
@@ -9,6 +10,15 @@
 #include "model/operations.h"
 
 namespace ecld {
+
+at::Tensor RowsOf(const WeightView& weight, int64_t first, int64_t rows) {
+  at::Tensor values = at::empty({rows, weight.in_features}, at::kFloat);
+  at::parallel_for(0, rows, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row)
+      ReadRow(weight, first + row, values.data_ptr<float>() + row * weight.in_features);
+  });
+  return values;
+}
 
 at::Tensor Embed(const Checkpoint& checkpoint, const std::vector<std::vector<int32_t>>& windows) {
   const int64_t hidden_size = checkpoint.config().hidden_size, vocab_size = checkpoint.config().vocab_size;
@@ -37,10 +47,7 @@ at::Tensor Logits(const Checkpoint& checkpoint, const at::Tensor& hidden) {
   std::vector<at::Tensor> parts;
   for (int64_t first = 0; first < head.out_features; first += kRows) {
     const int64_t rows = std::min(kRows, head.out_features - first);
-    at::Tensor part = at::empty({rows, head.in_features}, at::kFloat);
-    for (int64_t row = 0; row < rows; ++row)
-      ReadRow(head, first + row, part.data_ptr<float>() + row * head.in_features);
-    parts.push_back(at::linear(normed, part));
+    parts.push_back(at::linear(normed, RowsOf(head, first, rows)));
   }
   return at::cat(parts, -1);
 }

@@ -11,6 +11,9 @@
 
 namespace ecld {
 
+// Rows [first, first + rows) of a matrix as floats, [rows, in_features]: embeddings and heads are taken in pieces.
+at::Tensor RowsOf(const WeightView& weight, int64_t first, int64_t rows);
+
 // windows: equally long lists of ids -> [windows, tokens, hidden_size]. THROWS Error on an id outside the vocabulary.
 at::Tensor Embed(const Checkpoint& checkpoint, const std::vector<std::vector<int32_t>>& windows);
 

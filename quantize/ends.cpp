@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/progress.h"
 #include "model/block_walker.h"
+#include "model/embedding.h"
 #include "model/operations.h"
 #include "quantize/packed_rows.h"
 #include "quantize/round.h"
@@ -18,11 +19,8 @@ namespace {
 
 constexpr int64_t kChunkElements = 4 << 20;
 
-at::Tensor RowsOf(const Checkpoint& in, const TensorSpec& source, int64_t first, int64_t rows) {
-  const WeightView weight = in.Weight(source);
-  at::Tensor values = at::empty({rows, weight.in_features}, at::kFloat);
-  for (int64_t row = 0; row < rows; ++row)
-    ReadRow(weight, first + row, values.data_ptr<float>() + row * weight.in_features);
+at::Tensor FiniteRows(const Checkpoint& in, const TensorSpec& source, int64_t first, int64_t rows) {
+  const at::Tensor values = RowsOf(in.Weight(source), first, rows);
   if (!at::isfinite(values).all().item<bool>())
     Fail(fmt::format("{}: tensor \"{}\"", in.directory().string(), source.name), "holds NaN or infinity");
   return values;
@@ -52,7 +50,7 @@ Json QuantizeHead(const HessianOptions& options, Clip clip, const Checkpoint& in
   Progress progress(target.module, vocab, "rows");
   for (int64_t first = 0; first < vocab; first += EndChunkRows(features)) {
     const int64_t rows = std::min(EndChunkRows(features), vocab - first);
-    const at::Tensor weights = RowsOf(in, Find(in.table(), target.role), first, rows);
+    const at::Tensor weights = FiniteRows(in, Find(in.table(), target.role), first, rows);
     const GptqRows rounded = QuantizeRows(weights, root, *target.format, clip, scale_dtype);
     errors.Add(weights, rounded, hessian);
     WriteRows(out, target, first, PackRows(*target.format, rows, features, rounded.codes, rounded.grids, scale_dtype));

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/progress.h"
 #include "core/random.h"
+#include "model/embedding.h"
 
 namespace ecld {
 namespace {
@@ -90,13 +91,6 @@ class Turner {
   at::Tensor residual_;  // [hidden_size, hidden_size]; undefined: the residual stream stays as it is
   bool values_ = false;
 };
-
-at::Tensor RowsOf(const WeightView& weight, int64_t first, int64_t rows) {
-  at::Tensor values = at::empty({rows, weight.in_features}, at::kFloat);
-  for (int64_t row = 0; row < rows; ++row)
-    ReadRow(weight, first + row, values.data_ptr<float>() + row * weight.in_features);
-  return values;
-}
 
 void WriteTensor(CheckpointWriter& out, const TensorSpec& spec, int64_t first_element, const at::Tensor& values) {
   const at::Tensor flat = values.contiguous();

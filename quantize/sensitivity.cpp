@@ -77,7 +77,7 @@ class Sensitivity {
     const WeightView head = in_.Head();
     for (int64_t first = 0; first < head.out_features; first += kHeadRows) {
       const int64_t rows = std::min(kHeadRows, head.out_features - first);
-      const at::Tensor dense = Rows(head, first, rows);
+      const at::Tensor dense = RowsOf(head, first, rows);
       std::vector<at::Tensor> heads;
       for (const Variant& variant : variants)
         heads.push_back(variant.head ? Rounded(head, first, rows, *variant.head) : dense);
@@ -91,15 +91,6 @@ class Sensitivity {
     return kl.Means();
   }
 
-  at::Tensor Rows(const WeightView& weight, int64_t first, int64_t rows) {
-    at::Tensor values = at::empty({rows, weight.in_features}, at::kFloat);
-    pool_.ParallelFor(rows, 16, [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; ++row)
-        ReadRow(weight, first + row, values.data_ptr<float>() + row * weight.in_features);
-    });
-    return values;
-  }
-
   // Rows [first, first + rows) of a dense matrix with the values that quantize.round would give them.
   // REQUIRES: first is a multiple of kZeroPointRows.
   at::Tensor Rounded(const WeightView& weight, int64_t first, int64_t rows, const PackedFormat& format) {
@@ -110,7 +101,7 @@ class Sensitivity {
     view.scales = packed.scales.data();
     view.scale_dtype = in_.config().dtype;
     if (!format.symmetric) view.zero_points = reinterpret_cast<const std::byte*>(packed.zero_points.data());
-    return Rows(view, 0, rows);
+    return RowsOf(view, 0, rows);
   }
 
   // The states that enter the first block when the embedding has this format.
@@ -257,10 +248,9 @@ std::vector<std::vector<double>> MeasureSensitivity(const Checkpoint& in, const 
                        [&](const auto& unit) { return rows.Find(unit.name) != nullptr; });
   };
   if (!measured()) Sensitivity(in, calibration, space, options, rows).Run();
-  std::map<std::string, std::vector<double>> by_name;
-  for (const Json& row : rows.All()) by_name[row.at("name")] = row.at("kl_nats").get<std::vector<double>>();
   std::vector<std::vector<double>> costs;
-  for (const AllocationUnit& unit : space.units) costs.push_back(by_name.at(unit.name));
+  for (const AllocationUnit& unit : space.units)
+    costs.push_back(rows.Find(unit.name)->at("kl_nats").get<std::vector<double>>());
   return costs;
 }
 

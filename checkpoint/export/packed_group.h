@@ -8,13 +8,15 @@
 
 namespace ecld {
 
+inline bool IsHalf(float value) { return HalfToFloat(FloatToHalf(value)) == value; }
+
 // What is the same for all codes of a group of one row: weight = (u - zero_point) * scale.
 struct PackedGroup {
   float scale = 0;
   int zero_point = 0;
   int64_t begin = 0, end = 0;  // inputs
 
-  bool ScaleIsHalf() const { return HalfToFloat(FloatToHalf(scale)) == scale; }
+  bool ScaleIsHalf() const { return IsHalf(scale); }
   // As F16. A scale that F16 does not hold can only belong to a group of zeros (ScaleProblem), and any scale does
   // there.
   uint16_t HalfScale() const { return ScaleIsHalf() ? FloatToHalf(scale) : uint16_t{0}; }

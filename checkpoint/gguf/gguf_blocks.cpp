@@ -18,8 +18,6 @@ constexpr int64_t kBlock = 32;
 // What Q4_1 adds to n * d.
 float Offset(const PackedGroup& group) { return static_cast<float>(-group.zero_point) * group.scale; }
 
-bool IsHalf(float value) { return HalfToFloat(FloatToHalf(value)) == value; }
-
 // What of the types can hold the groups seen so far, and the first group that none can.
 struct Fit {
   bool q4_0 = true, q4_1 = true, q5_0 = true;  // Q8_0 holds whatever is no problem

@@ -109,12 +109,13 @@ void AddTaskFlags(CLI::App& verb, CLI::Option* tasks, TaskFlags* flags) {
       ->type_name("N")
       ->needs(tasks);
   verb.add_option("--seed", eval.prompts.seed, "of the drawn examples")->capture_default_str()->needs(tasks);
-  verb.add_option("--samples", eval.samples,
-                  "write every sample there->needs(tasks); the same command goes on where it stopped")
-      ->type_name("DIR");
-  verb.add_option("--bootstrap", eval.bootstrap, "resamples for the error of a perplexity->needs(tasks); 0: none")
+  verb.add_option("--samples", eval.samples, "write every sample there; the same command goes on where it stopped")
+      ->type_name("DIR")
+      ->needs(tasks);
+  verb.add_option("--bootstrap", eval.bootstrap, "resamples for the error of a perplexity; 0: none")
       ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+      ->capture_default_str()
+      ->needs(tasks);
 }
 
 void RunTaskEval(const TaskFlags& flags, const std::string& json) {

@@ -31,7 +31,7 @@ constexpr int64_t kVectors = 2;
 constexpr int64_t kColumnTile = kVectors * kLanes;
 constexpr int64_t kRowTile = 12;       // 24 sums, 2 vectors of weights, one of x: what 32 registers hold
 constexpr int64_t kPanelPairs = 1024;  // 128 KiB
-// Below, the float32 products are as fast: reading the weights is what takes the time.
+// Below, reading the weights is what takes the time, which avx512_bf16_dot.cpp does once.
 constexpr int64_t kMinRows = 8;
 constexpr int64_t kMinProducts = 1 << 18;  // per thread
 

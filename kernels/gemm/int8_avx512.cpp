@@ -1,6 +1,6 @@
 // The product with 8-bit activations for AVX-512 with VNNI; see int8_tiled.h. A lane is an output: one instruction
 // multiplies four inputs' codes of sixteen outputs with four activations that are the same for all lanes. Codes are
-// unpacked in registers, for six rows at once, so nothing is unpacked ahead even for long prompts.
+// unpacked in registers, for eight rows at once, so nothing is unpacked ahead even for long prompts.
 
 #if defined(__x86_64__)
 
