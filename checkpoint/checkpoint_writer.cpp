@@ -21,13 +21,14 @@ namespace fs = std::filesystem;
 
 constexpr const char* kJournalName = "written.journal";
 
-void RefuseNotFinite(std::span<const float> values, const TensorSpec& spec, DType dtype) {
+// values: of a parameter, from element first on.
+void RefuseNotFinite(std::span<const float> values, size_t first, const TensorSpec& spec, DType dtype) {
   // A finite float may still overflow the narrower type it is stored in.
   constexpr float kMaxBf16 = 3.3961776e38f, kMaxHalf = 65519.996f;
   float limit = dtype == DType::kF16 ? kMaxHalf : dtype == DType::kBF16 ? kMaxBf16 : INFINITY;
   for (size_t i = 0; i < values.size(); ++i)
     if (!(std::abs(values[i]) < limit))
-      Fail(spec.name, "value {} at element {} cannot be stored as {}", values[i], i, Name(dtype));
+      Fail(spec.name, "value {} at element {} cannot be stored as {}", values[i], first + i, Name(dtype));
 }
 
 }  // namespace
@@ -88,7 +89,7 @@ void CheckpointWriter::WriteFloatsPiece(const TensorSpec& spec, int64_t first_el
   std::vector<std::byte> buffer(std::min(kChunk, values.size()) * size);
   for (size_t done = 0; done < values.size(); done += kChunk) {
     auto chunk = values.subspan(done, std::min(kChunk, values.size() - done));
-    RefuseNotFinite(chunk, spec, config_.dtype);
+    RefuseNotFinite(chunk, first + done, spec, config_.dtype);
     FromFloat(config_.dtype, chunk.data(), chunk.size(), buffer.data());
     WritePiece(spec.name, (first + done) * size, std::span(buffer).first(chunk.size() * size));
   }
@@ -99,16 +100,31 @@ void CheckpointWriter::CopyFrom(const Checkpoint& source, const TensorSpec& spec
     const TensorView& view = source.Tensor(part.name);
     if (view.shape != part.shape)
       Fail(source.directory().string(), "tensor \"{}\" changed its shape; it cannot be copied", part.name);
+    CopyTensor(view, spec, part);
+  }
+}
+
+// In pieces, each dropped from memory when it is written: an embedding may be as large as many blocks.
+void CheckpointWriter::CopyTensor(const TensorView& view, const TensorSpec& spec, const StoredTensor& part) {
+  constexpr int64_t kPiece = int64_t{16} << 20;  // elements
+  const size_t from_size = SizeOf(view.dtype), to_size = SizeOf(part.dtype);
+  std::vector<float> values;
+  std::vector<std::byte> converted;
+  for (int64_t first = 0; first < view.Elements(); first += kPiece) {
+    const auto count = static_cast<size_t>(std::min(kPiece, view.Elements() - first));
+    const auto source = view.bytes.subspan(static_cast<size_t>(first) * from_size, count * from_size);
+    const uint64_t offset = static_cast<uint64_t>(first) * to_size;
     if (view.dtype == part.dtype) {
-      Write(part.name, view.bytes);
+      WritePiece(part.name, offset, source);
     } else {
-      std::vector<float> values(static_cast<size_t>(view.Elements()));
-      ToFloat(view.dtype, view.bytes.data(), values.size(), values.data());
-      RefuseNotFinite(values, spec, part.dtype);
-      std::vector<std::byte> narrow(part.Bytes());
-      FromFloat(part.dtype, values.data(), values.size(), narrow.data());
-      Write(part.name, narrow);
+      values.resize(count);
+      converted.resize(count * to_size);
+      ToFloat(view.dtype, source.data(), count, values.data());
+      RefuseNotFinite(values, static_cast<size_t>(first), spec, part.dtype);
+      FromFloat(part.dtype, values.data(), count, converted.data());
+      WritePiece(part.name, offset, converted);
     }
+    MappedFile::DropPages(source);
   }
 }
 

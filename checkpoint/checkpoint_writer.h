@@ -64,6 +64,7 @@ class CheckpointWriter {
   };
 
   bool Resume();
+  void CopyTensor(const TensorView& view, const TensorSpec& spec, const StoredTensor& part);
 
   std::filesystem::path directory_;
   ModelConfig config_;

@@ -123,6 +123,9 @@ void ShardWriter::WritePiece(std::string_view name, uint64_t offset, std::span<c
   assert(offset + bytes.size() <= place.bytes);
   const Shard& shard = shards_[place.shard];
   PWriteAll(shard.fd, bytes, place.offset + offset, shard.path);
+  // The disk begins at once, so that Sync has less to wait for. Only a hint: Sync is what makes sure.
+  ::sync_file_range(shard.fd, static_cast<off_t>(place.offset + offset), static_cast<off_t>(bytes.size()),
+                    SYNC_FILE_RANGE_WRITE);
 }
 
 void ShardWriter::Sync() const {

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/mapped_file.h"
 #include "core/progress.h"
 #include "core/threads.h"
 
@@ -21,7 +22,7 @@ class Verifier {
     const TensorView& tensor = checkpoint_.Tensor(name);
     const size_t width = SizeOf(tensor.dtype);
     pool_.ParallelFor(tensor.Elements(), 1 << 16, [&](int64_t begin, int64_t end) {
-      std::vector<float> values(std::min<size_t>(end - begin, 1 << 14));
+      std::vector<float> values(std::min<size_t>(end - begin, 1 << 18));
       for (int64_t first = begin; first < end; first += static_cast<int64_t>(values.size())) {
         size_t count = std::min<size_t>(values.size(), end - first);
         ToFloat(tensor.dtype, tensor.bytes.data() + first * width, count, values.data());
@@ -29,6 +30,7 @@ class Verifier {
           if (!std::isfinite(values[i]) || (scales && values[i] < 0))
             Fail(checkpoint_.directory().string(), "tensor \"{}\" holds {} at element {}{}", name, values[i],
                  first + static_cast<int64_t>(i), scales ? "; scales are finite and not negative" : "");
+        MappedFile::DropPages(tensor.bytes.subspan(first * width, count * width));
       }
     });
   }
