@@ -1,6 +1,7 @@
 // The shapes on which others test their low-bit products (IST-DASLab/marlin test.py; vLLM test_marlin_gemm.py,
 // test_marlin_tile_padding.py and test_machete_mm.py; CUTLASS example 55; TensorRT-LLM weightOnlyKernelTest.cpp;
-// exllamav3 test_qgemm.py): every implementation for this processor against the reference.
+// exllamav3 test_qgemm.py; humming test_shape.py; PyTorch test__int4_mm; ggml test-backend-ops; BitBLAS's V shapes):
+// every implementation for this processor against the reference.
 //
 // An output depends on its own row of x and its own row of weights only, so that two shortcuts lose nothing: large
 // products are cut in their outputs, to a number with the same remainder by 64; and the reference computes
@@ -93,6 +94,17 @@ const std::vector<List>& Lists() {
       {"cutlass_residues", ForRows({1, 128}, {{0, 128, 320}, {0, 128, 192}, {0, 5120, 8192}})},
       {"tensorrt_llm", ForRows({2, 4, 6, 8, 10, 12, 14}, {{0, 4096, 2048}})},
       {"exllama", ForRows({1, 5, 17}, {{0, 4096, 128}, {0, 128, 4096}, {0, 128256, 4096}})},
+      {"exllama_rows", ForRows({1, 2, 8, 16, 17, 31, 32, 33, 256, 2048}, {{0, 4096, 128}})},
+      {"humming", {{234, 1024, 1024}}},
+      {"pytorch", ForRows({32, 64, 128}, {{0, 48, 32}, {0, 64, 64}, {0, 512, 1024}, {0, 1024, 512}})},
+      {"ggml", ForRows({1, 8, 16}, {{0, 16, 256}, {0, 16, 1024}})},
+      {"bitblas", ForRows({1}, {{0, 16384, 16384},
+                                {0, 43008, 14336},
+                                {0, 14336, 57344},
+                                {0, 9216, 9216},
+                                {0, 9216, 36864},
+                                {0, 8192, 22016},
+                                {0, 8192, 28672}})},
   };
   return lists;
 }
