@@ -101,7 +101,7 @@ class TokenizerExport {
     out->Key("tokenizer.ggml.model", std::string("gpt2"));
     out->Key("tokenizer.ggml.pre", PreTokenizerName(file_.json, path_.string()));
     std::vector<std::string> merges;
-    for (const auto& [left, right] : file_.merges) merges.push_back(left + " " + right);
+    for (const auto& [left, right] : file_.merges) merges.push_back(fmt::format("{} {}", left, right));
     out->Key("tokenizer.ggml.merges", merges);
   }
 
