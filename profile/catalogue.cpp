@@ -14,7 +14,7 @@ namespace {
 constexpr double kGiga = 1e9, kTera = 1e12;
 
 std::string Required(Options& options, const std::string& key) {
-  const std::string value = options.String(key, "");
+  std::string value = options.String(key, "");
   if (value.empty()) Fail(options.Where(), "\"{}\" is missing", key);
   return value;
 }
