@@ -14,4 +14,6 @@ if(ECLD_WORKBENCH)
   target_precompile_headers(ecld_cli_workbench REUSE_FROM ecld_cli_device)
 endif()
 # GCC 12 sees overflows in concatenations of strings whose code comes out of a precompiled header.
-target_compile_options(ecld_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overflow> $<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds>)
+foreach(warning stringop-overflow stringop-overread array-bounds)
+  target_compile_options(ecld_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-${warning}>)
+endforeach()
