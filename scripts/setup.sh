@@ -20,6 +20,7 @@ case "${1:-}" in
     packages+=("${test_libraries[@]}" clang libclang-rt-14-dev clang-format)
     # On Arm itself the ordinary build runs the same code.
     [[ "$(dpkg --print-architecture)" == arm64 ]] || packages+=(g++-aarch64-linux-gnu qemu-user)
+    [[ "$1" != --slow ]] || packages+=(chromium fonts-dejavu-core)
     requirements=scripts/python-oracles.txt ;;
   *) echo "usage: scripts/setup.sh [--tests|--slow]" >&2; exit 2 ;;
 esac

@@ -8,6 +8,7 @@ std::vector<Verb> DeviceVerbs() {
           {"eval", "measure what a checkpoint is worth on a text", AddEval},
           {"profile", "measure what a checkpoint costs on this device", AddProfile},
           {"scores", "show what a profile says: accuracy, hallucination, energy, accessibility", AddScores},
+          {"report", "put results side by side on one page", AddReport},
           {"bench", "measure how fast a checkpoint runs on this device", AddBench},
           {"inspect", "show what a checkpoint consists of", AddInspect}};
 }

@@ -1,0 +1,47 @@
+#include "eval/report/report.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/device/verbs.h"
+#include "core/error.h"
+#include "core/files.h"
+
+namespace ecld {
+namespace {
+
+struct Flags {
+  std::vector<std::filesystem::path> inputs;
+  std::filesystem::path out;
+};
+
+void Run(const Flags& flags) {
+  for (const std::filesystem::path& input : flags.inputs)
+    if (std::error_code error; std::filesystem::equivalent(input, flags.out, error))
+      Fail(flags.out.string(), "is an input, and would be replaced");
+  WriteFileAtomically(flags.out, ReportHtml(ReadReport(flags.inputs)));
+  fmt::print("{}\n", flags.out.string());
+}
+
+}  // namespace
+
+std::function<void()> AddReport(CLI::App& verb) {
+  auto flags = std::make_shared<Flags>();
+  verb.add_option(
+          "inputs", flags->inputs,
+          "results of `eval --json` and `scores --json`, device profiles, a run's report.json, or folders of these; "
+          "what has the same weights is one checkpoint")
+      ->required()
+      ->check(CLI::ExistingPath)
+      ->type_name("FILE|DIR");
+  verb.add_option("--out", flags->out, "page to write (HTML, needs nothing else)")->required()->type_name("FILE");
+  verb.footer(
+      "Examples:\n"
+      "  ecld-device report dense.json w4.json model.profile model-w4.profile --out report.html\n"
+      "  ecld-device report results-dense results-w4 results-w3 --out report.html");
+  return [flags] { Run(*flags); };
+}
+
+}  // namespace ecld

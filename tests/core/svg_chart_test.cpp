@@ -1,0 +1,114 @@
+#include "core/svg_chart.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <regex>
+
+namespace ecld {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+Chart OneLine(std::vector<ChartPoint> points) {
+  return {.title = "size & <KL>",
+          .description = "made up",
+          .x = {.title = "MB"},
+          .y = {.title = "KL"},
+          .series = {{.name = "ours", .points = std::move(points)}}};
+}
+
+size_t Count(const std::string& text, const std::string& part) {
+  size_t count = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+TEST(EscapeXml, LeavesNothingThatMarkupWouldTakeForItsOwn) {
+  EXPECT_EQ(EscapeXml("<b a=\"1\" c='2'>&amp;</b>"), "&lt;b a=&quot;1&quot; c=&#39;2&#39;&gt;&amp;amp;&lt;/b&gt;");
+  EXPECT_EQ(EscapeXml("größe 語"), "größe 語");
+  EXPECT_EQ(EscapeXml(std::string_view("a\0b\x1b\xff", 5)),
+            "a\xef\xbf\xbd"
+            "b\xef\xbf\xbd\xef\xbf\xbd");
+  EXPECT_EQ(EscapeXml("\xef\xbf\xbf"), "\xef\xbf\xbd") << "no character of XML";
+}
+
+TEST(TicksOf, AreRoundCoverTheRangeAndStepEvenly) {
+  for (auto [low, high] : {std::pair{0.0, 1.0}, {0.45, 0.66}, {3.0, 1234.0}, {-2.0, 5.0}, {1e-9, 3e-9}, {7.0, 7.0}}) {
+    const ChartTicks ticks = TicksOf(low, high, false, false);
+    ASSERT_GE(ticks.at.size(), 2u) << low;
+    ASSERT_LE(ticks.at.size(), 8u) << low;
+    EXPECT_LE(ticks.low, low);
+    EXPECT_GE(ticks.high, high * (1 - 1e-12));
+    const double step = ticks.at[1] - ticks.at[0], lead = step / std::pow(10, std::floor(std::log10(step * 1.0000001)));
+    EXPECT_TRUE(std::abs(lead - 1) < 1e-6 || std::abs(lead - 2) < 1e-6 || std::abs(lead - 2.5) < 1e-6 ||
+                std::abs(lead - 5) < 1e-6 || std::abs(lead - 10) < 1e-6)
+        << step;
+    for (size_t i = 1; i < ticks.at.size(); ++i) EXPECT_NEAR(ticks.at[i] - ticks.at[i - 1], step, step * 1e-9);
+  }
+  EXPECT_EQ(TicksOf(5, 10, false, true).low, 0);
+}
+
+TEST(TicksOf, OfALogarithmAreAboveZeroAndInside) {
+  for (auto [low, high] : {std::pair{1e-4, 10.0}, {16.0, 256.0}, {50.0, 60.0}, {1e-12, 1e12}, {3.0, 3.0}}) {
+    const ChartTicks ticks = TicksOf(low, high, true, false);
+    ASSERT_GE(ticks.at.size(), 2u) << low;
+    ASSERT_LE(ticks.at.size(), 9u) << low;
+    EXPECT_GT(ticks.low, 0);
+    for (double tick : ticks.at) EXPECT_TRUE(tick >= ticks.low && tick <= ticks.high) << tick;
+  }
+}
+
+TEST(SvgElement, PlacesPointsByTheirAxes) {
+  const std::string svg = SvgElement(OneLine({{.x = 0, .y = 0}, {.x = 50, .y = 5}, {.x = 100, .y = 10}}));
+  std::smatch found;
+  std::vector<double> xs, ys;
+  const std::regex circle("<circle cx=\"([0-9.]+)\" cy=\"([0-9.]+)\" r=\"4\"");
+  for (std::sregex_iterator it(svg.begin(), svg.end(), circle), end; it != end; ++it) {
+    xs.push_back(std::stod((*it)[1]));
+    ys.push_back(std::stod((*it)[2]));
+  }
+  ASSERT_EQ(xs.size(), 4u) << "the legend, and three points";
+  EXPECT_NEAR(xs[2] - xs[1], xs[3] - xs[2], 0.11);
+  EXPECT_NEAR(ys[1] - ys[2], ys[2] - ys[3], 0.11);
+  EXPECT_GT(ys[1], ys[3]) << "up is more";
+}
+
+TEST(SvgElement, LeavesOutWhatCannotBeDrawn) {
+  const double nan = std::nan(""), infinity = std::numeric_limits<double>::infinity();
+  EXPECT_THAT(SvgElement(OneLine({})), HasSubstr("no data"));
+  EXPECT_THAT(SvgElement(OneLine({{.x = nan, .y = 1}, {.x = 1, .y = infinity}})), HasSubstr("no data"));
+  Chart chart = OneLine({{.x = 0, .y = 1}, {.x = 10, .y = -1}, {.x = 10, .y = 2}, {.x = 100, .y = 3}});
+  chart.x.log = chart.y.log = true;
+  const std::string svg = SvgElement(chart);
+  EXPECT_EQ(Count(svg, "<circle"), 3u) << "the legend, and the two points above zero";
+  EXPECT_THAT(svg, Not(HasSubstr("nan")));
+  EXPECT_THAT(svg, Not(HasSubstr("inf")));
+}
+
+TEST(SvgElement, SeriesDifferInColourMarkAndDash) {
+  Chart chart = OneLine({{.x = 0, .y = 0}, {.x = 1, .y = 1, .y_low = 0.5, .y_high = 2, .label = "a < b"}});
+  chart.series.push_back(chart.series[0]);
+  chart.series[1].style = 1;
+  chart.series[1].hollow = true;
+  const std::string svg = SvgElement(chart);
+  EXPECT_THAT(svg, HasSubstr("class=\"line s1\" stroke-dasharray=\"7 4\""));
+  EXPECT_THAT(svg, HasSubstr("class=\"s1 hollow\""));
+  EXPECT_EQ(Count(svg, "class=\"bar"), 2u);
+  EXPECT_EQ(Count(svg, ">a &lt; b</text>"), 2u);
+  EXPECT_THAT(svg, HasSubstr("<title>size &amp; &lt;KL&gt;</title>"));
+}
+
+TEST(SvgFile, StandsAlone) {
+  const std::string svg = SvgFile(OneLine({{.x = 0, .y = 0}, {.x = 1, .y = 1}}));
+  EXPECT_TRUE(svg.starts_with("<svg "));
+  EXPECT_THAT(svg, HasSubstr("xmlns=\"http://www.w3.org/2000/svg\""));
+  EXPECT_THAT(svg, HasSubstr(std::string(ChartStyle())));
+  EXPECT_EQ(Count(svg, "http"), 1u) << "nothing from elsewhere";
+}
+
+}  // namespace
+}  // namespace ecld
