@@ -1,75 +1,15 @@
 #include "profile/energy_fit.h"
 
-#include <array>
 #include <cmath>
-#include <limits>
+
+#include "profile/least_squares.h"
 
 namespace ecld {
 namespace {
 
-constexpr size_t kTerms = 3;  // seconds, bytes, operations
-using Terms = std::array<double, kTerms>;
-
 // The terms of a point per joule: with the right coefficients they sum to one.
-Terms PerJoule(const EnergyPoint& point) {
+FitTerms PerJoule(const EnergyPoint& point) {
   return {point.seconds / point.joules, point.bytes / point.joules, point.ops / point.joules};
-}
-
-double Predicted(const Terms& coefficients, const Terms& terms) {
-  double sum = 0;
-  for (size_t i = 0; i < kTerms; ++i) sum += coefficients[i] * terms[i];
-  return sum;
-}
-
-// Least squares over the terms in `used` (a bit each), by the normal equations in the terms' own scale. Absent when
-// they are not independent.
-std::optional<Terms> Solve(std::span<const Terms> rows, unsigned used) {
-  Terms scale{};
-  for (const Terms& row : rows)
-    for (size_t i = 0; i < kTerms; ++i) scale[i] = std::max(scale[i], std::abs(row[i]));
-  std::array<std::array<double, kTerms + 1>, kTerms> m{};
-  for (size_t i = 0; i < kTerms; ++i) {
-    if ((used >> i & 1u) == 0 || scale[i] == 0) {
-      m[i][i] = 1;  // a coefficient of zero
-      continue;
-    }
-    for (const Terms& row : rows) {
-      for (size_t k = 0; k < kTerms; ++k)
-        if ((used >> k & 1u) != 0 && scale[k] > 0) m[i][k] += row[i] / scale[i] * row[k] / scale[k];
-      m[i][kTerms] += row[i] / scale[i];
-    }
-  }
-  for (size_t i = 0; i < kTerms; ++i) {
-    size_t pivot = i;
-    for (size_t k = i + 1; k < kTerms; ++k)
-      if (std::abs(m[k][i]) > std::abs(m[pivot][i])) pivot = k;
-    if (std::abs(m[pivot][i]) < 1e-12) return std::nullopt;
-    std::swap(m[i], m[pivot]);
-    for (size_t k = 0; k < kTerms; ++k) {
-      if (k == i) continue;
-      const double factor = m[k][i] / m[i][i];
-      for (size_t j = i; j <= kTerms; ++j) m[k][j] -= factor * m[i][j];
-    }
-  }
-  Terms solution{};
-  for (size_t i = 0; i < kTerms; ++i) solution[i] = scale[i] > 0 ? m[i][kTerms] / m[i][i] / scale[i] : 0;
-  return solution;
-}
-
-// With so few terms the best coefficients that are none below zero are found by trying every set of them.
-Terms NonNegative(std::span<const Terms> rows) {
-  Terms best{};
-  double least = std::numeric_limits<double>::infinity();
-  for (unsigned used = 1; used < 1u << kTerms; ++used) {
-    const auto solution = Solve(rows, used);
-    if (!solution || (*solution)[0] < 0 || (*solution)[1] < 0 || (*solution)[2] < 0) continue;
-    double squares = 0;
-    for (const Terms& row : rows) squares += std::pow(Predicted(*solution, row) - 1, 2);
-    if (squares >= least) continue;
-    least = squares;
-    best = *solution;
-  }
-  return best;
 }
 
 // Bytes read and operations of one pass of a shape, over all layers.
@@ -128,14 +68,14 @@ std::vector<EnergyPoint> MeasuredEnergy(const DeviceProfile& profile) {
 
 std::optional<EnergyCoefficients> FitEnergy(std::span<const EnergyPoint> points) {
   if (points.size() < kFewestEnergyPoints) return std::nullopt;
-  std::vector<Terms> rows;
+  std::vector<FitTerms> rows;
   for (const EnergyPoint& point : points) rows.push_back(PerJoule(point));
-  const Terms all = NonNegative(rows);
+  const FitTerms all = NonNegativeLeastSquares(rows);
   double errors = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
-    std::vector<Terms> others = rows;
+    std::vector<FitTerms> others = rows;
     others.erase(others.begin() + static_cast<std::ptrdiff_t>(i));
-    errors += std::abs(Predicted(NonNegative(others), rows[i]) - 1);
+    errors += std::abs(Dot(NonNegativeLeastSquares(others), rows[i]) - 1);
   }
   return EnergyCoefficients{.static_W = all[0],
                             .J_per_B = all[1],

@@ -3,81 +3,33 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 #include <vector>
+
+#include "profile/least_squares.h"
 
 namespace ecld {
 namespace {
 
-constexpr size_t kTerms = 3;
 constexpr size_t kMinRows = 3;
-using Terms = std::array<double, kTerms>;
 
 struct Point {
-  Terms x;
+  FitTerms x;
   double ms;
   double tok, batch;
   char src;
 };
 
-double Dot(const Terms& a, const Terms& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
+FitTerms PrefillTerms(double prompt_tok, double batch) {
+  return {1, batch * prompt_tok, batch * prompt_tok * prompt_tok};
+}
 
-Terms PrefillTerms(double prompt_tok, double batch) { return {1, batch * prompt_tok, batch * prompt_tok * prompt_tok}; }
+FitTerms DecodeTerms(double ctx_tok, double batch) { return {1, batch * ctx_tok, batch}; }
 
-Terms DecodeTerms(double ctx_tok, double batch) { return {1, batch * ctx_tok, batch}; }
-
-// Coefficients of the terms in `used`, the others 0, by normal equations over columns of unit length; nullopt where
-// the points do not determine them.
-std::optional<Terms> Solve(const std::vector<Point>& points, unsigned used) {
-  Terms scale{};
+Json FitPoints(const std::vector<Point>& points, const std::array<const char*, kFitTerms>& names) {
+  std::vector<FitTerms> rows;
   for (const Point& point : points)
-    for (size_t i = 0; i < kTerms; ++i) scale[i] += std::pow(point.x[i] / point.ms, 2);
-  for (double& length : scale) length = std::sqrt(length);
-  double a[kTerms][kTerms + 1] = {};
-  for (const Point& point : points)
-    for (size_t i = 0; i < kTerms; ++i) {
-      const double row = point.x[i] / point.ms / scale[i];
-      for (size_t j = 0; j < kTerms; ++j) a[i][j] += row * point.x[j] / point.ms / scale[j];
-      a[i][kTerms] += row;
-    }
-  Terms solution{};
-  for (size_t i = 0; i < kTerms; ++i) {
-    if (!(used >> i & 1)) continue;
-    if (a[i][i] < 1e-9) return std::nullopt;  // what is left of this column, orthogonal to those before
-    for (size_t row = 0; row < kTerms; ++row) {
-      if (row == i || !(used >> row & 1)) continue;
-      const double factor = a[row][i] / a[i][i];
-      for (size_t j = 0; j <= kTerms; ++j) a[row][j] -= factor * a[i][j];
-    }
-  }
-  for (size_t i = 0; i < kTerms; ++i)
-    if (used >> i & 1) solution[i] = a[i][kTerms] / a[i][i] / scale[i];
-  return solution;
-}
-
-double RelativeLoss(const std::vector<Point>& points, const Terms& coefficients) {
-  double loss = 0;
-  for (const Point& point : points) loss += std::pow(Dot(point.x, coefficients) / point.ms - 1, 2);
-  return loss;
-}
-
-// With so few terms, every set of those that are not zero can be tried.
-Terms NonNegativeLeastSquares(const std::vector<Point>& points) {
-  Terms best{};
-  double best_loss = std::numeric_limits<double>::infinity();
-  for (unsigned used = 1; used < 1u << kTerms; ++used) {
-    const std::optional<Terms> found = Solve(points, used);
-    if (!found || std::any_of(found->begin(), found->end(), [](double value) { return value < 0; })) continue;
-    if (const double loss = RelativeLoss(points, *found); loss < best_loss * (1 - 1e-9)) {
-      best = *found;
-      best_loss = loss;
-    }
-  }
-  return best;
-}
-
-Json FitPoints(const std::vector<Point>& points, const std::array<const char*, kTerms>& names) {
-  const Terms coefficients = NonNegativeLeastSquares(points);
+    rows.push_back({point.x[0] / point.ms, point.x[1] / point.ms, point.x[2] / point.ms});
+  const FitTerms coefficients = NonNegativeLeastSquares(rows);
   double mean_ms = 0, residual = 0, spread = 0, worst = 0;
   for (const Point& point : points) mean_ms += point.ms / static_cast<double>(points.size());
   auto [low, high] =
@@ -93,7 +45,7 @@ Json FitPoints(const std::vector<Point>& points, const std::array<const char*, k
     src = WeakerSource(src, point.src);
   }
   Json json;
-  for (size_t i = 0; i < kTerms; ++i) json[names[i]] = coefficients[i];
+  for (size_t i = 0; i < kFitTerms; ++i) json[names[i]] = coefficients[i];
   json["r2"] = spread > 0 ? Json(1 - residual / spread) : Json(nullptr);
   json["max_rel_err"] = worst;
   json["range_tok"] = {low->tok, high->tok};
@@ -103,11 +55,11 @@ Json FitPoints(const std::vector<Point>& points, const std::array<const char*, k
   return json;
 }
 
-std::optional<double> Evaluate(const JsonView& fit, const char* time, const std::array<const char*, kTerms>& names,
-                               const Terms& terms) {
+std::optional<double> Evaluate(const JsonView& fit, const char* time, const std::array<const char*, kFitTerms>& names,
+                               const FitTerms& terms) {
   if (!fit.Has(time)) return std::nullopt;
   double ms = 0;
-  for (size_t i = 0; i < kTerms; ++i) ms += fit.At(time).At(names[i]).Number() * terms[i];
+  for (size_t i = 0; i < kFitTerms; ++i) ms += fit.At(time).At(names[i]).Number() * terms[i];
   return ms;
 }
 
