@@ -69,7 +69,7 @@ PackedFormat ReadWeights(const JsonView& json) {
     Fail(json.At("actorder").Where(), "\"{}\" stores a group index per input; only \"static\" is supported", order);
   PackedFormat format;
   int64_t bits = json.At("num_bits").Int();
-  if (bits < 1 || bits > 8) Fail(json.At("num_bits").Where(), "expected 2, 3, 4 or 8, found {}", bits);
+  if (bits < 1 || bits > 8) Fail(json.At("num_bits").Where(), "expected 2 to 6 or 8, found {}", bits);
   format.bits = static_cast<int>(bits);
   format.symmetric = json.BoolOr("symmetric", true);
   std::string strategy = json.StringOr("strategy", json.Has("group_size") ? "group" : "channel");

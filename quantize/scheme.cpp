@@ -96,14 +96,14 @@ QuantizationConfig QuantizationOf(const Scheme& scheme, const ModelConfig& confi
 std::vector<std::string> ClientNotes(const ModelConfig& quantized) {
   std::vector<std::string> notes;
   const auto table = TensorTable(quantized);
-  bool asymmetric = false, embedding = false, below_4 = false;
+  bool asymmetric = false, embedding = false, not_4_or_8 = false;
   std::set<std::string> formats, ragged;
   for (const auto& spec : table) {
     if (!spec.format) continue;
     formats.insert(spec.format->Name());
     asymmetric |= !spec.format->symmetric;
     embedding |= spec.role == Role::kEmbedding;
-    below_4 |= spec.format->bits < 4;
+    not_4_or_8 |= spec.format->bits != 4 && spec.format->bits != 8;
     if (spec.format->Ragged(spec.shape[1]))
       ragged.insert(fmt::format("{} inputs in groups of {}", spec.shape[1], spec.format->group_size));
   }
@@ -113,9 +113,9 @@ std::vector<std::string> ClientNotes(const ModelConfig& quantized) {
   for (const auto& shape : ragged)
     notes.push_back(fmt::format(
         "{} leave a short last group: only ECLD's runtime loads that, transformers and vLLM refuse it", shape));
-  if (below_4)
+  if (not_4_or_8)
     notes.push_back(
-        "2 and 3 bits are packed as compressed-tensors 0.18 and later do: older releases read other values");
+        "2, 3, 5 and 6 bits are packed as compressed-tensors 0.18 and later do: older releases read other values");
   const char* reason = asymmetric && embedding ? "asymmetric groups and a quantized embedding"
                        : asymmetric            ? "asymmetric groups"
                                                : "a quantized embedding";

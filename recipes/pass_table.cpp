@@ -115,12 +115,12 @@ std::unique_ptr<Pass> MakeAllocate(Options& options) {
   PackedFormat fallback{.bits = 4, .group_size = 32, .symmetric = false};
   for (Options item : options.List("formats",
                                    "what a matrix may become: mappings of bits, group_size, symmetric; "
-                                   "without it 2, 3, 4 and 8 bits, asymmetric, in groups of 32")) {
+                                   "without it 2 to 6 and 8 bits, asymmetric, in groups of 32")) {
     allocate.formats.emplace_back(ReadFormat(item, fallback));
     item.Finish();
   }
   if (allocate.formats.empty())
-    for (int bits : {2, 3, 4, 8}) allocate.formats.emplace_back(PackedFormat{bits, 32, false});
+    for (int bits : {2, 3, 4, 5, 6, 8}) allocate.formats.emplace_back(PackedFormat{bits, 32, false});
   if (options.Bool("dense", false, "a matrix may also stay as it is")) allocate.formats.emplace_back(std::nullopt);
   allocate.fuse = options.Bool("fuse", allocate.fuse, "q, k, v of a block share a format, and gate, up");
   allocate.embeddings = options.Bool("embeddings", allocate.embeddings, "the embedding may be packed");
@@ -187,7 +187,7 @@ constexpr std::array kPasses = {
     PassEntry{"quantize.allocate",
               "choose each matrix's bits under a budget by measured KL; the rounding stage after it packs by that",
               MakeAllocate},
-    PassEntry{"quantize.round", "round weights to 2, 3, 4 or 8 bits in groups; no calibration needed", MakeRound},
+    PassEntry{"quantize.round", "round weights to 2 to 6 or 8 bits in groups; no calibration needed", MakeRound},
     PassEntry{"quantize.gptq", "round weights so that what a linear puts out on calibration text changes least",
               MakeGptq},
     PassEntry{"quantize.tune", "learn how each block is rounded, towards the output of the dense block", MakeTune},

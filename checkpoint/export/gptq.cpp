@@ -158,6 +158,9 @@ class GptqExport : public FormatExport {
       Fail(where, "is {}; GPTQ packs linears only, so a dense embedding would fit", format.Name());
     if (!format.symmetric)
       Fail(where, "is {}; GPTQ version 1 holds zero points unsafely, so symmetric groups would fit", format.Name());
+    if (format.bits == 5 || format.bits == 6)
+      Fail(where, "is {}; readers of GPTQ do not agree on how 5 and 6 bits are packed, so 2, 3, 4 or 8 would fit",
+           format.Name());
     if (format.Ragged(spec.shape[1]))
       Fail(where, "is {} and has {} inputs, a short last group; a group_size that divides them would fit",
            format.Name(), spec.shape[1]);

@@ -67,6 +67,22 @@ inline uint32_t EightCodesWord(const std::byte* codes) {
 // The plain form of TileKernels::dequantize, for the codes that do not fill a vector.
 void DequantizeCodes(int bits, const std::byte* codes, int64_t count, int zero, float scale, float* to);
 
+// The same for 5 and 6 bits in the order of rows, eight codes at a time, which fill kBits bytes.
+template <int kBits>
+void DequantizeEights(const std::byte* codes, int64_t count, int zero, float scale, float* to) {
+  static_assert(kBits == 5 || kBits == 6);
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8, codes += kBits) {
+    uint32_t low;
+    std::memcpy(&low, codes, 4);
+    uint64_t word = low | std::to_integer<uint64_t>(codes[4]) << 32;
+    if constexpr (kBits == 6) word |= std::to_integer<uint64_t>(codes[5]) << 40;
+    for (int j = 0; j < 8; ++j)
+      to[i + j] = static_cast<float>(static_cast<int>(word >> (j * kBits) & ((1 << kBits) - 1)) - zero) * scale;
+  }
+  DequantizeCodes(kBits, codes, count - i, zero, scale, to + i);
+}
+
 // TileKernels::dequantize of an instruction set that has a Set::Dequantize<bits>(codes, count, zero, scale, to).
 template <typename Set>
 void DequantizeWith(int bits, const std::byte* codes, int64_t count, int zero, float scale, float* to) {
@@ -77,6 +93,10 @@ void DequantizeWith(int bits, const std::byte* codes, int64_t count, int zero, f
       return Set::template Dequantize<3>(codes, count, zero, scale, to);
     case 4:
       return Set::template Dequantize<4>(codes, count, zero, scale, to);
+    case 5:
+      return DequantizeEights<5>(codes, count, zero, scale, to);
+    case 6:
+      return DequantizeEights<6>(codes, count, zero, scale, to);
     default:
       return Set::template Dequantize<8>(codes, count, zero, scale, to);
   }

@@ -140,7 +140,9 @@ void InterleaveZeros(const WeightView& rows, int64_t tile, std::byte* to) {
 
 }  // namespace
 
-bool CanInterleave(const PackedFormat& format) { return format.group_size % kBlockInputs == 0; }
+bool CanInterleave(const PackedFormat& format) {
+  return format.bits != 5 && format.bits != 6 && format.group_size % kBlockInputs == 0;
+}
 
 uint64_t InterleavedBytes(const WeightView& rows) {
   const Parts parts = PartsOf(rows);

@@ -18,7 +18,7 @@
 namespace ecld {
 
 struct PackedFormat {
-  int bits = 4;              // 2, 3, 4 or 8
+  int bits = 4;              // 2 to 6, or 8
   int64_t group_size = 128;  // inputs that share a scale; 0 = the whole row
   bool symmetric = true;
 

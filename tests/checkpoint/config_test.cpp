@@ -128,7 +128,8 @@ TEST(QuantizationConfig, MistakesAreNamed) {
   };
   EXPECT_ERROR(with("/quant_method", "gptq"), "quantization_config.quant_method: \"gptq\" is not supported");
   EXPECT_ERROR(with("/format", "int-quantized"), "expected \"pack-quantized\"");
-  EXPECT_ERROR(with("/config_groups/group_0/weights/num_bits", 5), "5");
+  EXPECT_ERROR(with("/config_groups/group_0/weights/num_bits", 7), "bits is 7");
+  EXPECT_ERROR(with("/config_groups/group_0/weights/num_bits", 9), "expected 2 to 6 or 8, found 9");
   EXPECT_ERROR(with("/config_groups/group_0/weights/group_size", -3), "group_size");
   EXPECT_ERROR(with("/config_groups/group_0/weights/actorder", "group"), "stores a group index per input");
   EXPECT_ERROR(with("/config_groups/group_0/weights/strategy", "block"), "expected \"group\" or \"channel\"");

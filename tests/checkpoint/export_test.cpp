@@ -118,6 +118,7 @@ TEST_F(ExportTest, GptqRefusesByName) {
   expect({.groups = {{.name = "a", .targets = {"Embedding", "Linear"}, .format = w4}}},
          "config.json: model.embed_tokens: is W4 g32 sym; GPTQ packs linears only, so a dense embedding would fit");
   expect(Linears({4, 32, false}), "model.layers.0.self_attn.q_proj: is W4 g32 asym; GPTQ version 1 holds zero points");
+  expect(Linears({5, 32, true}), "model.layers.0.self_attn.q_proj: is W5 g32 sym; readers of GPTQ do not agree");
   expect(Linears({4, 64, true}), "model.layers.0.mlp.down_proj: is W4 g64 sym and has 96 inputs, a short last group");
   expect(Linears(w4), "model.layers.0.mlp.gate_proj: has 100 outputs and 64 inputs; GPTQ packs multiples of 32",
          {.dtype = DType::kBF16, .intermediate_size = 100});

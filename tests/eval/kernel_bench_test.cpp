@@ -123,7 +123,7 @@ TEST(KernelBench, OnlyWhatWasAskedFor) {
   EXPECT_EQ(result.rows[1].kernel, "portable");
   EXPECT_ERROR(BenchKernels(shapes, {.kernel = "portabel"}, pool),
                "--kernel: no implementation is named \"portabel\" (did you mean portable?)");
-  EXPECT_ERROR(BenchKernels(shapes, {.bits = {5}}, pool), "--bits, --group-size: ");
+  EXPECT_ERROR(BenchKernels(shapes, {.bits = {7}}, pool), "--bits, --group-size: ");
 }
 
 }  // namespace

@@ -67,7 +67,7 @@ TEST_P(GemmPacked, EveryImplementationAgreesWithReference) {
       }
 }
 
-INSTANTIATE_TEST_SUITE_P(Bits, GemmPacked, testing::Values(2, 3, 4, 8),
+INSTANTIATE_TEST_SUITE_P(Bits, GemmPacked, testing::Values(2, 3, 4, 5, 6, 8),
                          [](const auto& bits) { return "W" + std::to_string(bits.param); });
 
 TEST(Gemm, ReferenceIsTheProduct) {

@@ -115,6 +115,8 @@ TEST(InterleavedLayout, GroupsAreWholeBlocksOrTheRow) {
   EXPECT_TRUE(CanInterleave({.group_size = 0}));
   EXPECT_FALSE(CanInterleave({.group_size = 8}));
   EXPECT_FALSE(CanInterleave({.group_size = 48}));
+  EXPECT_FALSE(CanInterleave({.bits = 5, .group_size = 32}));
+  EXPECT_FALSE(CanInterleave({.bits = 6, .group_size = 32}));
 }
 
 TEST(InterleavedLayout, StoredBytesIncludeThePadding) {

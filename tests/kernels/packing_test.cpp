@@ -42,7 +42,7 @@ TEST(Packing, UnpackInvertsPackForEveryWidthLengthAndStride) {
 
 TEST(Packing, UnpackStartsAnywhere) {
   Random random(2);
-  for (int bits : {2, 3, 4, 8}) {
+  for (int bits : {2, 3, 4, 5, 6, 8}) {
     auto codes = RandomCodes(bits, 97, random);
     auto words = Packed(bits, codes);
     for (int64_t first = 0; first < 97; ++first)

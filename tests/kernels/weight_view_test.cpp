@@ -110,8 +110,8 @@ TEST(PackedFormat, CheckNamesTheField) {
       return std::string(error.what());
     }
   };
-  EXPECT_EQ(message({.bits = 3, .group_size = 0}), "");
-  EXPECT_EQ(message({.bits = 5}), "config.json: bits is 5, must be 2, 3, 4 or 8");
+  for (int bits : {2, 3, 4, 5, 6, 8}) EXPECT_EQ(message({.bits = bits, .group_size = 0}), "");
+  EXPECT_EQ(message({.bits = 7}), "config.json: bits is 7, must be 2 to 6 or 8");
   EXPECT_EQ(message({.group_size = 12}),
             "config.json: group_size is 12, must be 0 (the whole row) or a positive multiple of 8 up to 2^30");
   EXPECT_EQ(

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What quantize.round writes, read by compressed-tensors: the same model as ours. Widths of 4 and 8 bits, groups and whole
-rows, with and without zero points, tied and untied, and the demo model.
+"""What quantize.round writes, read by compressed-tensors: the same model as ours. Widths of 4, 5, 6 and 8 bits, groups and
+whole rows, with and without zero points, tied and untied, and the demo model.
 
 Symmetric checkpoints are loaded by stock transformers. Asymmetric ones it cannot load (compressed-tensors 0.20 makes
 room for unpacked zero points while a model is being loaded, and then finds packed ones, its own too); there each module
@@ -23,6 +23,7 @@ TINY = {
     "mistral bf16": {"family": "mistral", "hidden_size": 128, "intermediate_size": 192, "dtype": "BF16"},
 }
 FORMATS = [(bits, group_size, symmetric) for bits in (4, 8) for group_size in (32, 64, 0) for symmetric in (True, False)]
+FORMATS += [(5, 64, True), (6, 32, False)]
 
 
 def recipe(folder, bits, group_size, symmetric, more=""):

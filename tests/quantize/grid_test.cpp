@@ -56,7 +56,7 @@ TEST(Grid, ZeroGroupStaysExactlyZero) {
 }
 
 TEST(Grid, ErrorIsAtMostHalfAStepWhereNothingIsClipped) {
-  for (int bits : {2, 3, 4, 8})
+  for (int bits : {2, 3, 4, 5, 6, 8})
     for (size_t count : {1, 15, 16, 100, 128}) {
       const auto weights = NormalWeights(count, count);
       const GroupGrid grid = FitGrid(weights, {bits, 128, false}, Clip::kMinMax, DType::kF32);
@@ -98,7 +98,7 @@ TEST(Grid, MseClippingGainsOnAnOutlierAndNeverLosesItsOwnNorm) {
     for (size_t i = 0; i < weights.size(); ++i) sum += std::pow(std::abs(weights[i] - values[i]), 2.4);
     return sum;
   };
-  for (int bits : {2, 3, 4, 8})
+  for (int bits : {2, 3, 4, 5, 6, 8})
     for (bool symmetric : {true, false}) {
       const auto weights = NormalWeights(128, static_cast<uint64_t>(bits));
       const PackedFormat format{bits, 128, symmetric};

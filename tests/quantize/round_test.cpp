@@ -47,7 +47,7 @@ WeightView Packed(const RoundedRows& rows, const Matrix& matrix, const PackedFor
 
 TEST(RoundRows, PackedValuesAreTheNearestOnTheGridInEveryLayout) {
   ThreadPool pool(2);
-  for (int bits : {2, 3, 4, 8})
+  for (int bits : {2, 3, 4, 5, 6, 8})
     for (int64_t group_size : {0, 8, 32, 64, 128})
       for (bool symmetric : {true, false}) {
         const PackedFormat format{bits, group_size, symmetric};

@@ -118,7 +118,7 @@ TEST(ScalePass, RefusesWhatCannotWork) {
   const TokenWindows windows = RandomWindows(2, 8, 300);
   const PlanInput input = PlanInputOf(Checkpoint::Open(directory / "in"), windows);
   EXPECT_FALSE(ScalePass({}).Plan(input).config.quantization.has_value());
-  EXPECT_ERROR(ScalePass({.format = {5, 32, true}}).Plan(input), "bits is 5");
+  EXPECT_ERROR(ScalePass({.format = {7, 32, true}}).Plan(input), "bits is 7");
   EXPECT_ERROR(ScalePass({.steps = 0}).Plan(input), "stages[0].steps: 0 is below 1");
   EXPECT_ERROR(ScalePass({.sample_tok = 0}).Plan(input), "stages[0].sample_tok: 0 is below 1");
 }

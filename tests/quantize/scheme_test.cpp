@@ -77,7 +77,7 @@ TEST(Scheme, SaysWhatClientsCannotLoad) {
 TEST(Scheme, RefusesWhatCannotBe) {
   const PackedFormat w4{4, 32, true};
   auto plan = [&](const Scheme& scheme, bool tied = true) { return QuantizationOf(scheme, TinyConfig(tied), kWhere); };
-  EXPECT_ERROR(plan({{5, 32, true}}), "stages[0]: bits is 5, must be 2, 3, 4 or 8");
+  EXPECT_ERROR(plan({{7, 32, true}}), "stages[0]: bits is 7, must be 2 to 6 or 8");
   EXPECT_ERROR(plan({{4, 12, true}}), "group_size is 12");
   EXPECT_ERROR(plan({w4, PackedFormat{7, 32, true}}), "stages[0].embeddings: bits is 7");
   EXPECT_ERROR(plan({w4, {}, w4}), "stages[0].lm_head: the head of this model is its embedding");

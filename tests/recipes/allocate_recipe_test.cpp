@@ -56,7 +56,7 @@ TEST_F(AllocateRecipe, OptionsAreReadAndChecked) {
     return PrepareStages(recipe);
   };
   EXPECT_EQ(prepare("    budget_MB: 1\n    formats: [{bits: 3, group_size: 64}, {bits: 8}]\n").size(), 1u);
-  EXPECT_ERROR(prepare("    formats: [{bits: 5}]\n"), "stages[0].formats[0]: bits is 5");
+  EXPECT_ERROR(prepare("    formats: [{bits: 7}]\n"), "stages[0].formats[0]: bits is 7");
   EXPECT_ERROR(prepare("    formats: [{bit: 4}]\n"), "unknown key \"bit\" (did you mean bits?)");
 }
 

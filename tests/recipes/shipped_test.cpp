@@ -71,7 +71,7 @@ TEST(PassTable, NamesWhatItDoesNotKnow) {
                "recipe.yaml:3: stages[0].pass: there is no pass \"quantize.rounds\" (did you mean quantize.round, ");
   EXPECT_ERROR(Prepare("{pass: quantize.round, bit: 4}"),
                "recipe.yaml:3: stages[0]: unknown key \"bit\" (did you mean bits?)");
-  EXPECT_ERROR(Prepare("{pass: quantize.round, bits: 5}"), "recipe.yaml:3: stages[0]: bits is 5, must be 2, 3, 4 or 8");
+  EXPECT_ERROR(Prepare("{pass: quantize.round, bits: 7}"), "recipe.yaml:3: stages[0]: bits is 7, must be 2 to 6 or 8");
   EXPECT_ERROR(Prepare("{pass: quantize.round, group_size: 12}"), "stages[0]: group_size is 12");
   EXPECT_ERROR(Prepare("{pass: quantize.round, clip: mes}"),
                "stages[0].clip: \"mes\" is not a choice here (did you mean mse?)");
