@@ -31,7 +31,7 @@ import sys
 VERSION = "0.3.36"
 SHA256 = "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e"
 SOURCE = f"llama_cpp_python-{VERSION}"
-TOOLS = ["llama-bench", "llama-batched-bench", "llama-quantize"]
+TOOLS = ["llama-bench", "llama-batched-bench", "llama-quantize", "llama-imatrix"]
 FORMATS = {"bf16": ("dense", "bf16.gguf"), "q4": ("w4", "q4_0.gguf")}  # ours, llama.cpp's
 BYTES_TOLERANCE = 0.02
 

@@ -3,26 +3,54 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cctype>
 #include <memory>
 
 #include "cli/device/verbs.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/svg_chart.h"
+#include "eval/report/report_charts.h"
 
 namespace ecld {
 namespace {
 
 struct Flags {
   std::vector<std::filesystem::path> inputs;
-  std::filesystem::path out;
+  std::filesystem::path out, charts;
 };
+
+// "text, kl against weights, MB" -> "text-kl-against-weights-mb.svg"
+std::string FileNameOf(const std::string& title) {
+  std::string name;
+  for (const char c : title) {
+    if (std::isalnum(static_cast<unsigned char>(c)))
+      name += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    else if (!name.empty() && name.back() != '-')
+      name += '-';
+  }
+  return name + ".svg";
+}
+
+void WriteCharts(const Report& report, const std::filesystem::path& folder) {
+  std::filesystem::create_directories(folder);
+  for (const auto& charts :
+       {FrontierCharts(report), SensitivityCharts(report), RiskCharts(report), LatencyCharts(report)})
+    for (const ReportChart& chart : charts) {
+      const std::filesystem::path path = folder / FileNameOf(chart.chart.title);
+      WriteFileAtomically(path, SvgFile(chart.chart));
+      fmt::print("{}\n", path.string());
+    }
+}
 
 void Run(const Flags& flags) {
   for (const std::filesystem::path& input : flags.inputs)
     if (std::error_code error; std::filesystem::equivalent(input, flags.out, error))
       Fail(flags.out.string(), "is an input, and would be replaced");
-  WriteFileAtomically(flags.out, ReportHtml(ReadReport(flags.inputs)));
+  const Report report = ReadReport(flags.inputs);
+  WriteFileAtomically(flags.out, ReportHtml(report));
   fmt::print("{}\n", flags.out.string());
+  if (!flags.charts.empty()) WriteCharts(report, flags.charts);
 }
 
 }  // namespace
@@ -37,10 +65,13 @@ std::function<void()> AddReport(CLI::App& verb) {
       ->check(CLI::ExistingPath)
       ->type_name("FILE|DIR");
   verb.add_option("--out", flags->out, "page to write (HTML, needs nothing else)")->required()->type_name("FILE");
+  verb.add_option("--charts", flags->charts, "folder that gets its charts as files of their own (SVG)")
+      ->type_name("DIR");
   verb.footer(
       "Examples:\n"
       "  ecld-device report dense.json w4.json model.profile model-w4.profile --out report.html\n"
-      "  ecld-device report results-dense results-w4 results-w3 --out report.html");
+      "  ecld-device report results-dense results-w4 results-w3 --out report.html\n"
+      "  ecld-device report results --out report.html --charts charts");
   return [flags] { Run(*flags); };
 }
 

@@ -72,7 +72,7 @@ std::optional<ReportChart> QualityAgainst(const Report& report, const std::pair<
   ReportChart made{.chart = {.title = fmt::format("{} against {}", name.second, cost_title),
                              .description = "one point for each checkpoint, with its 95 % interval",
                              .x = {.title = cost_title, .log = false, .from_zero = true},
-                             .y = {.title = name.second, .log = false, .from_zero = false},
+                             .y = {.title = name.second, .log = name.second.ends_with(", kl"), .from_zero = false},
                              .series = {}},
                    .note = {}};
   std::vector<ChartPoint> points;

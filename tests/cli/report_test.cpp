@@ -29,6 +29,11 @@ TEST(ReportVerb, WritesAPageOfWhatEvalWroteAndReplacesNoInput) {
     EXPECT_EQ(done.out, path("report.html") + "\n");
     EXPECT_THAT(ReadTextFile(dir / "report.html"), HasSubstr("text, perplexity"));
   }
+  const Outcome charted =
+      RunToEnd({"ecld-device", "report", path("eval.json"), "--out", path("report.html"), "--charts", path("charts")});
+  ASSERT_EQ(charted.status, 0) << charted.err;
+  EXPECT_EQ(charted.out, path("report.html") + "\n" + path("charts/text-perplexity-against-weights-mb.svg") + "\n");
+  EXPECT_THAT(ReadTextFile(dir / "charts" / "text-perplexity-against-weights-mb.svg"), HasSubstr("</svg>"));
   const std::string result = ReadTextFile(dir / "eval.json");
   const Outcome refused = RunToEnd({"ecld-device", "report", path("eval.json"), "--out", path("eval.json")});
   EXPECT_EQ(refused.status, 1);
