@@ -104,7 +104,7 @@ class KernelBench {
   // With each type of cache; its name stands where that of weights does.
   void TimeAttention(const KernelShape& shape, int64_t rows) {
     const int64_t context = std::max(rows, options_.context_tok);
-    for (KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8}) {
+    for (KvType type : kKvTypes) {
       const KvShape kv{.type = type, .num_kv_heads = shape.sizes[1], .head_dim = shape.sizes[2]};
       TimeAll(AttentionCases(rows, context, shape.sizes[0], kv, pool_),
               {.shape = shape, .weights = std::string(Name(type)), .rows = rows});

@@ -98,7 +98,6 @@ double StoredBits(const TensorSpec& spec, const Checkpoint& checkpoint) {
 
 // bits: mean over the weights of the blocks. group and sym: null when dense or not the same everywhere.
 Json QuantSection(const Checkpoint& checkpoint, KvType kv) {
-  const int kv_bits = kv == KvType::kF32 ? 32 : kv == KvType::kF16 ? 16 : 8;
   double bits = 0, elements = 0, embed_bits = 0, head_bits = 0;
   std::optional<PackedFormat> format;
   bool first = true, same = true;
@@ -116,8 +115,8 @@ Json QuantSection(const Checkpoint& checkpoint, KvType kv) {
       first = false;
     }
   }
-  Json quant = {{"bits", bits / elements},  {"group", nullptr},       {"sym", nullptr},    {"zero_point", nullptr},
-                {"embed_bits", embed_bits}, {"head_bits", head_bits}, {"kv_bits", kv_bits}};
+  Json quant = {{"bits", bits / elements},  {"group", nullptr},       {"sym", nullptr},     {"zero_point", nullptr},
+                {"embed_bits", embed_bits}, {"head_bits", head_bits}, {"kv_bits", Bits(kv)}};
   if (format && same) {
     quant["group"] = format->group_size;
     quant["sym"] = format->symmetric;

@@ -100,7 +100,7 @@ namespace {
 // Every key of a row of llama-bench, in its order, null where there is nothing to say.
 Json LlamaBenchRow(const DeviceProfile& profile) {
   const double kv_bits = profile.variant["quant"]["kv_bits"].get<double>();
-  const Json kv = kv_bits == 32 ? "f32" : kv_bits == 16 ? "f16" : "int8";
+  const Json kv = kv_bits == 32 ? "f32" : kv_bits == 16 ? "f16" : kv_bits == 8 ? "int8" : "int4";
   const bool gpu = profile.device["kind"] == "gpu";
   Json row;
   row["build_commit"] = profile.tool["git"].is_string() ? profile.tool["git"] : profile.tool["version"];

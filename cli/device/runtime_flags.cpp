@@ -1,7 +1,9 @@
 #include "cli/device/runtime_flags.h"
 
 #include <CLI/CLI.hpp>
+#include <iterator>
 #include <string>
+#include <vector>
 
 namespace ecld {
 namespace {
@@ -30,7 +32,7 @@ void AddRuntimeFlags(CLI::App& verb, RuntimeOptions* options) {
       "exact: float32 throughout; fast: as on a device (default: " + std::string(Name(options->precision)) + ")",
       {Precision::kExact, Precision::kFast}, &options->precision);
   AddChoice<KvType>(verb, "--kv", "how the cache is stored (default: f32 when exact, f16 when fast)",
-                    {KvType::kF32, KvType::kF16, KvType::kQ8}, &options->kv);
+                    std::vector(std::begin(kKvTypes), std::end(kKvTypes)), &options->kv);
 }
 
 }  // namespace ecld

@@ -39,7 +39,7 @@ void Attention(const AttentionArgs& args, ThreadPool& pool, AttentionScratch& sc
   Chosen().run(args, pool, scratch);
 }
 
-void AppendKv(const KvView& view, int64_t position, const float* key, const float* value) {
+void AppendKv(const KvView& view, int64_t position, float* key, float* value) {
   assert(position < view.capacity);
   Chosen().append(view, position, key, value);
 }

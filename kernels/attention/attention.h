@@ -52,7 +52,8 @@ struct AttentionScratch {
 // Runs the first implementation in the list that this CPU supports.
 void Attention(const AttentionArgs& args, ThreadPool& pool, AttentionScratch& scratch);
 
-// Writes one position: key, value [num_kv_heads, head_dim]. REQUIRES: position < view.capacity.
-void AppendKv(const KvView& view, int64_t position, const float* key, const float* value);
+// Writes one position: key, value [num_kv_heads, head_dim], which are turned in place where the cache holds turned
+// vectors. Positions of one cache may be written at the same time. REQUIRES: position < view.capacity.
+void AppendKv(const KvView& view, int64_t position, float* key, float* value);
 
 }  // namespace ecld

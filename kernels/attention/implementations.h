@@ -11,7 +11,7 @@ struct AttentionImplementation {
   const char* name;
   bool (*supports)();  // whether this CPU can run it
   void (*run)(const AttentionArgs& args, ThreadPool& pool, AttentionScratch& scratch);
-  void (*append)(const KvView& view, int64_t position, const float* key, const float* value);
+  void (*append)(const KvView& view, int64_t position, float* key, float* value);
 };
 
 std::span<const AttentionImplementation> AttentionImplementations();

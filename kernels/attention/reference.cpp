@@ -46,14 +46,26 @@ void Run(const AttentionArgs& args, ThreadPool& pool, AttentionScratch&) {
     });
 }
 
+// The scale that takes the largest element to `most`; not a number where an element is none, so that none is lost.
+float ScaleOf(const float* from, int64_t count, float most) {
+  float largest = 0, lost = 0;
+  for (int64_t d = 0; d < count; ++d) {
+    largest = std::max(largest, std::fabs(from[d]));
+    lost += from[d] * 0;
+  }
+  return largest / most + lost;
+}
+
+int Rounded(float element, float scale) {
+  return scale > 0 ? static_cast<int>(std::nearbyint(element * (1 / scale))) : 0;
+}
+
 // Elements `stride` apart. Returns the scale of q8.
 float WriteVector(KvType type, const float* from, int64_t count, std::byte* first, int64_t stride) {
-  float largest = 0;
-  for (int64_t d = 0; d < count; ++d) largest = std::max(largest, std::fabs(from[d]));
-  const float scale = largest / 127, inverse = largest > 0 ? 127 / largest : 0;
+  const float scale = ScaleOf(from, count, 127);
   for (int64_t d = 0; d < count; ++d) {
     if (type == KvType::kQ8)
-      first[d * stride] = static_cast<std::byte>(static_cast<int8_t>(std::nearbyint(from[d] * inverse)));
+      first[d * stride] = static_cast<std::byte>(Rounded(from[d], scale));
     else if (type == KvType::kF16)
       FromFloat(DType::kF16, from + d, 1, first + d * stride * 2);
     else
@@ -62,18 +74,37 @@ float WriteVector(KvType type, const float* from, int64_t count, std::byte* firs
   return scale;
 }
 
-void Append(const KvView& view, int64_t position, const float* key, const float* value) {
+void WriteCode(float element, float scale, std::byte* pair, bool high) {
+  const float code = scale > 0 ? std::nearbyint(element * (1 / scale) + kMiddleCode) : 0;
+  const auto bits = static_cast<std::byte>(std::clamp(static_cast<int>(code), 0, 15));
+  *pair = high ? (*pair & std::byte{0x0f}) | bits << 4 : (*pair & std::byte{0xf0}) | bits;
+}
+
+void AppendCodes(const KvView& view, int64_t head, int64_t position, float* key, float* value) {
+  const int64_t head_dim = view.shape.head_dim, half = view.shape.KeyHalf();
+  for (float* vector : {key, value}) Turn(vector, head_dim);
+  const float key_scale = view.KeyScales(head)[position] = ScaleOf(key, head_dim, kMiddleCode);
+  const float value_scale = view.ValueScales(head)[position] = ScaleOf(value, head_dim, kMiddleCode);
+  auto* keys = view.KeyBlock<std::byte>(head, position) + position % kKeyBlock;
+  auto* values = view.ValueRow<std::byte>(head, position);
+  for (int64_t d = 0; d < head_dim; ++d) {
+    WriteCode(key[d], key_scale, keys + d % half * kKeyBlock, d >= half);
+    WriteCode(value[d], value_scale, values + d / 32 * 16 + d % 16, d % 32 >= 16);
+  }
+}
+
+void Append(const KvView& view, int64_t position, float* key, float* value) {
   const KvShape& shape = view.shape;
-  for (int64_t head = 0; head < shape.num_kv_heads; ++head) {
-    const int64_t block = head * view.capacity + position / kKeyBlock * kKeyBlock;
+  for (int64_t head = 0; head < shape.num_kv_heads; ++head, key += shape.head_dim, value += shape.head_dim) {
+    if (shape.type == KvType::kQ4) {
+      AppendCodes(view, head, position, key, value);
+      continue;
+    }
     const float key_scale =
-        WriteVector(shape.type, key + head * shape.head_dim, shape.head_dim,
-                    view.data + (block * shape.head_dim + position % kKeyBlock) * shape.ElementBytes(), kKeyBlock);
+        WriteVector(shape.type, key, shape.head_dim,
+                    view.KeyBlock<std::byte>(head, position) + position % kKeyBlock * Bits(shape.type) / 8, kKeyBlock);
     const float value_scale =
-        WriteVector(shape.type, value + head * shape.head_dim, shape.head_dim,
-                    view.data + shape.KeyBytes(view.capacity) +
-                        (head * view.capacity + position) * shape.ValueStride() * shape.ElementBytes(),
-                    1);
+        WriteVector(shape.type, value, shape.head_dim, view.ValueRow<std::byte>(head, position), 1);
     if (shape.type != KvType::kQ8) continue;
     view.KeyScales(head)[position] = key_scale;
     view.ValueScales(head)[position] = value_scale;

@@ -31,6 +31,16 @@ ECLD_TARGET inline Vector Load(const uint16_t* half) {
 ECLD_TARGET inline Vector Load(const int8_t* from) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
 }
+// The low and the high four bits of bytes, less 7.5.
+ECLD_TARGET inline __m256i LoadBytes(const uint8_t* from) {
+  return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)));
+}
+ECLD_TARGET inline Vector LoadLow(const uint8_t* from) {
+  return _mm256_cvtepi32_ps(_mm256_and_si256(LoadBytes(from), _mm256_set1_epi32(15))) - _mm256_set1_ps(7.5f);
+}
+ECLD_TARGET inline Vector LoadHigh(const uint8_t* from) {
+  return _mm256_cvtepi32_ps(_mm256_srli_epi32(LoadBytes(from), 4)) - _mm256_set1_ps(7.5f);
+}
 ECLD_TARGET inline Vector LoadFirst(const float* from, int64_t count) {
   return _mm256_maskload_ps(from, FirstLanes(count));
 }

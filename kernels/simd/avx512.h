@@ -37,6 +37,16 @@ ECLD_TARGET inline Vector Load(const uint16_t* half) {
 ECLD_TARGET inline Vector Load(const int8_t* from) {
   return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
 }
+// The low and the high four bits of bytes, less 7.5.
+ECLD_TARGET inline __m512i LoadBytes(const uint8_t* from) {
+  return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+}
+ECLD_TARGET inline Vector LessMiddle(__m512i codes) {
+  return _mm512_permutexvar_ps(codes, _mm512_setr_ps(-7.5f, -6.5f, -5.5f, -4.5f, -3.5f, -2.5f, -1.5f, -0.5f, 0.5f, 1.5f,
+                                                     2.5f, 3.5f, 4.5f, 5.5f, 6.5f, 7.5f));
+}
+ECLD_TARGET inline Vector LoadLow(const uint8_t* from) { return LessMiddle(LoadBytes(from)); }
+ECLD_TARGET inline Vector LoadHigh(const uint8_t* from) { return LessMiddle(_mm512_srli_epi32(LoadBytes(from), 4)); }
 ECLD_TARGET inline Vector LoadFirst(const float* from, int64_t count) {
   return _mm512_maskz_loadu_ps(FirstLanes(count), from);
 }

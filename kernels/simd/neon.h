@@ -33,6 +33,17 @@ inline Vector Load(const int8_t* from) {
   const int16x8_t wide = vmovl_s8(vcreate_s8(four));
   return vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide)));
 }
+// The low and the high four bits of bytes, less 7.5.
+inline uint8x8_t LoadBytes(const uint8_t* from) {
+  uint32_t four;
+  std::memcpy(&four, from, sizeof(four));
+  return vcreate_u8(four);
+}
+inline Vector LessMiddle(uint8x8_t codes) {
+  return vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(codes)))) - vdupq_n_f32(7.5f);
+}
+inline Vector LoadLow(const uint8_t* from) { return LessMiddle(vand_u8(LoadBytes(from), vdup_n_u8(15))); }
+inline Vector LoadHigh(const uint8_t* from) { return LessMiddle(vshr_n_u8(LoadBytes(from), 4)); }
 inline Vector LoadFirst(const float* from, int64_t count) {
   float values[kLanes] = {};
   std::copy_n(from, count, values);

@@ -36,6 +36,17 @@ inline Vector Load(const int8_t* from) {
   return Vector{static_cast<float>(from[0]), static_cast<float>(from[1]), static_cast<float>(from[2]),
                 static_cast<float>(from[3])};
 }
+// The low and the high four bits of bytes, less 7.5.
+inline Vector LoadLow(const uint8_t* from) {
+  Vector v;
+  for (int i = 0; i < kLanes; ++i) v[i] = static_cast<float>(from[i] & 15) - 7.5f;
+  return v;
+}
+inline Vector LoadHigh(const uint8_t* from) {
+  Vector v;
+  for (int i = 0; i < kLanes; ++i) v[i] = static_cast<float>(from[i] >> 4) - 7.5f;
+  return v;
+}
 inline Vector LoadFirst(const float* from, int64_t count) {
   float values[kLanes] = {};
   std::copy_n(from, count, values);

@@ -88,6 +88,22 @@ TEST_F(EvaluateTest, AReferenceAddsTheDivergence) {
   EXPECT_EQ(result.top1_agreement->value, 1);
 }
 
+// The reference has a float32 cache always, so that what a narrower one costs is its divergence from the model itself.
+TEST_F(EvaluateTest, ScoresTheWidthOfTheCache) {
+  options_.reference = options_.model;
+  double before = 0;
+  for (KvType kv : {KvType::kF32, KvType::kF16, KvType::kQ8, KvType::kQ4}) {
+    options_.runtime.kv = kv;
+    const EvalResult result = Evaluate(options_);
+    EXPECT_EQ(ToJson(result)["runtime"]["kv"], Name(kv));
+    if (kv == KvType::kF32)
+      EXPECT_EQ(result.kl->value, 0);
+    else
+      EXPECT_GT(result.kl->value, 10 * before) << Name(kv);
+    before = result.kl->value;
+  }
+}
+
 TEST_F(EvaluateTest, WrittenFormHasUnitsErrorsAndNulls) {
   Json json = ToJson(Evaluate(options_));
   EXPECT_EQ(json["schema"], kEvalSchema);

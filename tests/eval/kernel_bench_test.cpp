@@ -100,10 +100,10 @@ TEST(KernelBench, TimesEveryOpWithEveryImplementation) {
     if (row.weights == "BF16" && *row.to_dense >= 1) dense.insert(std::to_string(row.rows));
   }
   for (const char* what : {"gemm BF16", "gemm W4 g32 sym", "gemm W4 g32 sym interleaved", "attention f32",
-                           "attention f16", "attention q8"})
+                           "attention f16", "attention q8", "attention q4"})
     EXPECT_TRUE(kernels[what].contains("reference")) << what;
   for (const char* what : {"norm ", "rope ", "swiglu "}) EXPECT_TRUE(kernels[what].contains("portable")) << what;
-  EXPECT_EQ(kernels.size(), 9u);
+  EXPECT_EQ(kernels.size(), 10u);
   EXPECT_EQ(dense, (std::set<std::string>{"1", "9"}));
 
   const Json json = ToJson(result, 2);

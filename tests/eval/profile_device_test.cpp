@@ -251,6 +251,17 @@ TEST_F(ProfileDeviceTest, ADeviceOfTheCatalogueIsModelledByItsRoofline) {
   EXPECT_NEAR(*phase.Number(0, "prefill_J"), 2 * prefill_ms / 1000 + read_B * 1e-6 + ops * 1e-7, 1e-6);
   EXPECT_EQ(phase.Text(0, "src"), "r");
 
+  // 2 heads of 16: a key, a value (of 4 bits: whole rows of 16 bytes), and scales.
+  for (const auto& [kv, bits, per_tok] :
+       {std::tuple{KvType::kF16, 16, 2 * 64}, {KvType::kQ8, 8, 2 * (32 + 8)}, {KvType::kQ4, 4, 2 * (8 + 16 + 8)}}) {
+    options.runtime.kv = kv;
+    const DeviceProfile narrower = ProfileDevice(options);
+    EXPECT_EQ(narrower.variant["quant"]["kv_bits"], bits);
+    EXPECT_EQ(*narrower.At("layers").Count(1, "kv_B_per_tok"), per_tok) << Name(kv);
+    EXPECT_EQ(*narrower.At("phase").Count(0, "kv_B"), (16 + 8) * 2 * per_tok) << Name(kv);
+  }
+  options.runtime.kv.reset();
+
   write("mem_GBps: 0.001, ");
   const DeviceProfile without_peak = ProfileDevice(options);
   EXPECT_FALSE(without_peak.At("phase").Number(0, "prefill_ms")) << "its peak is not known";

@@ -59,6 +59,7 @@ class CacheOf : public testing::TestWithParam<KvType> {
  protected:
   // Rounded caches: the same rounding whichever way the tokens come, so only sums differ in order.
   RuntimeOptions options() const { return {.kv = GetParam()}; }
+  bool Rounded() const { return GetParam() == KvType::kQ8 || GetParam() == KvType::kQ4; }
 };
 
 TEST_P(CacheOf, TokenByTokenEqualsWholeAndTheRoundingIsSmall) {
@@ -78,10 +79,14 @@ TEST_P(CacheOf, TokenByTokenEqualsWholeAndTheRoundingIsSmall) {
       logits.insert(logits.end(), some.begin(), some.end());
     }
     // A sum in another order can put an element of a later layer on the other side of a rounding step.
-    const double bound = GetParam() == KvType::kF32 ? 1e-4 : GetParam() == KvType::kF16 ? 3e-3 : 5e-2;
+    const double bound = GetParam() == KvType::kF32   ? 1e-4
+                         : GetParam() == KvType::kF16 ? 3e-3
+                         : GetParam() == KvType::kQ8  ? 5e-2
+                                                      : 0.5;
     EXPECT_TRUE(Near(logits, expected, {.max_abs = bound, .mean_abs = bound / 10}));
-    EXPECT_LT(MeanKl(RunTokens(exact_session, exact_cache, tokens), expected, 300),
-              GetParam() == KvType::kQ8 ? 1e-3 : 1e-5);
+    EXPECT_LT(MeanKl(RunTokens(exact_session, exact_cache, tokens), expected, 300), GetParam() == KvType::kQ4   ? 5e-2
+                                                                                    : GetParam() == KvType::kQ8 ? 1e-3
+                                                                                                                : 1e-5);
   }
 }
 
@@ -107,17 +112,17 @@ TEST_P(CacheOf, ManySequencesDecodeAsEachAlone) {
       expected.insert(expected.end(), logits.begin(), logits.end());
     }
     session.Logits(session.Forward(pieces), batch);
-    EXPECT_TRUE(Near(batch, expected, {.max_abs = GetParam() == KvType::kQ8 ? 5e-2 : 3e-3}));
+    EXPECT_TRUE(Near(batch, expected, {.max_abs = Rounded() ? 5e-2 : 3e-3}));
   }
 }
 
 TEST_P(CacheOf, TakesTheBytesItSaysAndGrowsByHalf) {
   TempDir dir;
-  const ModelConfig config = WriteTinyCheckpoint(dir.path(), {});
+  const ModelConfig config = WriteTinyCheckpoint(dir.path(), {.head_dim = 32});
   const RuntimeModel model(Checkpoint::Open(dir.path()), options());
-  const auto element_B = static_cast<uint64_t>(GetParam() == KvType::kF32 ? 4 : GetParam() == KvType::kF16 ? 2 : 1);
-  const auto scales_B = GetParam() == KvType::kQ8 ? static_cast<uint64_t>(2 * config.num_kv_heads * 4) : 0;
-  EXPECT_EQ(KvCache::BytesPerToken(model), 2 * (2 * static_cast<uint64_t>(config.KeyWidth()) * element_B + scales_B));
+  const auto bits = static_cast<uint64_t>(Bits(GetParam()));
+  const auto scales_B = Rounded() ? static_cast<uint64_t>(2 * config.num_kv_heads * 4) : 0;
+  EXPECT_EQ(KvCache::BytesPerToken(model), 2 * (2 * static_cast<uint64_t>(config.KeyWidth()) * bits / 8 + scales_B));
   ThreadPool pool(1);
   Session session(model, pool);
   KvCache cache(model);
@@ -132,7 +137,7 @@ TEST_P(CacheOf, TakesTheBytesItSaysAndGrowsByHalf) {
   EXPECT_LE(growths, 10);
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, CacheOf, testing::Values(KvType::kF32, KvType::kF16, KvType::kQ8),
+INSTANTIATE_TEST_SUITE_P(Types, CacheOf, testing::ValuesIn(kKvTypes),
                          [](const auto& type) { return std::string(Name(type.param)); });
 
 TEST(Session, MemoryDoesNotGrowWhileDecoding) {
