@@ -49,6 +49,27 @@ TEST(RotatePass, ChangesNoLogitOfAnyFamily) {
     }
 }
 
+// Widths of published models: 576 = 64 * 9 (SmolLM2-135M), 5120 = 1024 * 5 (Qwen2.5-14B).
+TEST(RotatePass, ChangesNoLogitAtWidthsThatAreNoPowerOfTwo) {
+  for (int64_t hidden_size : {576, 5120}) {
+    TempDir directory;
+    const ModelConfig config = WriteTinyCheckpoint(directory / "in", {.tied = true,
+                                                                      .head_dim = 16,
+                                                                      .hidden_size = hidden_size,
+                                                                      .intermediate_size = 32,
+                                                                      .num_layers = 1,
+                                                                      .num_heads = 2,
+                                                                      .num_kv_heads = 1});
+    const TokenWindows windows = RandomWindows(1, 20, config.vocab_size);
+    RunPass(RotatePass({}), directory / "in", directory / "out");
+    const Checkpoint in = Checkpoint::Open(directory / "in"), out = Checkpoint::Open(directory / "out");
+    EXPECT_TRUE(Near(Floats(ModelLogits(out, windows)), Floats(ModelLogits(in, windows)), {.max_abs = 1e-4}))
+        << hidden_size;
+    const TensorSpec& gate = Find(in.table(), Role::kGate, 0);
+    EXPECT_FALSE(Near(out.ReadFloats(gate), in.ReadFloats(gate), {.max_abs = 0.01})) << hidden_size;
+  }
+}
+
 TEST(RotatePass, FlattensAChannelThatStandsOut) {
   TempDir directory;
   const ModelConfig config = WriteTinyCheckpoint(directory / "plain");
