@@ -7,6 +7,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <type_traits>
 
 #include "core/dtype.h"
 
@@ -24,6 +25,9 @@ namespace ecld::cuda {
 
 struct alignas(16) Words4 {
   uint32_t word[4];
+};
+struct alignas(8) Words2 {
+  uint32_t word[2];
 };
 
 // Where value j (0..7) of a lane lies in the 16 x 16 operand A.
@@ -103,7 +107,7 @@ ECLD_LANE uint32_t Permute(uint32_t a, uint32_t b, uint32_t selector) {
 }
 
 // Unsigned codes become floats by taking their place in the mantissa of a power of two: 0x6400 | u is the half
-// 1024 + u, 0x4300 | u the bfloat16 128 + u (4-bit codes), 0x4b000000 | u the float 2^23 + u.
+// 1024 + u, 0x4300 | u the bfloat16 128 + u (up to 4 bits), 0x4b000000 | u the float 2^23 + u.
 
 // The zero point of a row in the form in which Fragment subtracts it.
 template <int kBits, DType kType>
@@ -112,21 +116,35 @@ ECLD_LANE uint32_t ZeroOperand(uint32_t zero) {
   return (zero | (kType == DType::kBF16 ? 0x4300u : 0x6400u)) * 0x10001u;
 }
 
-// The codes of a lane for one 16 x 16 step, bits / 4 words in the order of cuda_layout.h -> fragment of (u - zero),
-// exact. zero: ZeroOperand of row lane / 4 and of row lane / 4 + 8.
+// Codes of 2, 3 and 4 bits: those of a[2 pair] and a[2 pair + 1] in the two halves of a word. words: what the lane
+// holds of a tile, in the order of cuda_layout.h. step and pair are known when compiled, once loops are unrolled.
+template <int kBits>
+ECLD_LANE uint32_t CodePair(const uint32_t* words, int step, int pair) {
+  static_assert(kBits >= 2 && kBits <= 4);
+  if constexpr (kBits == 4) return words[step] >> 4 * pair & 0x000f000fu;
+  const uint32_t low = words[step / 2] >> (step % 2 * 8 + 2 * pair) & 0x00030003u;
+  if constexpr (kBits == 2) return low;
+  const int bit = 4 * step + pair;  // of the plane of third bits: moved to where they count 4
+  return low | ((bit < 2 ? words[2] << (2 - bit) : words[2] >> (bit - 2)) & 0x00040004u);
+}
+
+// The codes of a lane for one 16 x 16 step -> fragment of (u - zero), exact. words: the kBits that it holds of a tile.
+// zero: ZeroOperand of row lane / 4 and of row lane / 4 + 8.
 template <int kBits, DType kType>
-ECLD_LANE void Fragment(const uint32_t* words, const uint32_t (&zero)[2], uint32_t (&a)[4]) {
-  static_assert(kBits == 4 || kBits == 8);
+ECLD_LANE void Fragment(const uint32_t* words, int step, const uint32_t (&zero)[2], uint32_t (&a)[4]) {
   for (int pair = 0; pair < 4; ++pair) {
     const uint32_t minus = zero[pair % 2];
-    if constexpr (kBits == 4) {
+    if constexpr (kBits < 8) {
       const uint32_t magic = kType == DType::kBF16 ? 0x43004300u : 0x64006400u;
-      a[pair] = Subtract2<kType>((words[0] >> 4 * pair & 0x000f000fu) | magic, minus);
-    } else if constexpr (kType == DType::kF16) {
-      a[pair] = Subtract2<kType>(Permute(words[pair / 2], 0x64646464u, pair % 2 ? 0x4342u : 0x4140u), minus);
+      a[pair] = Subtract2<kType>(CodePair<kBits>(words, step, pair) | magic, minus);
+      continue;
+    }
+    const uint32_t bytes = words[step * 2 + pair / 2];
+    if constexpr (kType == DType::kF16) {
+      a[pair] = Subtract2<kType>(Permute(bytes, 0x64646464u, pair % 2 ? 0x4342u : 0x4140u), minus);
     } else {  // eight bits do not fit behind a power of two in a bfloat16, but their difference does
-      const uint32_t low = Permute(words[pair / 2], 0x4b000000u, pair % 2 ? 0x7442u : 0x7440u);
-      const uint32_t high = Permute(words[pair / 2], 0x4b000000u, pair % 2 ? 0x7443u : 0x7441u);
+      const uint32_t low = Permute(bytes, 0x4b000000u, pair % 2 ? 0x7442u : 0x7440u);
+      const uint32_t high = Permute(bytes, 0x4b000000u, pair % 2 ? 0x7443u : 0x7441u);
       a[pair] = Permute(AsBits(AsFloat(low) - AsFloat(minus)), AsBits(AsFloat(high) - AsFloat(minus)), 0x7632u);
     }
   }
@@ -134,20 +152,42 @@ ECLD_LANE void Fragment(const uint32_t* words, const uint32_t (&zero)[2], uint32
 
 // The same codes as floats u + kOffset, for kernels which subtract the offset and the zero point from a sum.
 template <int kBits>
-inline constexpr float kFloatOffset = kBits == 4 ? 128.0f : 0.0f;
+inline constexpr float kFloatOffset = kBits < 8 ? 128.0f : 0.0f;
 
 template <int kBits>
-ECLD_LANE void Floats(const uint32_t* words, float (&f)[8]) {
-  static_assert(kBits == 4 || kBits == 8);
+ECLD_LANE void Floats(const uint32_t* words, int step, float (&f)[8]) {
   for (int pair = 0; pair < 4; ++pair) {
-    if constexpr (kBits == 4) {
-      const uint32_t both = (words[0] >> 4 * pair & 0x000f000fu) | 0x43004300u;
+    if constexpr (kBits < 8) {
+      const uint32_t both = CodePair<kBits>(words, step, pair) | 0x43004300u;
       f[2 * pair] = AsFloat(both << 16);
       f[2 * pair + 1] = AsFloat(both & 0xffff0000u);
     } else {
-      f[2 * pair] = AsFloat(Permute(words[pair / 2], 0x4b000000u, pair % 2 ? 0x7442u : 0x7440u)) - 8388608.0f;
-      f[2 * pair + 1] = AsFloat(Permute(words[pair / 2], 0x4b000000u, pair % 2 ? 0x7443u : 0x7441u)) - 8388608.0f;
+      const uint32_t bytes = words[step * 2 + pair / 2];
+      f[2 * pair] = AsFloat(Permute(bytes, 0x4b000000u, pair % 2 ? 0x7442u : 0x7440u)) - 8388608.0f;
+      f[2 * pair + 1] = AsFloat(Permute(bytes, 0x4b000000u, pair % 2 ? 0x7443u : 0x7441u)) - 8388608.0f;
     }
+  }
+}
+
+// Bytes of the codes of a tile of 64 x 64 and of a slab of 16 x 64.
+ECLD_LANE constexpr uint32_t TileBytes(int bits) { return 512 * static_cast<uint32_t>(bits); }
+ECLD_LANE constexpr uint32_t SlabBytes(int bits) { return TileBytes(bits) / 4; }
+
+// The words that a lane holds of its slab of a tile: read(byte offset in the slab, Words4, Words2 or uint32_t to fill).
+template <int kBits, class Read>
+ECLD_LANE void ReadLane(int lane, const Read& read, uint32_t (&words)[kBits]) {
+  if constexpr (kBits >= 4) {
+    for (int part = 0; part < kBits / 4; ++part) {
+      Words4 four;
+      read(static_cast<uint32_t>((part * 32 + lane) * 16), four);
+      for (int i = 0; i < 4; ++i) words[part * 4 + i] = four.word[i];
+    }
+  } else {
+    Words2 two;
+    read(static_cast<uint32_t>(lane * 8), two);
+    words[0] = two.word[0];
+    words[1] = two.word[1];
+    if constexpr (kBits == 3) read(static_cast<uint32_t>(256 + lane * 4), words[2]);
   }
 }
 

@@ -32,6 +32,16 @@ struct Gpu {
         : "l"(address));
     return v;
   }
+  static ECLD_DEVICE Words2 LoadOnce(const Words2* address) {
+    Words2 v;
+    asm("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];" : "=r"(v.word[0]), "=r"(v.word[1]) : "l"(address));
+    return v;
+  }
+  static ECLD_DEVICE uint32_t LoadOnce(const uint32_t* address) {
+    uint32_t v;
+    asm("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(v) : "l"(address));
+    return v;
+  }
 
   template <class T>
   static ECLD_DEVICE T LoadShared(uint32_t offset) {

@@ -89,7 +89,7 @@ Product MakeProduct(const CudaGemmArgs& args, int64_t first, int64_t rows) {
   const PackedFormat& format = weight.format;
   const int64_t groups = format.Groups(weight.in_features);
   const auto group_size = static_cast<uint64_t>(format.GroupSize(weight.in_features));
-  return {.codes = reinterpret_cast<const Words4*>(weight.codes),
+  return {.codes = reinterpret_cast<const unsigned char*>(weight.codes),
           .scales = reinterpret_cast<const uint32_t*>(weight.scales),
           .zeros = reinterpret_cast<const uint16_t*>(weight.zeros),
           .middle_code = static_cast<uint32_t>(format.MidCode()),

@@ -12,7 +12,7 @@
 namespace ecld::cuda {
 
 inline constexpr int kGemvWarps = 8;
-inline constexpr int kGemvLoadsAhead = 4;  // of 16 bytes, in each lane
+inline constexpr int kGemvWordsAhead = 16;  // of codes, in each lane
 
 ECLD_LANE constexpr uint32_t GemvSharedBytes(int rows) { return static_cast<uint32_t>(kGemvWarps * 16 * rows) * 4; }
 
@@ -29,16 +29,16 @@ ECLD_DEVICE void LoadPair(Machine& machine, const Product& product, int row, int
   pair[1] = ToFloat<kType>(bits >> 16);
 }
 
-// Half a tile: 32 inputs from `input` on, which share a group. words: the codes of two steps.
+// Half a tile: 32 inputs from `input` on, which share a group. words: the lane's codes of the tile.
 template <int kBits, DType kType, int kRows, class Machine>
-ECLD_DEVICE void GemvHalfTile(Machine& machine, const Product& product, const uint32_t* words, int slab, int input,
-                              float (&total)[2][kRows]) {
+ECLD_DEVICE void GemvHalfTile(Machine& machine, const Product& product, const uint32_t* words, int half, int slab,
+                              int input, float (&total)[2][kRows]) {
   const int lane = machine.Thread() % 32, column = lane % 4 * 2;
   float dot[2][kRows] = {}, sum[kRows] = {};
   ECLD_UNROLL
   for (int step = 0; step < 2; ++step) {
     float f[8];
-    Floats<kBits>(words + step * (kBits / 4), f);
+    Floats<kBits>(words, half * 2 + step, f);
     ECLD_UNROLL
     for (int r = 0; r < kRows; ++r) {
       float low[2], high[2];
@@ -63,21 +63,22 @@ ECLD_DEVICE void GemvHalfTile(Machine& machine, const Product& product, const ui
 // Grid: (slabs), 256 threads, GemvSharedBytes(kRows). REQUIRES: product.m == kRows.
 template <int kBits, DType kType, int kRows, class Machine>
 ECLD_DEVICE void GemvBody(Machine& machine, const Product& product) {
-  constexpr int kParts = kBits / 4, kTilesAhead = kGemvLoadsAhead / kParts;
+  constexpr int kTilesAhead = kGemvWordsAhead / kBits;
   const int lane = machine.Thread() % 32, warp = machine.Thread() / 32, slab = machine.BlockX();
-  constexpr int kTileWords = 4 * kParts * 32;  // Words4 from tile to tile
-  const Words4* codes =
-      product.codes + int64_t{slab / 4} * product.tiles_k * kTileWords + slab % 4 * kParts * 32 + lane;
+  const unsigned char* codes =
+      product.codes + int64_t{slab / 4} * product.tiles_k * TileBytes(kBits) + slab % 4 * SlabBytes(kBits);
 
   float total[2][kRows] = {};
   for (int first = warp; first < product.tiles_k; first += kGemvWarps * kTilesAhead) {
-    Words4 words[kTilesAhead][kParts];
+    uint32_t words[kTilesAhead][kBits];
     ECLD_UNROLL
     for (int ahead = 0; ahead < kTilesAhead; ++ahead) {
       const int64_t tile = first + ahead * kGemvWarps;
-      ECLD_UNROLL
-      for (int part = 0; part < kParts; ++part)
-        if (tile < product.tiles_k) words[ahead][part] = machine.LoadOnce(codes + tile * kTileWords + part * 32);
+      const auto read = [&](uint32_t offset, auto& chunk) {
+        chunk = machine.LoadOnce(reinterpret_cast<const std::remove_reference_t<decltype(chunk)>*>(
+            codes + tile * TileBytes(kBits) + offset));
+      };
+      if (tile < product.tiles_k) ReadLane<kBits>(lane, read, words[ahead]);
     }
     ECLD_UNROLL
     for (int ahead = 0; ahead < kTilesAhead; ++ahead) {
@@ -85,8 +86,7 @@ ECLD_DEVICE void GemvBody(Machine& machine, const Product& product) {
       for (int half = 0; half < 2; ++half) {
         const int input = (first + ahead * kGemvWarps) * 64 + half * 32;
         if (input >= product.in_features) continue;
-        const uint32_t* two_steps = words[ahead][kParts == 1 ? 0 : half].word + (kParts == 1 ? half * 2 : 0);
-        GemvHalfTile<kBits, kType, kRows>(machine, product, two_steps, slab, input, total);
+        GemvHalfTile<kBits, kType, kRows>(machine, product, words[ahead], half, slab, input, total);
       }
     }
   }

@@ -22,46 +22,55 @@ uint64_t RoundUp16(int64_t bytes) { return static_cast<uint64_t>((bytes + 15) / 
 Sizes SizesOf(const WeightView& rows) {
   const CudaWeight shape = {.out_features = rows.out_features, .in_features = rows.in_features};
   const int64_t groups = rows.format.Groups(rows.in_features);
-  return {.codes = RoundUp16(shape.TilesN() * shape.TilesK() * kCudaTile * kCudaTile * rows.format.bits / 8),
+  return {.codes = RoundUp16(shape.TilesN() * shape.TilesK() * cuda::TileBytes(rows.format.bits)),
           .scales = RoundUp16(shape.TilesN() * groups * kCudaTile * 2),
           .zeros = rows.format.symmetric ? 0 : RoundUp16(shape.TilesN() * groups * kCudaTile)};
 }
 
-// The eight codes of a lane in one step -> its bits / 4 words.
-void PackStep(int bits, const uint8_t (&a)[8], uint32_t* words) {
-  constexpr int kNibble[8] = {0, 4, 1, 5, 2, 6, 3, 7};  // the place of a0..a7
-  for (int w = 0; w < bits / 4; ++w) words[w] = 0;
+// Adds the eight codes of a lane in one step to the words of its tile.
+void PackStep(int bits, const uint8_t (&a)[8], int step, uint32_t* words) {
   for (int j = 0; j < 8; ++j) {
-    if (bits == 4)
-      words[0] |= uint32_t{a[j]} << 4 * kNibble[j];
+    const uint32_t code = a[j];
+    const int half = j % 2 * 16, pair = j / 2;
+    if (bits == 8)
+      words[step * 2 + j / 4] |= code << 8 * (j % 4);
+    else if (bits == 4)
+      words[step] |= code << (half + 4 * pair);
     else
-      words[j / 4] |= uint32_t{a[j]} << 8 * (j % 4);
+      words[step / 2] |= (code & 3) << (half + step % 2 * 8 + 2 * pair);
+    if (bits == 3) words[2] |= code >> 2 << (half + 4 * step + pair);
   }
 }
 
 // codes: [16, padded_in] of one slab.
 void TileSlab(int bits, const std::vector<uint8_t>& codes, int64_t tiles_k, int64_t slab, std::byte* tiles) {
-  const int64_t padded_in = tiles_k * kCudaTile, tile_bytes = kCudaTile * kCudaTile * bits / 8;
-  for (int64_t tile = 0; tile < tiles_k; ++tile)
-    for (int lane = 0; lane < 32; ++lane) {
-      uint32_t words[8];
+  const int64_t padded_in = tiles_k * kCudaTile;
+  for (int64_t tile = 0; tile < tiles_k; ++tile) {
+    std::byte* bytes = tiles + tile * cuda::TileBytes(bits) + slab * cuda::SlabBytes(bits);
+    for (int64_t lane = 0; lane < 32; ++lane) {
+      uint32_t words[8] = {};
       for (int step = 0; step < 4; ++step) {
         uint8_t a[8];
         for (int j = 0; j < 8; ++j)
-          a[j] = codes[static_cast<size_t>(cuda::FragmentRow(lane, j) * padded_in + tile * kCudaTile + step * 16 +
-                                           cuda::FragmentColumn(lane, j))];
-        PackStep(bits, a, words + step * (bits / 4));
+          a[j] = codes[static_cast<size_t>(cuda::FragmentRow(static_cast<int>(lane), j) * padded_in + tile * kCudaTile +
+                                           step * 16 + cuda::FragmentColumn(static_cast<int>(lane), j))];
+        PackStep(bits, a, step, words);
       }
-      for (int part = 0; part < bits / 4; ++part)
-        std::memcpy(tiles + tile * tile_bytes + ((slab * (bits / 4) + part) * 32 + lane) * 16, words + part * 4, 16);
+      if (bits >= 4) {
+        for (int part = 0; part < bits / 4; ++part) std::memcpy(bytes + (part * 32 + lane) * 16, words + part * 4, 16);
+      } else {
+        std::memcpy(bytes + lane * 8, words, 8);
+        if (bits == 3) std::memcpy(bytes + 256 + lane * 4, words + 2, 4);
+      }
     }
+  }
 }
 
 }  // namespace
 
 bool CanCudaTile(const WeightView& rows) {
   const auto group = static_cast<uint64_t>(rows.format.group_size);
-  return rows.packed() && !rows.interleaved && (rows.format.bits == 4 || rows.format.bits == 8) &&
+  return rows.packed() && !rows.interleaved && (rows.format.bits <= 4 || rows.format.bits == 8) &&
          (rows.format.Groups(rows.in_features) == 1 || (group >= 32 && std::has_single_bit(group))) &&
          (rows.scale_dtype == DType::kF16 || rows.scale_dtype == DType::kBF16);
 }
@@ -108,7 +117,7 @@ void CudaTile(const WeightView& rows, std::byte* bytes, ThreadPool& pool) {
           bytes[sizes.codes + sizes.scales + static_cast<uint64_t>(place)] = std::byte{zero};
         }
       }
-      TileSlab(format.bits, codes, tiles_k, slab, bytes + tile * tiles_k * kCudaTile * kCudaTile * format.bits / 8);
+      TileSlab(format.bits, codes, tiles_k, slab, bytes + tile * tiles_k * cuda::TileBytes(format.bits));
     }
   });
 }

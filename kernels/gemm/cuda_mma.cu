@@ -30,14 +30,27 @@ void Launch(const Product& product, CudaStream stream) {
   }
 }
 
+template <int kBits>
+void LaunchBits(const Product& product, DType type, CudaStream stream) {
+  type == DType::kF16 ? Launch<kBits, DType::kF16>(product, stream) : Launch<kBits, DType::kBF16>(product, stream);
+}
+
 }  // namespace
 
 void LaunchMma(const Product& product, int bits, DType type, CudaStream stream) {
-  const bool half = type == DType::kF16;
-  if (bits == 4)
-    half ? Launch<4, DType::kF16>(product, stream) : Launch<4, DType::kBF16>(product, stream);
-  else
-    half ? Launch<8, DType::kF16>(product, stream) : Launch<8, DType::kBF16>(product, stream);
+  switch (bits) {
+    case 2:
+      LaunchBits<2>(product, type, stream);
+      break;
+    case 3:
+      LaunchBits<3>(product, type, stream);
+      break;
+    case 4:
+      LaunchBits<4>(product, type, stream);
+      break;
+    default:
+      LaunchBits<8>(product, type, stream);
+  }
   CheckLaunch("mma");
 }
 

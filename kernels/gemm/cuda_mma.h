@@ -19,9 +19,8 @@ inline constexpr int kMmaThreads = 128;
 inline constexpr int kMmaStages = 4;
 inline constexpr int kMmaMaxColumns = 6;  // 48 rows of x in a block
 
-ECLD_LANE constexpr uint32_t MmaCodeBytes(int bits) { return 64 * 64 * static_cast<uint32_t>(bits) / 8; }
 ECLD_LANE constexpr uint32_t MmaStageBytes(int bits, int columns) {
-  return MmaCodeBytes(bits) + static_cast<uint32_t>(columns) * 8 * 128;
+  return TileBytes(bits) + static_cast<uint32_t>(columns) * 8 * 128;
 }
 ECLD_LANE constexpr uint32_t MmaSharedBytes(int bits, int columns) {
   return kMmaStages * MmaStageBytes(bits, columns) + 16;
@@ -37,12 +36,13 @@ ECLD_LANE constexpr uint32_t MmaSwizzle(int row, int chunk) {
 template <int kBits, int kColumns, class Machine>
 ECLD_DEVICE void MmaFetch(Machine& machine, const Product& product, int tile_k, uint32_t stage) {
   const int thread = machine.Thread();
-  constexpr int kTileWords = kBits / 4 * kMmaThreads;
-  const Words4* codes = product.codes + (int64_t{machine.BlockX()} * product.tiles_k + tile_k) * kTileWords;
+  constexpr int kChunks = TileBytes(kBits) / 16;
+  const unsigned char* codes =
+      product.codes + (int64_t{machine.BlockX()} * product.tiles_k + tile_k) * TileBytes(kBits);
   ECLD_UNROLL
-  for (int at = thread; at < kTileWords; at += kMmaThreads)
-    machine.CopyAsync16(stage + static_cast<uint32_t>(at) * 16, codes + at, 16);
-  const uint32_t x_stage = stage + MmaCodeBytes(kBits);
+  for (int at = thread; at < kChunks; at += kMmaThreads)
+    machine.CopyAsync16(stage + static_cast<uint32_t>(at) * 16, codes + at * 16, 16);
+  const uint32_t x_stage = stage + TileBytes(kBits);
   ECLD_UNROLL
   for (int at = thread; at < 8 * kColumns * 8; at += kMmaThreads) {
     const int row = at / 8, chunk = at % 8;
@@ -54,22 +54,18 @@ ECLD_DEVICE void MmaFetch(Machine& machine, const Product& product, int tile_k, 
   }
 }
 
-// Half a tile (32 inputs) of one stage: acc += (u - z) * x for this warp's 16 outputs.
+// Half a tile (32 inputs) of one stage: acc += (u - z) * x for this warp's 16 outputs. words: the lane's codes.
 template <int kBits, DType kType, int kColumns, class Machine>
-ECLD_DEVICE void MmaHalfTile(Machine& machine, uint32_t stage, int half, const uint32_t (&zero)[2],
-                             float (&acc)[kColumns][4]) {
-  const int lane = machine.Thread() % 32, slab = machine.Thread() / 32;
-  constexpr int kParts = kBits / 4;
-  const int chunk = (slab * kParts + (kParts == 1 ? 0 : half)) * 32 + lane;
-  const auto words = machine.template LoadShared<Words4>(stage + static_cast<uint32_t>(chunk) * 16);
-  const uint32_t* two_steps = words.word + (kParts == 1 ? half * 2 : 0);
+ECLD_DEVICE void MmaHalfTile(Machine& machine, uint32_t stage, int half, const uint32_t (&words)[kBits],
+                             const uint32_t (&zero)[2], float (&acc)[kColumns][4]) {
+  const int lane = machine.Thread() % 32;
   uint32_t a[2][4];
-  Fragment<kBits, kType>(two_steps, zero, a[0]);
-  Fragment<kBits, kType>(two_steps + kParts, zero, a[1]);
+  Fragment<kBits, kType>(words, half * 2, zero, a[0]);
+  Fragment<kBits, kType>(words, half * 2 + 1, zero, a[1]);
   ECLD_UNROLL
   for (int c = 0; c < kColumns; ++c) {
     uint32_t b[4];
-    machine.LoadMatrix4(stage + MmaCodeBytes(kBits) + MmaSwizzle(c * 8 + lane % 8, half * 4 + lane / 8), b);
+    machine.LoadMatrix4(stage + TileBytes(kBits) + MmaSwizzle(c * 8 + lane % 8, half * 4 + lane / 8), b);
     machine.template Mma<kType>(acc[c], a[0], b[0], b[1]);
     machine.template Mma<kType>(acc[c], a[1], b[2], b[3]);
   }
@@ -112,6 +108,12 @@ ECLD_DEVICE void MmaMainLoop(Machine& machine, const Product& product, int begin
       MmaFetch<kBits, kColumns>(machine, product, ahead, static_cast<uint32_t>((ahead - begin) % kMmaStages) * kStage);
     machine.CommitCopies();
     const uint32_t stage = static_cast<uint32_t>((tile - begin) % kMmaStages) * kStage;
+    const uint32_t codes = stage + static_cast<uint32_t>(machine.Thread() / 32) * SlabBytes(kBits);
+    const auto read = [&](uint32_t offset, auto& chunk) {
+      chunk = machine.template LoadShared<std::remove_reference_t<decltype(chunk)>>(codes + offset);
+    };
+    uint32_t words[kBits];
+    ReadLane<kBits>(machine.Thread() % 32, read, words);
     ECLD_UNROLL
     for (int half = 0; half < 2; ++half) {
       const int next = (tile * 2 + half) >> product.group_shift;
@@ -123,7 +125,7 @@ ECLD_DEVICE void MmaMainLoop(Machine& machine, const Product& product, int begin
         zero[0] = ZeroOperand<kBits, kType>(zero[0]);
         zero[1] = ZeroOperand<kBits, kType>(zero[1]);
       }
-      MmaHalfTile<kBits, kType, kColumns>(machine, stage, half, zero, acc);
+      MmaHalfTile<kBits, kType, kColumns>(machine, stage, half, words, zero, acc);
     }
   }
   MmaEndGroup<kColumns>(scale, acc, total);

@@ -12,7 +12,7 @@ namespace cuda {
 
 struct Product {
   // cuda_layout.h
-  const Words4* codes;
+  const unsigned char* codes;
   const uint32_t* scales;  // two 16-bit scales
   const uint16_t* zeros;   // two zero points; null: all are middle_code
   uint32_t middle_code;

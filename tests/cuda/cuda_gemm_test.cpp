@@ -63,16 +63,26 @@ void Gemv(CudaProblem& problem, bool backwards) {
 
 enum class Kernel { kGemv, kMma };
 
-void RunKernel(Kernel kernel, CudaProblem& problem, bool backwards = false) {
-  const int bits = problem.rows().format.bits;
+template <int kBits>
+void RunBits(Kernel kernel, CudaProblem& problem, bool backwards) {
   const bool half = problem.args().type == DType::kF16;
-  constexpr DType kHalf = DType::kF16, kBfloat = DType::kBF16;
-  if (kernel == Kernel::kGemv) {
-    if (bits == 4) return half ? Gemv<4, kHalf>(problem, backwards) : Gemv<4, kBfloat>(problem, backwards);
-    return half ? Gemv<8, kHalf>(problem, backwards) : Gemv<8, kBfloat>(problem, backwards);
+  if (kernel == Kernel::kGemv)
+    half ? Gemv<kBits, DType::kF16>(problem, backwards) : Gemv<kBits, DType::kBF16>(problem, backwards);
+  else
+    half ? Mma<kBits, DType::kF16>(problem, backwards) : Mma<kBits, DType::kBF16>(problem, backwards);
+}
+
+void RunKernel(Kernel kernel, CudaProblem& problem, bool backwards = false) {
+  switch (problem.rows().format.bits) {
+    case 2:
+      return RunBits<2>(kernel, problem, backwards);
+    case 3:
+      return RunBits<3>(kernel, problem, backwards);
+    case 4:
+      return RunBits<4>(kernel, problem, backwards);
+    default:
+      return RunBits<8>(kernel, problem, backwards);
   }
-  if (bits == 4) return half ? Mma<4, kHalf>(problem, backwards) : Mma<4, kBfloat>(problem, backwards);
-  return half ? Mma<8, kHalf>(problem, backwards) : Mma<8, kBfloat>(problem, backwards);
 }
 
 struct Shape {
@@ -116,7 +126,7 @@ class CudaProducts : public testing::TestWithParam<Case> {
 };
 
 TEST_P(CudaProducts, AgreeWithDoublePrecision) {
-  const Shape shapes[] = {{1, 1, 1},   {1, 64, 64},  {2, 17, 33},  {1, 100, 200}, {2, 65, 576},
+  const Shape shapes[] = {{1, 1, 7},   {1, 64, 64},  {2, 17, 33},  {1, 100, 200}, {2, 65, 576},
                           {5, 63, 96}, {9, 66, 130}, {17, 16, 72}, {33, 70, 65},  {2, 40, 641}};
   ForEach(shapes, [](CudaProblem& problem) {
     RunKernel(GetParam().kernel, problem);
@@ -188,7 +198,7 @@ TEST_P(CudaProducts, NanStaysInItsRow) {
 std::vector<Case> Cases() {
   std::vector<Case> cases;
   for (Kernel kernel : {Kernel::kGemv, Kernel::kMma})
-    for (int bits : {4, 8})
+    for (int bits : {2, 3, 4, 8})
       for (DType type : {DType::kF16, DType::kBF16})
         for (int64_t group_size : {32, 64, 128, 0}) cases.push_back({kernel, bits, type, group_size});
   return cases;

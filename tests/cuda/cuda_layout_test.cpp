@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <set>
 
 #include "kernels/cuda/lanes.h"
@@ -34,6 +35,21 @@ TEST(CudaLanes, FragmentsHoldEveryPlaceOnce) {
   EXPECT_EQ(*places.rbegin(), std::pair(15, 15));
 }
 
+// A lane's words of a tile, as cuda_layout.h draws them, with code (step, j) = value(step, j).
+template <int kBits, class Value>
+std::array<uint32_t, kBits> Words(const Value& value) {
+  std::array<uint32_t, kBits> words{};
+  for (uint32_t step = 0; step < 4; ++step)
+    for (uint32_t j = 0; j < 8; ++j) {
+      const uint32_t code = value(step, j), upper = j % 2 * 16, pair = j / 2;
+      if constexpr (kBits == 8) words[step * 2 + j / 4] |= code << 8 * (j % 4);
+      if constexpr (kBits == 4) words[step] |= code << (upper + 4 * pair);
+      if constexpr (kBits < 4) words[step / 2] |= (code & 3) << (upper + 8 * (step % 2) + 2 * pair);
+      if constexpr (kBits == 3) words[2] |= (code >> 2) << (upper + 4 * step + pair);
+    }
+  return words;
+}
+
 // Every code at every place of a lane, less every zero point, is exact.
 template <int kBits, DType kType>
 void EveryCodeAndZero() {
@@ -42,26 +58,29 @@ void EveryCodeAndZero() {
     const uint32_t other = kCodes - 1 - zero;  // of the row 8 further down
     const uint32_t operand[2] = {cuda::ZeroOperand<kBits, kType>(zero), cuda::ZeroOperand<kBits, kType>(other)};
     for (uint32_t code = 0; code < kCodes; ++code) {
-      constexpr int kNibble[8] = {0, 4, 1, 5, 2, 6, 3, 7};
-      uint32_t words[2] = {0, 0}, values[8];
-      for (uint32_t j = 0; j < 8; ++j) {
-        values[j] = (code + 3 * j) % kCodes;
-        words[kBits == 4 ? 0 : j / 4] |= values[j] << (kBits == 4 ? 4u * kNibble[j] : 8 * (j % 4));
-      }
-      uint32_t a[4];
-      float f[8];
-      cuda::Fragment<kBits, kType>(words, operand, a);
-      cuda::Floats<kBits>(words, f);
-      for (int j = 0; j < 8; ++j) {
-        const float u = static_cast<float>(values[j]), z = static_cast<float>(FragmentRow(0, j) == 0 ? zero : other);
-        ASSERT_EQ(ValueOf<kType>(a, j), u - z) << kBits << " bits, code " << values[j] << ", zero " << z << ", j " << j;
-        ASSERT_EQ(f[j], u + cuda::kFloatOffset<kBits>);
+      const auto value = [&](uint32_t step, uint32_t j) { return (code + 3 * j + 5 * step) % kCodes; };
+      const auto words = Words<kBits>(value);
+      for (int step = 0; step < 4; ++step) {
+        uint32_t a[4];
+        float f[8];
+        cuda::Fragment<kBits, kType>(words.data(), step, operand, a);
+        cuda::Floats<kBits>(words.data(), step, f);
+        for (int j = 0; j < 8; ++j) {
+          const auto u = static_cast<float>(value(static_cast<uint32_t>(step), static_cast<uint32_t>(j)));
+          const auto z = static_cast<float>(FragmentRow(0, j) == 0 ? zero : other);
+          ASSERT_EQ(ValueOf<kType>(a, j), u - z) << kBits << " bits, code " << u << ", zero " << zero << ", j " << j;
+          ASSERT_EQ(f[j], u + cuda::kFloatOffset<kBits>);
+        }
       }
     }
   }
 }
 
 TEST(CudaLanes, EveryCodeLessEveryZeroPointIsExact) {
+  EveryCodeAndZero<2, DType::kF16>();
+  EveryCodeAndZero<2, DType::kBF16>();
+  EveryCodeAndZero<3, DType::kF16>();
+  EveryCodeAndZero<3, DType::kBF16>();
   EveryCodeAndZero<4, DType::kF16>();
   EveryCodeAndZero<4, DType::kBF16>();
   EveryCodeAndZero<8, DType::kF16>();
@@ -106,13 +125,13 @@ void TilesHoldTheWeights(const WeightView& rows) {
       for (int64_t slab = 0; slab < 4; ++slab)
         for (int lane = 0; lane < 32; ++lane)
           for (int step = 0; step < 4; ++step) {
-            constexpr int kParts = kBits / 4;
-            const int64_t part = step * kParts / 4;
-            uint32_t words[4];
-            const int64_t chunk = (((tile_n * tiled.TilesK() + tile_k) * 4 + slab) * kParts + part) * 32 + lane;
-            std::memcpy(words, tiled.codes + chunk * 16, 16);
+            const std::byte* from = tiled.codes + (tile_n * tiled.TilesK() + tile_k) * cuda::TileBytes(kBits) +
+                                    slab * cuda::SlabBytes(kBits);
+            uint32_t words[kBits];
+            cuda::ReadLane<kBits>(
+                lane, [&](uint32_t offset, auto& chunk) { std::memcpy(&chunk, from + offset, sizeof(chunk)); }, words);
             float f[8];
-            cuda::Floats<kBits>(words + step * kParts % 4, f);
+            cuda::Floats<kBits>(words, step, f);
             for (int j = 0; j < 8; ++j) {
               const int64_t o = tile_n * 64 + slab * 16 + FragmentRow(lane, j);
               const int64_t i = tile_k * 64 + step * 16 + FragmentColumn(lane, j);
@@ -134,7 +153,7 @@ void TilesHoldTheWeights(const WeightView& rows) {
 
 TEST(CudaLayout, TilesHoldTheWeights) {
   Random random(7);
-  for (int bits : {4, 8})
+  for (int bits : {2, 3, 4, 8})
     for (int64_t group : {32, 64, 128, 0})
       for (bool symmetric : {true, false})
         for (auto [n, k] : {std::pair<int64_t, int64_t>{1, 1}, {64, 64}, {70, 200}, {17, 96}}) {
@@ -142,7 +161,10 @@ TEST(CudaLayout, TilesHoldTheWeights) {
           SCOPED_TRACE(fmt::format("{} n {} k {}", format.Name(), n, k));
           const auto weight = OwnedWeight::Packed(n, k, format, k % 2 ? DType::kF16 : DType::kBF16, random);
           ASSERT_TRUE(CanCudaTile(weight.view()));
-          bits == 4 ? TilesHoldTheWeights<4>(weight.view()) : TilesHoldTheWeights<8>(weight.view());
+          if (bits == 2) TilesHoldTheWeights<2>(weight.view());
+          if (bits == 3) TilesHoldTheWeights<3>(weight.view());
+          if (bits == 4) TilesHoldTheWeights<4>(weight.view());
+          if (bits == 8) TilesHoldTheWeights<8>(weight.view());
         }
 }
 
@@ -155,7 +177,7 @@ TEST(CudaLayout, WhatItCannotHold) {
   EXPECT_TRUE(can(4, 96, 96, DType::kF16));  // one group
   EXPECT_FALSE(can(4, 96, 200, DType::kF16));
   EXPECT_FALSE(can(4, 16, 256, DType::kF16));
-  EXPECT_FALSE(can(3, 128, 256, DType::kF16));
+  EXPECT_FALSE(can(5, 128, 256, DType::kF16));
   EXPECT_FALSE(can(4, 128, 256, DType::kF32));
   EXPECT_FALSE(CanCudaTile(OwnedWeight::Dense(8, 64, DType::kBF16, random).view()));
 }

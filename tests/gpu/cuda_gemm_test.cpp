@@ -47,7 +47,7 @@ class GpuGemm : public testing::Test {
   // Every implementation that supports a product of this shape, in every format.
   void Compare(int64_t m, int64_t n, int64_t k, std::initializer_list<int64_t> groups) {
     uint64_t seed = 1;
-    for (int bits : {4, 8})
+    for (int bits : {2, 3, 4, 8})
       for (int64_t group : groups)
         for (bool symmetric : {true, false})
           for (DType type : {DType::kF16, DType::kBF16}) {
@@ -74,7 +74,7 @@ class GpuGemm : public testing::Test {
 
 TEST_F(GpuGemm, OddShapes) {
   for (int64_t m : {1, 2, 3, 8, 9, 17, 33, 48, 49, 193})
-    for (auto [n, k] : {std::pair<int64_t, int64_t>{1, 1}, {65, 130}, {200, 288}, {208, 200}, {100, 1000}})
+    for (auto [n, k] : {std::pair<int64_t, int64_t>{1, 7}, {65, 130}, {200, 288}, {208, 200}, {100, 1000}})
       Compare(m, n, k, {32, 64, 128, 0});
 }
 

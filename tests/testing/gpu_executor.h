@@ -95,7 +95,10 @@ class GpuThread {
     e_.memory.Check(address, sizeof(T), sizeof(T), true);
     *address = value;
   }
-  cuda::Words4 LoadOnce(const cuda::Words4* address) { return Load(address); }
+  template <class T>
+  T LoadOnce(const T* address) {
+    return Load(address);
+  }
 
   template <class T>
   T LoadShared(uint32_t offset) {
