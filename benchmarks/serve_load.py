@@ -23,15 +23,15 @@ TEXT = ("the end of the story was not what anyone on the ship had expected and s
         "all began with nothing but a map and an old lamp ").split()
 GARBAGE = (b"hello\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x00\xa5\x01\x00\x00", b"\x00" * 64,
            b"POST /v1/completions HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"A" * 40_000)
-TIMEOUT_S = 120
 
 
 class Client(threading.Thread):
     """Asks one thing after another. counts: outcome -> how often; failures: what went wrong."""
 
-    def __init__(self, address, seed, deadline, max_words):
+    def __init__(self, address, seed, deadline, options):
         super().__init__(daemon=True)
-        self.address, self.random, self.deadline, self.max_words = address, random.Random(seed), deadline, max_words
+        self.address, self.random, self.deadline = address, random.Random(seed), deadline
+        self.max_words, self.patience_s = options.max_words, options.patience
         self.counts, self.failures, self.tokens = collections.Counter(), [], 0
 
     def run(self):
@@ -49,7 +49,8 @@ class Client(threading.Thread):
                 time.sleep(0.05)
 
     def words(self):
-        return " ".join(self.random.choices(TEXT, k=self.random.randint(1, self.max_words)))
+        """Lengths spread evenly over their logarithm: many short prompts, a few that fill the context."""
+        return " ".join(self.random.choices(TEXT, k=round(self.max_words ** self.random.random())))
 
     def body(self, **more):
         body = {"model": "model", "max_tokens": self.random.randint(1, 64), "temperature": self.random.choice((0, 0.8)),
@@ -69,7 +70,7 @@ class Client(threading.Thread):
     def ask(self, path, content):
         if isinstance(content, dict):
             content = json.dumps(content)
-        connection = http.client.HTTPConnection(*self.address, timeout=TIMEOUT_S)
+        connection = http.client.HTTPConnection(*self.address, timeout=self.patience_s)
         connection.request("POST", path, content, {"Content-Type": "application/json"})
         return connection, connection.getresponse()
 
@@ -105,7 +106,7 @@ class Client(threading.Thread):
         path, body = self.body(stream=self.random.random() < 0.5)
         body["max_tokens"] = 200
         content = json.dumps(body).encode()
-        with socket.create_connection(self.address, timeout=TIMEOUT_S) as peer:
+        with socket.create_connection(self.address, timeout=self.patience_s) as peer:
             head = f"POST {path} HTTP/1.1\r\nContent-Length: {len(content)}\r\n\r\n".encode()
             sent = head + content
             if self.random.random() < 0.3:
@@ -134,7 +135,7 @@ class Client(threading.Thread):
             return "answered" if response.status == 200 and response.read() else self.refused(response)
 
     def garbage(self):
-        with socket.create_connection(self.address, timeout=TIMEOUT_S) as peer:
+        with socket.create_connection(self.address, timeout=self.patience_s) as peer:
             peer.sendall(self.random.choice(GARBAGE))
             peer.shutdown(socket.SHUT_WR)
             while peer.recv(65536):
@@ -153,7 +154,8 @@ def main():
     parser.add_argument("--model", required=True, help="checkpoint directory")
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=600)
-    parser.add_argument("--max-words", type=int, default=40, help="of a prompt")
+    parser.add_argument("--max-words", type=int, default=40, help="of the longest prompt")
+    parser.add_argument("--patience", type=float, default=120, help="seconds without a byte after which a client fails")
     parser.add_argument("--growth", type=float, default=1.1, help="memory at the end over memory after a third, at most")
     parser.add_argument("flags", nargs="*", help="more flags of the server, after --")
     options = parser.parse_args()
@@ -161,7 +163,7 @@ def main():
                                *options.flags], stdout=subprocess.PIPE, text=True)
     host, port = server.stdout.readline().strip().removeprefix("http://").rsplit(":", 1)
     begin = time.monotonic()
-    clients = [Client((host, int(port)), seed, begin + options.seconds, options.max_words)
+    clients = [Client((host, int(port)), seed, begin + options.seconds, options)
                for seed in range(options.clients)]
     for client in clients:
         client.start()
@@ -170,7 +172,7 @@ def main():
         samples.append((time.monotonic() - begin, resident_kB(server.pid) / 1000))
         time.sleep(min(5, options.seconds / 20))
     for client in clients:
-        client.join(TIMEOUT_S + 10)
+        client.join(options.patience + 10)
     died = server.poll() is not None
     if not died:
         server.send_signal(signal.SIGTERM)
