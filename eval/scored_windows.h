@@ -3,7 +3,9 @@
 // and divergence share. Sums are taken in token order, whatever the threads did, so results repeat bit for bit.
 
 #include <array>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/progress.h"
@@ -18,12 +20,14 @@ template <size_t quantities>
 using PerTokenSums = std::array<std::vector<ClusterSum>, quantities>;
 
 // of_token(logits, target) -> std::array<double, quantities>, called from several threads; logits[i] is the row of
-// models[i]. THROWS what VisitPositions throws.
+// models[i]. label: of the progress shown; "": none. THROWS what VisitPositions throws.
 template <size_t quantities, class OfToken>
 PerTokenSums<quantities> SumOverWindows(const std::vector<Session*>& models, std::span<const int32_t> ids,
-                                        const std::vector<Window>& windows, const OfToken& of_token) {
+                                        const std::vector<Window>& windows, const OfToken& of_token,
+                                        const std::string& label = "eval") {
   PerTokenSums<quantities> sums;
-  Progress progress("eval", static_cast<int64_t>(windows.size()), "windows");
+  std::optional<Progress> progress;
+  if (!label.empty()) progress.emplace(label, static_cast<int64_t>(windows.size()), "windows");
   for (size_t begin = 0; begin < windows.size();) {
     // As many windows at a time as the runtime batches.
     std::vector<ScoreWindow> group;
@@ -47,7 +51,7 @@ PerTokenSums<quantities> SumOverWindows(const std::vector<Session*>& models, std
       }
     }
     begin += group.size();
-    progress.Advance(static_cast<int64_t>(group.size()));
+    if (progress) progress->Advance(static_cast<int64_t>(group.size()));
   }
   return sums;
 }

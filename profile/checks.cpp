@@ -151,6 +151,22 @@ void CheckCuts(const DeviceProfile& profile) {
   }
 }
 
+void CheckSplitQuality(const DeviceProfile& profile) {
+  const Table& splits = profile.At("split_quality");
+  const auto layers = profile.variant["arch"]["n_layers"].get<int64_t>();
+  CheckInterval(splits, "ppl_ratio", "ci_lo", "ci_hi");
+  CheckShares(splits, {"acc"});
+  for (size_t row = 0; row < splits.rows().size(); ++row) {
+    const std::string where = Place("split_quality", row);
+    const auto cut = splits.Count(row, "cut").value_or(0);
+    if (cut < 1 || cut >= layers) Fail(where, "cut is {}; blocks stand on both sides of 1 to {}", cut, layers - 1);
+    const std::string_view corruption = splits.Text(row, "corruption");
+    const double level = splits.Number(row, "level").value_or(0);
+    if ((corruption == "dropout" || corruption == "bitflip") && level > 1)
+      Fail(where, "level is {}, a probability is at most 1", level);
+  }
+}
+
 void CheckEnergy(const Table& phase) {
   for (size_t row = 0; row < phase.rows().size(); ++row) {
     const auto prefill_J = phase.Number(row, "prefill_J"), token_J = phase.Number(row, "decode_J_per_tok");
@@ -213,6 +229,7 @@ void CheckProfile(DeviceProfile& profile) {
   }
   if (profile.tables.contains("planner")) CheckShares(profile.At("planner"), {"acc", "halluc_rate", "a_mean"});
   if (profile.tables.contains("cuts")) CheckCuts(profile);
+  if (profile.tables.contains("split_quality")) CheckSplitQuality(profile);
   if (!profile.tables.contains("phase")) return;
   CheckEnergy(profile.At("phase"));
   CheckMemoryLimit(profile);

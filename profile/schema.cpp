@@ -107,6 +107,18 @@ constexpr Column kCuts[] = {
     {"n", kSamples},
 };
 
+// What crosses a cut, damaged or sent in fewer bits, and what the model is worth then: perplexity, over the undamaged
+// one, and the share of tokens it puts first. level: dropout and bitflip the probability (of an element, of a bit of
+// float16), awgn the noise over the root mean square of a row, quant4 and quant8 the elements that share a scale
+// (0: a row). The interval is that of ppl_ratio; n: tokens scored.
+constexpr Column kSplitQuality[] = {
+    {"cut", kCount},        {"corruption", kText, "dropout|awgn|bitflip|quant4|quant8"},
+    {"level", kNumber},     {"ppl", kNumber},
+    {"ppl_ratio", kNumber}, {"acc", kNumber},
+    {"n", kSamples},        {"ci_lo", kNumber},
+    {"ci_hi", kNumber},     {"src", kSource},
+};
+
 // Here n is the dimension of the product, as everywhere in such tables, so the repetitions are called reps.
 constexpr Column kOps[] = {
     {"op", kText, "gemm|attn_prefill|attn_decode|norm|act|rope|add|embed|head"},
@@ -140,6 +152,7 @@ constexpr std::array kSchemas = {
     TableSchema{"planner", kPlanner},
     TableSchema{"layers", kLayers},
     TableSchema{"cuts", kCuts},
+    TableSchema{"split_quality", kSplitQuality},
     TableSchema{"ops", kOps},
 };
 

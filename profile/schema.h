@@ -9,7 +9,7 @@
 namespace ecld {
 
 inline constexpr std::string_view kProfileSchema = "ecld.device_profile";
-inline constexpr std::string_view kProfileVersion = "1.1.0";
+inline constexpr std::string_view kProfileVersion = "1.2.0";
 
 // What a column may hold, besides nothing.
 enum class ColumnType {

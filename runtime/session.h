@@ -42,6 +42,14 @@ class LayerObserver {
   virtual void End(int64_t layer) = 0;
 };
 
+// What lies between two blocks where a model is cut in two: it may change the hidden states [rows, width] that pass.
+// Called on the thread that runs the session, for each chunk of rows.
+class HiddenChannel {
+ public:
+  virtual ~HiddenChannel() = default;
+  virtual void Pass(std::span<float> hidden, int64_t width) = 0;
+};
+
 // Not thread-safe: one session per thread that drives a model; it uses the pool inside.
 class Session {
  public:
@@ -53,6 +61,11 @@ class Session {
   // Names of the matrix product implementations that run this model's weights, "a, b".
   std::string Kernels() const;
   void set_observer(LayerObserver* observer) { observer_ = observer; }
+  // Puts a channel before block `cut`; nullptr: none. REQUIRES: 0 <= cut < num_layers.
+  void set_channel(int64_t cut, HiddenChannel* channel) {
+    cut_ = cut;
+    channel_ = channel;
+  }
 
   // Output of the last block for every token of every piece, [rows, hidden_size], pieces in order; valid until the
   // next call. REQUIRES: the caches are distinct. THROWS Error: a token id outside the vocabulary, no token at all,
@@ -90,6 +103,7 @@ class Session {
   void PlaceRows(const Chunk& chunk);
   // The blocks, in session_blocks.cpp.
   void RunBlock(size_t layer, const Chunk& chunk);
+  void Send(const Chunk& chunk, bool add);
   void AddAndNorm(const Chunk& chunk, bool add, const std::vector<float>& weight);
   void Multiply(std::initializer_list<Product> products, const float* x, int64_t rows);
   void RotateAndStore(size_t layer, int64_t rows);
@@ -103,6 +117,8 @@ class Session {
   std::string gemm_;
   bool exact_;
   LayerObserver* observer_ = nullptr;
+  HiddenChannel* channel_ = nullptr;
+  int64_t cut_ = 0;
   std::vector<float> hidden_;  // [rows, hidden_size] of the whole call
   // Of a chunk, [rows, width]; kept between calls.
   std::vector<float> normed_, query_, key_, value_, attended_, projected_, gate_, up_;

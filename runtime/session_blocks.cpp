@@ -24,7 +24,9 @@ float* Room(std::vector<float>& activations, int64_t count) {
 void Session::RunBlock(size_t layer, const Chunk& chunk) {
   const RuntimeBlock& block = model_.blocks()[layer];
   const int64_t rows = chunk.rows;
-  AddAndNorm(chunk, layer > 0, block.input_norm);
+  const bool cut = channel_ != nullptr && static_cast<int64_t>(layer) == cut_;
+  if (cut) Send(chunk, layer > 0);
+  AddAndNorm(chunk, layer > 0 && !cut, block.input_norm);
   // What attention looks at, and the logits, feel the rounding of their inputs most, and are a small part of the work.
   Multiply({{block.query, query_, true}, {block.key, key_, true}, {block.value, value_, true}}, normed_.data(), rows);
   RotateAndStore(layer, rows);
@@ -39,6 +41,12 @@ void Session::RunBlock(size_t layer, const Chunk& chunk) {
   Multiply({{block.down, projected_}}, gate_.data(), rows);
   if (layer + 1 == model_.blocks().size())
     Elementwise().add(projected_.data(), rows * model_.config().hidden_size, chunk.hidden);
+}
+
+void Session::Send(const Chunk& chunk, bool add) {
+  const int64_t width = model_.config().hidden_size, count = chunk.rows * width;
+  if (add) Elementwise().add(projected_.data(), count, chunk.hidden);
+  channel_->Pass({chunk.hidden, static_cast<size_t>(count)}, width);
 }
 
 // The output of the product before is added to the hidden states where there is one.

@@ -45,14 +45,24 @@ std::function<void()> AddProfile(CLI::App& verb) {
                   "what `eval --tasks --samples` wrote with them, for the tables of uncertainty")
       ->type_name("DIR")
       ->needs(eval);
-  verb.add_flag("--only-scores", options.only_scores, "add these to the profile in --out; measure nothing")
-      ->needs(eval);
+  auto* only_scores =
+      verb.add_flag("--only-scores", options.only_scores, "add these to the profile in --out; measure nothing")
+          ->needs(eval);
   auto* as = verb.add_option("--as", options.as_device,
                              "a device of the catalogue: model its times by its roofline; measure nothing")
                  ->type_name("ID");
   verb.add_option("--catalogue", options.catalogue, "devices (YAML; default: those that ship)")
       ->type_name("FILE")
       ->needs(as);
+  auto* split = verb.add_option("--split-text", options.split_text,
+                                "a text on which to measure what damage between two blocks costs")
+                    ->type_name("FILE")
+                    ->excludes(as)
+                    ->excludes(only_scores);
+  verb.add_option("--split-windows", options.split_windows, "windows of 512 tokens of it; 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str()
+      ->needs(split);
   verb.add_flag("--full", options.full, "the whole grid of prompt lengths and batch sizes; takes long");
   verb.add_option("--budget", options.budget_s, "seconds after which no new point starts; 0: no limit")
       ->capture_default_str();
@@ -70,6 +80,7 @@ std::function<void()> AddProfile(CLI::App& verb) {
       "  ecld-device profile model-w4 --out model-w4.profile\n"
       "  ecld-device profile model-w4 --out model-w4.profile --eval result.json --full\n"
       "  ecld-device profile model-w4 --out model-w4.profile --only-scores --eval tasks.json --samples log\n"
+      "  ecld-device profile model-w4 --out model-w4.profile --split-text held-out.txt --split-windows 8\n"
       "  ecld-device profile model-w4 --out phone.profile --as raspberry-pi-5-8gb\n"
       "  ecld-device profile export model-w4.profile --format vidur --out model-w4.vidur");
   CLI::App* exported = verb.add_subcommand("export", "write a profile in the form of another program");

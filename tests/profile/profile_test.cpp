@@ -71,7 +71,7 @@ TEST_F(Written, UnknownKeysSurvive) {
 }
 
 TEST_F(Written, AnotherMinorVersionIsReadAnotherMajorIsNot) {
-  Replace(Manifest(), "1.1.0", "1.7.2");
+  Replace(Manifest(), "1.2.0", "1.7.2");
   EXPECT_NO_THROW(ReadProfile(directory_));
   Replace(Manifest(), "1.7.2", "2.0.0");
   EXPECT_ERROR(ReadProfile(directory_), "schema_version: version \"2.0.0\" is not known here; 1.x is");
@@ -269,6 +269,35 @@ TEST(CheckProfile, ACutSendsWhatItsShapeSays) {
   cuts.Set("quant_scheme", std::string("int8 with a scale per row"));
   DeviceProfile profile = With(SmallProfile(), cuts);
   EXPECT_NO_THROW(CheckProfile(profile)) << "scales have no formula here";
+}
+
+TEST(CheckProfile, DamageIsDoneBetweenTwoBlocks) {
+  const auto with = [](int64_t cut, double level, double ratio, double acc) {
+    Table splits(FindTableSchema("split_quality", "test"));
+    splits.AddRow();
+    splits.Set("cut", cut);
+    splits.Set("corruption", std::string("dropout"));
+    splits.Set("level", level);
+    splits.Set("ppl_ratio", ratio);
+    splits.Set("ci_lo", 1.1);
+    splits.Set("ci_hi", 1.3);
+    splits.Set("acc", acc);
+    splits.Set("n", int64_t{10});
+    splits.Set("src", std::string("m"));
+    return With(SmallProfile(), splits);
+  };
+  DeviceProfile profile = with(1, 0.1, 1.2, 0.5);
+  EXPECT_NO_THROW(CheckProfile(profile));
+  for (int64_t cut : {0, 2}) {
+    profile = with(cut, 0.1, 1.2, 0.5);
+    EXPECT_ERROR(CheckProfile(profile), fmt::format("split_quality.csv: row 1: cut is {}; blocks stand on both", cut));
+  }
+  profile = with(1, 1.5, 1.2, 0.5);
+  EXPECT_ERROR(CheckProfile(profile), "split_quality.csv: row 1: level is 1.5, a probability is at most 1");
+  profile = with(1, 0.1, 1.4, 0.5);
+  EXPECT_ERROR(CheckProfile(profile), "split_quality.csv: row 1: ppl_ratio 1.4 lies outside its interval");
+  profile = with(1, 0.1, 1.2, 1.5);
+  EXPECT_ERROR(CheckProfile(profile), "split_quality.csv: row 1: acc is 1.5");
 }
 
 TEST(CheckProfile, EnergyIsPowerTimesTime) {
