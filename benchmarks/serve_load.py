@@ -4,8 +4,9 @@
     benchmarks/serve_load.py --program build/release/ecld-device --model DIR --clients 64 --seconds 600
 
 Starts the server, asks until the time is over, stops the server, and reports how many requests were answered, refused
-with a reason, left by the client, or failed (no answer, a broken one, no reason), and the server's memory over time.
-Exits with 1 when a request failed, the server ended badly, or its memory kept growing."""
+with a reason, left by the client, or failed (no answer, a broken one, no reason), and the server's memory. The load comes
+in rounds; between them the server rests, and what it still holds then may not grow.
+Exits with 1 when a request failed, the server ended badly, or its memory grew."""
 import argparse
 import collections
 import contextlib
@@ -148,31 +149,43 @@ def resident_kB(pid):
         return next(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
 
 
+def load(server, address, options, seed):
+    """All clients for seconds / rounds; (clients, the most memory while they ask, memory once they are done) in MB."""
+    begin = time.monotonic()
+    clients = [Client(address, seed + i, begin + options.seconds / options.rounds, options)
+               for i in range(options.clients)]
+    for client in clients:
+        client.start()
+    most = 0
+    while any(client.is_alive() for client in clients) and server.poll() is None:
+        most = max(most, resident_kB(server.pid) / 1000)
+        time.sleep(0.5)
+    time.sleep(2)
+    rest = resident_kB(server.pid) / 1000 if server.poll() is None else float("nan")
+    print(f"{time.monotonic() - begin:6.0f} s  anonymous memory at most {most:.1f} MB, at rest {rest:.1f} MB", flush=True)
+    return clients, rest
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True, help="ecld-device")
     parser.add_argument("--model", required=True, help="checkpoint directory")
     parser.add_argument("--clients", type=int, default=64)
-    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--seconds", type=float, default=600, help="all rounds together")
+    parser.add_argument("--rounds", type=int, default=5, help="between which no client asks, so that memory can be compared")
     parser.add_argument("--max-words", type=int, default=40, help="of the longest prompt")
     parser.add_argument("--patience", type=float, default=120, help="seconds without a byte after which a client fails")
-    parser.add_argument("--growth", type=float, default=1.1, help="memory at the end over memory after a third, at most")
+    parser.add_argument("--growth", type=float, default=1.1, help="memory at rest, last round over first, at most")
     parser.add_argument("flags", nargs="*", help="more flags of the server, after --")
     options = parser.parse_args()
     server = subprocess.Popen([options.program, "serve", options.model, "--port", "0", "--name", "model", "-q",
                                *options.flags], stdout=subprocess.PIPE, text=True)
     host, port = server.stdout.readline().strip().removeprefix("http://").rsplit(":", 1)
-    begin = time.monotonic()
-    clients = [Client((host, int(port)), seed, begin + options.seconds, options)
-               for seed in range(options.clients)]
-    for client in clients:
-        client.start()
-    samples = []
-    while time.monotonic() < begin + options.seconds and server.poll() is None:
-        samples.append((time.monotonic() - begin, resident_kB(server.pid) / 1000))
-        time.sleep(min(5, options.seconds / 20))
-    for client in clients:
-        client.join(options.patience + 10)
+    clients, rests = [], []
+    for turn in range(options.rounds):
+        asked, rest = load(server, (host, int(port)), options, turn * options.clients)
+        clients += asked
+        rests.append(rest)
     died = server.poll() is not None
     if not died:
         server.send_signal(signal.SIGTERM)
@@ -180,19 +193,14 @@ def main():
 
     counts = sum((client.counts for client in clients), collections.Counter())
     failures = [failure for client in clients for failure in client.failures]
-    for when, memory_MB in samples[::max(1, len(samples) // 10)]:
-        print(f"{when:6.0f} s  anonymous memory {memory_MB:.1f} MB")
     print(f"{options.clients} clients, {options.seconds:.0f} s: " +
           ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())) +
           f"; {sum(client.tokens for client in clients)} tokens")
     for failure, count in collections.Counter(failures).most_common(10):
         print(f"  {count} x {failure}")
-    third = [memory for when, memory in samples if when < options.seconds / 3]
-    last = [memory for when, memory in samples if when >= options.seconds * 2 / 3]
-    growth = max(last) / max(third) if third and last else float("inf")
-    print(f"memory: most in the first third {max(third):.1f} MB, in the last {max(last):.1f} MB; "
-          f"exit status {server.returncode}")
-    sys.exit(1 if died or failures or server.returncode != 0 or growth > options.growth else 0)
+    growth = rests[-1] / rests[0]
+    print(f"memory at rest after the last round over that after the first: {growth:.2f}; exit status {server.returncode}")
+    sys.exit(1 if died or failures or server.returncode != 0 or not growth <= options.growth else 0)
 
 
 main()
