@@ -45,6 +45,7 @@ bool Spin(const Done& done) {
 ThreadPool::ThreadPool(int threads) {
   const int cores = UsableCores(), total = threads > 0 ? threads : cores;
   spins_ = total <= cores;
+  left_ = std::vector<Left>(static_cast<size_t>(total));
   for (int i = 1; i < total; ++i) workers_.emplace_back([this, i] { Work(i); });
 }
 
@@ -68,6 +69,12 @@ int64_t ThreadPool::Chunk(int64_t count, int64_t min_chunk) const {
 void ThreadPool::Run(const Loop& loop) {
   loop_ = loop;
   error_ = nullptr;
+  if (loop.piece > 0)
+    for (int64_t i = 0; i < size(); ++i) {
+      const int64_t begin = std::min(loop.count, i * loop.chunk), end = std::min(loop.count, begin + loop.chunk);
+      left_[static_cast<size_t>(i)].range.store(static_cast<uint64_t>(begin) << 32 | static_cast<uint64_t>(end),
+                                                std::memory_order_relaxed);
+    }
   pending_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
   ++generation_;
   if (sleepers_ > 0) {
@@ -113,13 +120,35 @@ void ThreadPool::Work(int index) {
 }
 
 void ThreadPool::RunChunk(int index) {
-  const int64_t begin = index * loop_.chunk, end = std::min(loop_.count, begin + loop_.chunk);
-  if (begin >= end) return;
   try {
-    loop_.call(loop_.body, begin, end);
+    if (loop_.piece > 0) return RunPieces(index);
+    const int64_t begin = index * loop_.chunk;
+    if (begin < loop_.count) loop_.call(loop_.body, begin, std::min(loop_.count, begin + loop_.chunk));
   } catch (...) {
     std::lock_guard lock(mutex_);
     if (!error_) error_ = std::current_exception();
+  }
+}
+
+// A thread's own part from its front, so that it walks through memory in order; those of others from their backs.
+void ThreadPool::RunPieces(int index) {
+  int64_t begin, end;
+  for (int i = 0; i < size(); ++i) {
+    Left& left = left_[static_cast<size_t>((index + i) % size())];
+    while (left.Take(loop_.piece, i == 0, &begin, &end)) loop_.call(loop_.body, begin, end);
+  }
+}
+
+bool ThreadPool::Left::Take(int64_t piece, bool front, int64_t* begin, int64_t* end) {
+  uint64_t seen = range.load(std::memory_order_relaxed);
+  while (true) {
+    const auto first = static_cast<int64_t>(seen >> 32), last = static_cast<int64_t>(seen & 0xffffffffu);
+    if (first >= last) return false;
+    *begin = front ? first : std::max(first, last - piece);
+    *end = front ? std::min(last, first + piece) : last;
+    const auto rest = front ? static_cast<uint64_t>(*end) << 32 | static_cast<uint64_t>(last)
+                            : static_cast<uint64_t>(first) << 32 | static_cast<uint64_t>(*begin);
+    if (range.compare_exchange_weak(seen, rest, std::memory_order_relaxed)) return true;
   }
 }
 

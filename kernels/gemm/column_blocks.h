@@ -1,6 +1,6 @@
 #pragma once
-// Work shared out among threads: the outputs of several products are cut into blocks of columns, and each thread takes
-// a run of blocks. One meeting of the threads serves all products.
+// Work shared out among threads: the outputs of several products are cut into blocks of columns, and the threads take
+// runs of blocks. One meeting of the threads serves all products.
 
 #include <algorithm>
 #include <span>
@@ -17,7 +17,7 @@ void ForEachColumnBlock(std::span<const GemmArgs> products, int64_t block, int64
   const auto blocks_of = [block](const GemmArgs& args) { return (args.weight.out_features + block - 1) / block; };
   int64_t total = 0;
   for (const GemmArgs& args : products) total += blocks_of(args);
-  pool.ParallelFor(total, min_blocks, [&](int64_t begin, int64_t end) {
+  pool.ShareOut(total, min_blocks, [&](int64_t begin, int64_t end) {
     for (const GemmArgs& args : products) {
       const int64_t blocks = blocks_of(args);
       for (int64_t i = std::max<int64_t>(begin, 0); i < std::min(end, blocks); ++i)

@@ -143,14 +143,14 @@ void MultiplyPart(const Int8Kernels& kernels, const GemmArgs& args, const Activa
   }
 }
 
-// Threads share the tiles of all products evenly.
+// Threads take the tiles of all products as they come to them.
 void MultiplyByTiles(const Int8Kernels& kernels, std::span<const GemmArgs> products, const ActivationBuffer& buffer,
                      ThreadPool& pool) {
   std::array<int64_t, kMaxProductsTogether + 1> starts{};  // in tiles
   for (size_t i = 0; i < products.size(); ++i) starts[i + 1] = starts[i] + Tiles(products[i].weight);
   const GemmArgs& args = products.front();
   const int64_t tile_products = kTileOutputs * args.weight.in_features * args.m;
-  pool.ParallelFor(starts[products.size()], 1 + kMinProducts / (tile_products + 1), [&](int64_t begin, int64_t end) {
+  pool.ShareOut(starts[products.size()], 1 + kMinProducts / (tile_products + 1), [&](int64_t begin, int64_t end) {
     for (size_t i = 0; i < products.size(); ++i) {
       const int64_t first = std::max(begin, starts[i]) - starts[i], last = std::min(end, starts[i + 1]) - starts[i];
       if (first < last) MultiplyPart(kernels, products[i], buffer, {first, last, 0, args.m});

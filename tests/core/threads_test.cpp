@@ -6,6 +6,9 @@
 #include <atomic>
 #include <chrono>
 #include <ctime>
+#include <stdexcept>
+#include <thread>
+#include <vector>
 
 namespace ecld {
 namespace {
@@ -43,6 +46,45 @@ TEST(Threads, LoopsFollowEachOtherAwakeAndAsleep) {
       ASSERT_EQ(SumOf(pool, 64), 64);
     }
   }
+}
+
+TEST(Threads, SharedOutEveryPlaceIsRunOnce) {
+  for (int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    for (int64_t count : {0, 1, 3, 16, 97, 5000}) {
+      std::vector<std::atomic<int>> runs(static_cast<size_t>(count));
+      for (int i = 0; i < 200; ++i)
+        pool.ShareOut(count, 2, [&](int64_t begin, int64_t end) {
+          ASSERT_LT(begin, end);
+          for (int64_t at = begin; at < end; ++at) ++runs[static_cast<size_t>(at)];
+        });
+      for (const auto& run : runs) ASSERT_EQ(run, 200) << threads << " threads, " << count;
+    }
+  }
+}
+
+TEST(Threads, WhoIsSlowDoesLess) {
+  ThreadPool pool(2);
+  const auto caller = std::this_thread::get_id();
+  std::atomic<int64_t> by_caller = 0, by_other = 0;
+  pool.ShareOut(100, 1, [&](int64_t begin, int64_t end) {
+    const bool slow = std::this_thread::get_id() == caller;
+    std::this_thread::sleep_for(std::chrono::milliseconds(slow ? 20 : 1));
+    (slow ? by_caller : by_other) += end - begin;
+  });
+  EXPECT_EQ(by_caller + by_other, 100);
+  EXPECT_GT(by_other, 60);
+  EXPECT_GT(by_caller, 0);
+}
+
+TEST(Threads, WhatAPieceThrowsReachesTheCaller) {
+  ThreadPool pool(3);
+  EXPECT_THROW(pool.ShareOut(90, 1,
+                             [](int64_t begin, int64_t) {
+                               if (begin > 50) throw std::runtime_error("piece");
+                             }),
+               std::runtime_error);
+  EXPECT_EQ(SumOf(pool, 64), 64);
 }
 
 TEST(Threads, AnIdlePoolTakesNoProcessorTime) {
