@@ -10,7 +10,7 @@
 Everything lies under --work. The build takes about ten minutes on two cores and 300 MB (source 77 MB to download);
 it is made once for a version. `model` and `measure` need the programs of --build (ecld, ecld-device,
 random_checkpoint), `model` also the Python packages of the tests (scripts/setup.sh --tests) for llama.cpp's converter.
-`measure` wants a quiet machine: a small part at a time, with --only and --pairs, is fine.
+`measure` wants a quiet machine: a small part at a time, with --only and --pairs, is fine. Who goes first alternates.
 
 A line of the report is a test as llama-bench names it: ppN reads N prompt tokens, tgN continues by N tokens, B is the
 number of sequences at once, @ dN the tokens of context that are there already. One sequence is measured with
@@ -169,9 +169,11 @@ def measure(args):
                 label = f"{home.name} {form} {test.name}"
                 if not fnmatch.fnmatch(label, args.only):
                     continue
-                for _ in range(args.pairs):
-                    pair = {"model": home.name, "format": form, "test": test.name,
-                            "ours": our_rate(args, home / mine, test), "peer": peer_rate(args, home / theirs, test)}
+                for turn in range(args.pairs):
+                    pair = {"model": home.name, "format": form, "test": test.name}
+                    for name in ("ours", "peer") if turn % 2 == 0 else ("peer", "ours"):
+                        pair[name] = our_rate(args, home / mine, test) if name == "ours" else peer_rate(
+                            args, home / theirs, test)
                     with open(results, "a") as file:
                         file.write(json.dumps(pair) + "\n")
                     print(f"{label}: ours {pair['ours']:.2f}, llama.cpp {pair['peer']:.2f} tokens/s", flush=True)
