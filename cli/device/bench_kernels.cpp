@@ -61,7 +61,7 @@ std::function<void()> AddBenchKernels(CLI::App& verb) {
       ->type_name("FILE");
   verb.add_option("--bits", bench.bits, "of the matrices; 16: dense; several: 16,8,4,3,2")
       ->delimiter(',')
-      ->check(CLI::IsMember({16, 8, 4, 3, 2}))
+      ->check(CLI::IsMember({16, 8, 6, 5, 4, 3, 2}))
       ->capture_default_str();
   verb.add_option("--group-size", bench.group_size, "inputs that share a scale; 0: the whole row")
       ->capture_default_str();

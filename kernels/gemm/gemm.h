@@ -24,7 +24,7 @@ struct GemmArgs {
   int64_t m = 0;
   float* y = nullptr;  // [m, out_features], row-major, written whole
   bool exact = true;   // x stays float32
-  // Where x is rounded to 8 bits and the weights have 8 bits too, what the rounding leaves over is rounded and
+  // Where x is rounded to 8 bits and the weights have more than 4, what the rounding leaves over is rounded and
   // multiplied as well: for products that need it, at twice the operations. (With fewer bits the weights' own rounding
   // is far larger.)
   bool fine = false;

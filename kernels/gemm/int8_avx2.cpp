@@ -1,6 +1,6 @@
 // The product with 8-bit activations for AVX2; see int8_tiled.h and int8_avx512.cpp. Half a tile fills a vector. Codes
 // of at most 4 bits times activations sum up in 16 bits without overflow over a block of 32 inputs (16 products of
-// magnitude 15 * 127); 8-bit codes are taken as two halves of 4 bits.
+// magnitude 15 * 127); of wider codes the lower 4 bits are taken, then the others.
 
 #if defined(__x86_64__)
 
@@ -70,17 +70,22 @@ ECLD_INLINE __m256i Broadcast(const int8_t* x) {
 // Vectors of a block that hold low bits; see INTERLEAVED.md.
 template <int kBits>
 constexpr int kVectors = kBits == 8   ? 8
-                         : kBits == 4 ? 4
+                         : kBits >= 4 ? 4
                                       : 2;
 
-// The codes of inputs 4 * kFour .. of half a tile, a byte each, at most 4 bits of them: kHigh takes the upper 4 of 8.
+// The codes of inputs 4 * kFour .. of half a tile, a byte each, at most 4 bits of them: kHigh takes those above.
 template <int kBits, int kFour, bool kHigh>
 ECLD_INLINE __m256i Codes(const std::byte* block) {
   constexpr int kVector = kFour % kVectors<kBits>, kPlace = kFour / kVectors<kBits>;
   const __m256i low = Load(block + 64 * kVector);
   if constexpr (kBits == 8) {
     return _mm256_and_si256(_mm256_srli_epi16(low, kHigh ? 4 : 0), _mm256_set1_epi8(15));
-  } else if constexpr (kBits == 4) {
+  } else if constexpr (kBits > 4 && kHigh) {
+    constexpr int kBitsHigh = kBits - 4;  // as many vectors of so many bits
+    const __m256i high = Load(block + 64 * (4 + kFour % kBitsHigh));
+    return _mm256_and_si256(_mm256_srli_epi16(high, kFour / kBitsHigh * kBitsHigh),
+                            _mm256_set1_epi8((1 << kBitsHigh) - 1));
+  } else if constexpr (kBits >= 4) {
     return _mm256_and_si256(_mm256_srli_epi16(low, 4 * kPlace), _mm256_set1_epi8(15));
   } else {
     const __m256i two = _mm256_and_si256(_mm256_srli_epi16(low, 2 * kPlace), _mm256_set1_epi8(3));
@@ -174,7 +179,7 @@ ECLD_INLINE void MultiplyRows(const Int8Tile& tile, RowNumbers<kRow...> rows) {
       for (const int64_t end = std::min(group_end, block + kActivationBlocks); block < end; ++block) {
         FetchAhead<kBits>(codes);
         AddBlock<kBits, false>(codes, inputs, x.stride, sums, rows, FourNumbers());
-        if constexpr (kBits == 8) AddBlock<kBits, true>(codes, inputs, x.stride, sums, rows, FourNumbers());
+        if constexpr (kBits > 4) AddBlock<kBits, true>(codes, inputs, x.stride, sums, rows, FourNumbers());
         codes += BlockBytes(kBits);
         inputs += kBlockInputs;
       }
@@ -205,6 +210,10 @@ void MultiplyOf(const Int8Tile& tile) {
       return ByRows<3>(tile);
     case 4:
       return ByRows<4>(tile);
+    case 5:
+      return ByRows<5>(tile);
+    case 6:
+      return ByRows<6>(tile);
     default:
       return ByRows<8>(tile);
   }

@@ -65,7 +65,7 @@ ECLD_INLINE __m512i Broadcast(const int8_t* x) {
 // Vectors of a block that hold low bits; see INTERLEAVED.md.
 template <int kBits>
 constexpr int kVectors = kBits == 8   ? 8
-                         : kBits == 4 ? 4
+                         : kBits >= 4 ? 4
                                       : 2;
 
 // The codes of inputs 4 * kFour .. of all lanes, a byte each.
@@ -75,12 +75,15 @@ ECLD_INLINE __m512i Codes(const std::byte* block) {
   const __m512i low = _mm512_loadu_si512(block + 64 * kVector);
   if constexpr (kBits == 8) {
     return low;
-  } else if constexpr (kBits == 3) {
-    const __m512i two = _mm512_srli_epi16(low, 2 * kPlace), high = _mm512_loadu_si512(block + 128);
-    const __m512i one = kFour < 2 ? _mm512_slli_epi16(high, (2 - kFour) & 7) : _mm512_srli_epi16(high, (kFour - 2) & 7);
-    // Bits 0 and 1 from the one, 2 from the other.
-    const __m512i both = _mm512_ternarylogic_epi32(_mm512_set1_epi8(3), two, one, 0xca);
-    return _mm512_and_si512(both, _mm512_set1_epi8(7));
+  } else if constexpr (kBits == 3 || kBits > 4) {
+    constexpr int kLowBits = kBits == 3 ? 2 : 4, kHighVectors = kBits - kLowBits;
+    const __m512i high = _mm512_loadu_si512(block + 64 * (kVectors<kBits> + kFour % kHighVectors));
+    constexpr int kUp = kLowBits - kFour / kHighVectors * kHighVectors;  // from where the high bits lie to their place
+    const __m512i moved = kUp > 0 ? _mm512_slli_epi16(high, kUp & 7) : _mm512_srli_epi16(high, -kUp & 7);
+    // The low bits from the one, the rest from the other.
+    const __m512i mask = _mm512_set1_epi8((1 << kLowBits) - 1);
+    const __m512i both = _mm512_ternarylogic_epi32(mask, _mm512_srli_epi16(low, kLowBits * kPlace), moved, 0xca);
+    return _mm512_and_si512(both, _mm512_set1_epi8((1 << kBits) - 1));
   } else {
     return _mm512_and_si512(_mm512_srli_epi16(low, kBits * kPlace), _mm512_set1_epi8((1 << kBits) - 1));
   }
@@ -190,6 +193,10 @@ void MultiplyOf(const Int8Tile& tile) {
       return ByRows<3>(tile, kRows);
     case 4:
       return ByRows<4>(tile, kRows);
+    case 5:
+      return ByRows<5>(tile, kRows);
+    case 6:
+      return ByRows<6>(tile, kRows);
     default:
       return ByRows<8>(tile, kRows);
   }

@@ -69,17 +69,19 @@ ECLD_INLINE uint8x16_t ShiftRight(uint8x16_t bytes) {
 // Vectors of a block that hold low bits; see INTERLEAVED.md.
 template <int kBits>
 constexpr int kVectors = kBits == 8   ? 8
-                         : kBits == 4 ? 4
+                         : kBits >= 4 ? 4
                                       : 2;
 
-// The codes of "four" number kFour out of the bytes of its vector and, of 3 bits, those of the vector of high bits.
+// The codes of "four" number kFour out of the bytes of its vector and those of the vector of high bits, if there is
+// one.
 template <int kBits, int kFour>
 ECLD_INLINE int8x16_t Codes(uint8x16_t bytes, uint8x16_t high) {
   constexpr int kPlace = kFour / kVectors<kBits>;
   if constexpr (kBits == 8) return vreinterpretq_s8_u8(veorq_u8(bytes, vdupq_n_u8(128)));
-  uint8x16_t codes = ShiftRight < kBits == 4 ? 4 * kPlace : 2 * kPlace > (bytes);
-  if constexpr (kBits == 3) codes = vsliq_n_u8(codes, ShiftRight<kFour>(high), 2);
-  constexpr bool kTopmost = kBits != 3 && (kPlace + 1) * kBits == 8;
+  constexpr int kLowBits = kBits >= 4 ? 4 : 2, kHighBits = kBits - kLowBits;
+  uint8x16_t codes = ShiftRight<kLowBits * kPlace>(bytes);
+  if constexpr (kHighBits > 0) codes = vsliq_n_u8(codes, ShiftRight<kFour / kHighBits * kHighBits>(high), kLowBits);
+  constexpr bool kTopmost = kHighBits == 0 && (kPlace + 1) * kBits == 8;
   return vreinterpretq_s8_u8(kTopmost ? codes : vandq_u8(codes, vdupq_n_u8((1 << kBits) - 1)));
 }
 
@@ -100,7 +102,9 @@ ECLD_INLINE void AddVector(const std::byte* block, const Int8Inputs<kCount>& inp
     // Loads stay behind this: all of them at once would not leave registers for the sums.
     asm volatile("" ::: "memory");
     const uint8x16_t bytes = LoadBytes(block + 64 * kVector + 16 * quarter);
-    const uint8x16_t high = kBits == 3 ? LoadBytes(block + 128 + 16 * quarter) : bytes;
+    constexpr int kHighVector = kVectors<kBits> + (kBits == 6 ? kVector % 2 : 0);
+    const uint8x16_t high =
+        kBits == 3 || kBits == 5 || kBits == 6 ? LoadBytes(block + 64 * kHighVector + 16 * quarter) : bytes;
     (AddFour<kBits, kPlace * kVectors<kBits> + kVector>(bytes, high, quarter, inputs, sums), ...);
   }
 }
@@ -186,6 +190,10 @@ void MultiplyOf(const Int8Tile& tile) {
       return ByRows<3, kRows>(tile);
     case 4:
       return ByRows<4, kRows>(tile);
+    case 5:
+      return ByRows<5, kRows>(tile);
+    case 6:
+      return ByRows<6, kRows>(tile);
     default:
       return ByRows<8, kRows>(tile);
   }

@@ -13,7 +13,7 @@ constexpr int64_t kMaxProductsTogether = 16;  // of one call; more take another 
 constexpr int64_t kRowsAlone = 64;            // of x, per thread: from so many on, a thread takes rows
 
 // Rows that a row of x becomes.
-int64_t Planes(const GemmArgs& args) { return args.fine && args.weight.format.bits == 8 ? 2 : 1; }
+int64_t Planes(const GemmArgs& args) { return args.fine && args.weight.format.bits > 4 ? 2 : 1; }
 
 // One call's memory, in the order of Int8Activations, each on a line of its own.
 struct ActivationBuffer {

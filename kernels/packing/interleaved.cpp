@@ -42,8 +42,8 @@ uint32_t Spread(uint32_t stream) {
   } else {
     constexpr uint32_t kPair = (1u << (2 * kBits)) - 1, kOne = (1u << kBits) - 1;
     stream &= (1u << (4 * kBits)) - 1;
-    stream = (stream | stream << (16 - 2 * kBits)) & (kPair | kPair << 16);
-    return (stream | stream << (8 - kBits)) & (kOne * 0x01010101u);
+    stream = (stream & kPair) | (stream << (16 - 2 * kBits) & kPair << 16);
+    return (stream & kOne * 0x00010001u) | (stream << (8 - kBits) & kOne * 0x01000100u);
   }
 }
 
@@ -67,8 +67,15 @@ template <int kBits>
 void WriteLane(const Fours& fours, std::byte* lane) {
   if constexpr (kBits == 8) {
     for (int q = 0; q < kFours; ++q) Store(lane + 64 * q, fours[q]);
-  } else if constexpr (kBits == 4) {
-    for (int v = 0; v < 4; ++v) Store(lane + 64 * v, fours[v] | fours[4 + v] << 4);
+  } else if constexpr (kBits >= 4) {
+    constexpr uint32_t kNibbles = 0x0f0f0f0f;
+    uint32_t high[2] = {};
+    for (int v = 0; v < 4; ++v) Store(lane + 64 * v, (fours[v] & kNibbles) | (fours[4 + v] & kNibbles) << 4);
+    for (int q = 0; q < kFours; ++q) {
+      if constexpr (kBits == 5) high[0] |= (fours[q] >> 4 & 0x01010101u) << q;
+      if constexpr (kBits == 6) high[q % 2] |= (fours[q] >> 4 & 0x03030303u) << (q / 2 * 2);
+    }
+    for (int v = 4; v < kBits; ++v) Store(lane + 64 * v, high[v - 4]);
   } else {
     uint32_t high = 0;
     for (int v = 0; v < 2; ++v) {
@@ -114,6 +121,10 @@ void InterleaveTileCodes(const WeightView& rows, int64_t tile, std::byte* to) {
       return InterleaveCodes<3>(rows, tile, to);
     case 4:
       return InterleaveCodes<4>(rows, tile, to);
+    case 5:
+      return InterleaveCodes<5>(rows, tile, to);
+    case 6:
+      return InterleaveCodes<6>(rows, tile, to);
     default:
       return InterleaveCodes<8>(rows, tile, to);
   }
@@ -140,9 +151,7 @@ void InterleaveZeros(const WeightView& rows, int64_t tile, std::byte* to) {
 
 }  // namespace
 
-bool CanInterleave(const PackedFormat& format) {
-  return format.bits != 5 && format.bits != 6 && format.group_size % kBlockInputs == 0;
-}
+bool CanInterleave(const PackedFormat& format) { return format.group_size % kBlockInputs == 0; }
 
 uint64_t InterleavedBytes(const WeightView& rows) {
   const Parts parts = PartsOf(rows);
@@ -185,16 +194,25 @@ void Interleave(const WeightView& rows, std::byte* bytes, ThreadPool& pool) {
 
 uint32_t FourCodes(int bits, const std::byte* block, int64_t lane, int four) {
   block += 4 * lane;
+  const auto nibbles = [&] { return Load(block + 64 * (four % 4)) >> (4 * (four / 4)) & 0x0f0f0f0fu; };
+  const auto pairs = [&](int vector) {
+    return Load(block + 64 * (vector + four % 2)) >> (2 * (four / 2)) & 0x03030303u;
+  };
+  const auto single = [&](int vector) { return Load(block + 64 * vector) >> four & 0x01010101u; };
   switch (bits) {
-    case 8:
-      return Load(block + 64 * four);
+    case 2:
+      return pairs(0);
+    case 3:
+      return pairs(0) | single(2) << 2;
     case 4:
-      return Load(block + 64 * (four % 4)) >> (4 * (four / 4)) & 0x0f0f0f0fu;
+      return nibbles();
+    case 5:
+      return nibbles() | single(4) << 4;
+    case 6:
+      return nibbles() | pairs(4) << 4;
     default:
-      break;
+      return Load(block + 64 * four);
   }
-  const uint32_t low = Load(block + 64 * (four % 2)) >> (2 * (four / 2)) & 0x03030303u;
-  return bits == 2 ? low : low | (Load(block + 128) >> four & 0x01010101u) << 2;
 }
 
 }  // namespace ecld

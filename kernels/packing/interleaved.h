@@ -14,6 +14,8 @@
 //   4 bits  4 vectors; low nibble = input 4v + j, high nibble = input 16 + 4v + j
 //   2 bits  2 vectors; bits 2p..2p+1 = input 8p + 4v + j, p = 0..3
 //   3 bits  the low two bits as "2 bits" (2 vectors), then 1 vector of high bits: bit p = input 4p + j, p = 0..7
+//   5 bits  the low four bits as "4 bits" (4 vectors), then 1 vector of high bits as those of 3
+//   6 bits  the low four bits as "4 bits" (4 vectors), then the high two as "2 bits" (2 vectors)
 //
 //   codes        [tiles, padded_in / 32] blocks                      64-byte aligned
 //   scales       scale_dtype [tiles, groups, 16]                     64-byte aligned

@@ -94,7 +94,7 @@ TEST_P(GemmInt8Bits, NothingSaturates) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Bits, GemmInt8Bits, testing::Values(2, 3, 4, 8),
+INSTANTIATE_TEST_SUITE_P(Bits, GemmInt8Bits, testing::Values(2, 3, 4, 5, 6, 8),
                          [](const auto& bits) { return "W" + std::to_string(bits.param); });
 
 TEST(GemmInt8, RoundingIsToNearestEvenOverEachGroup) {

@@ -42,7 +42,7 @@ TEST_P(Interleaved, HoldsTheSameValues) {
       }
 }
 
-INSTANTIATE_TEST_SUITE_P(Bits, Interleaved, testing::Values(2, 3, 4, 8),
+INSTANTIATE_TEST_SUITE_P(Bits, Interleaved, testing::Values(2, 3, 4, 5, 6, 8),
                          [](const auto& bits) { return "W" + std::to_string(bits.param); });
 
 TEST_P(Interleaved, EveryByteIsWrittenWhateverThePool) {
@@ -79,7 +79,7 @@ TEST(InterleavedLayout, BitsAfterTheLastCodeAreDropped) {
 // The drawing of INTERLEAVED.md, read with its own words.
 TEST(InterleavedLayout, BytesLieAsDrawn) {
   ThreadPool pool(1);
-  for (int bits : {2, 3, 4, 8}) {
+  for (int bits : {2, 3, 4, 5, 6, 8}) {
     std::vector<uint8_t> codes(32);
     for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<uint8_t>((i * 7 + 3) % (1u << bits));
     const PackedFormat format{.bits = bits, .group_size = 32};
@@ -101,9 +101,11 @@ TEST(InterleavedLayout, BytesLieAsDrawn) {
       };
       int code = 0;
       if (bits == 8) code = byte(four);
-      if (bits == 4) code = byte(four % 4) >> (4 * (four / 4)) & 15;
+      if (bits >= 4 && bits <= 6) code = byte(four % 4) >> (4 * (four / 4)) & 15;
       if (bits <= 3) code = byte(four % 2) >> (2 * (four / 2)) & 3;
       if (bits == 3) code |= (byte(2) >> four & 1) << 2;
+      if (bits == 5) code |= (byte(4) >> four & 1) << 4;
+      if (bits == 6) code |= (byte(4 + four % 2) >> (2 * (four / 2)) & 3) << 4;
       EXPECT_EQ(code, codes[static_cast<size_t>(i)]) << bits << " bits, input " << i;
     }
   }
@@ -115,8 +117,6 @@ TEST(InterleavedLayout, GroupsAreWholeBlocksOrTheRow) {
   EXPECT_TRUE(CanInterleave({.group_size = 0}));
   EXPECT_FALSE(CanInterleave({.group_size = 8}));
   EXPECT_FALSE(CanInterleave({.group_size = 48}));
-  EXPECT_FALSE(CanInterleave({.bits = 5, .group_size = 32}));
-  EXPECT_FALSE(CanInterleave({.bits = 6, .group_size = 32}));
 }
 
 TEST(InterleavedLayout, StoredBytesIncludeThePadding) {
