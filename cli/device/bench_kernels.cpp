@@ -59,7 +59,7 @@ std::function<void()> AddBenchKernels(CLI::App& verb) {
   verb.add_option("--shapes", flags->shapes, "files that list ops and their sizes, like benchmarks/shapes/*.txt")
       ->required()
       ->type_name("FILE");
-  verb.add_option("--bits", bench.bits, "of the matrices; 16: dense; several: 16,8,4,3,2")
+  verb.add_option("--bits", bench.bits, "of the matrices; 16: dense; several: 16,8,6,5,4,3,2")
       ->delimiter(',')
       ->check(CLI::IsMember({16, 8, 6, 5, 4, 3, 2}))
       ->capture_default_str();

@@ -9,7 +9,7 @@ import sys
 from tracked import ROOT, tracked
 
 NAMESPACE = re.compile(r"^namespace ([\w:]+) \{")
-TYPE = re.compile(r"^(?:class|struct|enum class|union) (\w+)\b[^;]*$")
+TYPE = re.compile(r"^(?:class|struct|enum class|union) (?:alignas\(\w+\) )?(\w+)\b[^;]*$")
 
 
 def types(lines):
@@ -23,8 +23,8 @@ def types(lines):
 
 
 def main():
-    planted = list(types(["namespace ecld {", "struct Block {", "class Pass;", "union Bits;"]))
-    assert planted == [("ecld", "Block")], planted
+    planted = list(types(["namespace ecld {", "struct Block {", "class Pass;", "union Bits;", "struct alignas(8) Pair {"]))
+    assert planted == [("ecld", "Block"), ("ecld", "Pair")], planted
 
     places = collections.defaultdict(list)
     for name in tracked(".h"):
