@@ -51,7 +51,7 @@ TEST_F(BenchKernels, MistakesAreSaid) {
   std::ofstream(dir_ / "shapes.txt") << "gemm product 48\n";
   EXPECT_THAT(Run({}).err, HasSubstr("shapes.txt:1: gemm takes"));
   for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{"--bits", "5"}, {"--m", "0"}, {"--m", "x"}, {"--context", "0"}, {"--limit", "0"}}) {
+       {std::vector<std::string>{"--bits", "7"}, {"--m", "0"}, {"--m", "x"}, {"--context", "0"}, {"--limit", "0"}}) {
     Outcome outcome = Run(arguments);
     EXPECT_EQ(outcome.status, 2) << arguments[0] << " " << arguments[1];
   }
