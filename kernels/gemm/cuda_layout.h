@@ -15,8 +15,7 @@
 // operand A of mma.m16n8k16: FragmentRow and FragmentColumn of lanes.h say where they lie in slab and step.
 //   2 bits  [lane 32] 8 bytes; word w = steps 2w, 2w + 1; pairs of bits, lowest first: a0 a2 a4 a6 of each step, in the
 //           upper half a1 a3 a5 a7
-//   3 bits  the lower two bits of the codes as above, then [lane 32] 4 bytes of third bits: a0 a2 a4 a6 of steps 0 to
-//   3,
+//   3 bits  the lower two bits of the codes as above, then [lane 32] 4 bytes of third bits: a0 a2 a4 a6 of each step,
 //           in the upper half a1 a3 a5 a7
 //   4 bits  [lane 32] 16 bytes; word s = step s; nibbles, lowest first: a0 a2 a4 a6 a1 a3 a5 a7
 //   8 bits  [part 2][lane 32] 16 bytes; part p = steps 2p, 2p + 1, two words each; bytes, lowest first: a0..a3, a4..a7

@@ -30,27 +30,12 @@ void Launch(const Product& product, CudaStream stream) {
   }
 }
 
-template <int kBits>
-void LaunchBits(const Product& product, DType type, CudaStream stream) {
-  type == DType::kF16 ? Launch<kBits, DType::kF16>(product, stream) : Launch<kBits, DType::kBF16>(product, stream);
-}
-
 }  // namespace
 
 void LaunchMma(const Product& product, int bits, DType type, CudaStream stream) {
-  switch (bits) {
-    case 2:
-      LaunchBits<2>(product, type, stream);
-      break;
-    case 3:
-      LaunchBits<3>(product, type, stream);
-      break;
-    case 4:
-      LaunchBits<4>(product, type, stream);
-      break;
-    default:
-      LaunchBits<8>(product, type, stream);
-  }
+  WithFormat(bits, type, [&](auto constant_bits, auto constant_type) {
+    Launch<decltype(constant_bits)::value, decltype(constant_type)::value>(product, stream);
+  });
   CheckLaunch("mma");
 }
 

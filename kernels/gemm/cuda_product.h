@@ -1,6 +1,8 @@
 #pragma once
 // What a CUDA kernel of the matrix product is given: the pointers and counts of CudaGemmArgs, worked out once.
 
+#include <type_traits>
+
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/lanes.h"
 
@@ -42,6 +44,25 @@ int64_t MmaSplits(int64_t tiles_n, int64_t tiles_k);
 
 // Columns of 8 rows of x that a block of the tensor core kernel takes, of those it exists for: 1, 2, 4 and 6.
 constexpr int MmaColumns(int64_t m) { return m <= 8 ? 1 : m <= 16 ? 2 : m <= 32 ? 4 : 6; }
+
+// Calls call(bits, type) with both as constants (std::integral_constant), which the kernels are templates over.
+template <class Call>
+void WithFormat(int bits, DType type, const Call& call) {
+  const auto with_bits = [&](auto constant_bits) {
+    if (type == DType::kF16) return call(constant_bits, std::integral_constant<DType, DType::kF16>());
+    call(constant_bits, std::integral_constant<DType, DType::kBF16>());
+  };
+  switch (bits) {
+    case 2:
+      return with_bits(std::integral_constant<int, 2>());
+    case 3:
+      return with_bits(std::integral_constant<int, 3>());
+    case 4:
+      return with_bits(std::integral_constant<int, 4>());
+    default:
+      return with_bits(std::integral_constant<int, 8>());
+  }
+}
 
 // Queue the kernels, compiled by nvcc (cuda_gemv.cu, cuda_mma.cu). type: of x and y.
 void LaunchGemv(const Product& product, int bits, DType type, CudaStream stream);

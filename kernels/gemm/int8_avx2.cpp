@@ -67,12 +67,6 @@ ECLD_INLINE __m256i Broadcast(const int8_t* x) {
   return _mm256_set1_epi32(four);
 }
 
-// Vectors of a block that hold low bits; see INTERLEAVED.md.
-template <int kBits>
-constexpr int kVectors = kBits == 8   ? 8
-                         : kBits >= 4 ? 4
-                                      : 2;
-
 // The codes of inputs 4 * kFour .. of half a tile, a byte each, at most 4 bits of them: kHigh takes those above.
 template <int kBits, int kFour, bool kHigh>
 ECLD_INLINE __m256i Codes(const std::byte* block) {

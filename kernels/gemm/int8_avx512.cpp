@@ -62,12 +62,6 @@ ECLD_INLINE __m512i Broadcast(const int8_t* x) {
   return _mm512_set1_epi32(four);
 }
 
-// Vectors of a block that hold low bits; see INTERLEAVED.md.
-template <int kBits>
-constexpr int kVectors = kBits == 8   ? 8
-                         : kBits >= 4 ? 4
-                                      : 2;
-
 // The codes of inputs 4 * kFour .. of all lanes, a byte each.
 template <int kBits, int kFour>
 ECLD_INLINE __m512i Codes(const std::byte* block) {

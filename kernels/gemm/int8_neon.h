@@ -66,12 +66,6 @@ ECLD_INLINE uint8x16_t ShiftRight(uint8x16_t bytes) {
     return vshrq_n_u8(bytes, kShift);
 }
 
-// Vectors of a block that hold low bits; see INTERLEAVED.md.
-template <int kBits>
-constexpr int kVectors = kBits == 8   ? 8
-                         : kBits >= 4 ? 4
-                                      : 2;
-
 // The codes of "four" number kFour out of the bytes of its vector and those of the vector of high bits, if there is
 // one.
 template <int kBits, int kFour>

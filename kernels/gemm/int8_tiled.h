@@ -61,6 +61,12 @@ inline ActivationScale ScaleOfActivations(uint32_t largest_bits) {
   return {largest / 127, 127 / largest};
 }
 
+// Vectors of a block that hold low bits; see INTERLEAVED.md.
+template <int kBits>
+inline constexpr int kVectors = kBits == 8   ? 8
+                                : kBits >= 4 ? 4
+                                             : 2;
+
 // Outputs of a tile that exist.
 inline int64_t TileWidth(const Int8Tile& tile) {
   return std::min(kTileOutputs, tile.weight.out_features - tile.tile * kTileOutputs);

@@ -63,26 +63,12 @@ void Gemv(CudaProblem& problem, bool backwards) {
 
 enum class Kernel { kGemv, kMma };
 
-template <int kBits>
-void RunBits(Kernel kernel, CudaProblem& problem, bool backwards) {
-  const bool half = problem.args().type == DType::kF16;
-  if (kernel == Kernel::kGemv)
-    half ? Gemv<kBits, DType::kF16>(problem, backwards) : Gemv<kBits, DType::kBF16>(problem, backwards);
-  else
-    half ? Mma<kBits, DType::kF16>(problem, backwards) : Mma<kBits, DType::kBF16>(problem, backwards);
-}
-
 void RunKernel(Kernel kernel, CudaProblem& problem, bool backwards = false) {
-  switch (problem.rows().format.bits) {
-    case 2:
-      return RunBits<2>(kernel, problem, backwards);
-    case 3:
-      return RunBits<3>(kernel, problem, backwards);
-    case 4:
-      return RunBits<4>(kernel, problem, backwards);
-    default:
-      return RunBits<8>(kernel, problem, backwards);
-  }
+  cuda::WithFormat(problem.rows().format.bits, problem.args().type, [&](auto bits, auto type) {
+    constexpr int kBits = decltype(bits)::value;
+    constexpr DType kType = decltype(type)::value;
+    kernel == Kernel::kGemv ? Gemv<kBits, kType>(problem, backwards) : Mma<kBits, kType>(problem, backwards);
+  });
 }
 
 struct Shape {
