@@ -9,15 +9,6 @@
 namespace ecld {
 namespace {
 
-struct Named {
-  Corruption corruption;
-  std::string_view name;
-};
-constexpr std::array kNamed = {Named{Corruption::kDropout, "dropout"}, Named{Corruption::kAwgn, "awgn"},
-                               Named{Corruption::kBitflip, "bitflip"}, Named{Corruption::kQuant4, "quant4"},
-                               Named{Corruption::kQuant8, "quant8"}};
-constexpr std::array kCorruptions = {Corruption::kDropout, Corruption::kAwgn, Corruption::kBitflip, Corruption::kQuant4,
-                                     Corruption::kQuant8};
 constexpr int kHalfBits = 16;
 
 double RootMeanSquare(std::span<const float> row) {
@@ -36,9 +27,10 @@ void Round(std::span<float> group, int bits) {
 
 }  // namespace
 
-std::string_view Name(Corruption corruption) { return std::ranges::find(kNamed, corruption, &Named::corruption)->name; }
-
-std::span<const Corruption> Corruptions() { return kCorruptions; }
+std::string_view Name(Corruption corruption) {
+  constexpr std::array kNames = {"dropout", "awgn", "bitflip", "quant4", "quant8"};
+  return kNames[static_cast<size_t>(corruption)];
+}
 
 void CorruptingChannel::Pass(std::span<float> hidden, int64_t width) {
   if (corruption_ == Corruption::kBitflip) return FlipBits(hidden);

@@ -20,8 +20,10 @@ enum class Corruption {
   kQuant8,   // the same in 8 bits
 };
 
+inline constexpr Corruption kCorruptions[] = {Corruption::kDropout, Corruption::kAwgn, Corruption::kBitflip,
+                                              Corruption::kQuant4, Corruption::kQuant8};
+
 std::string_view Name(Corruption corruption);  // as in split_quality.csv
-std::span<const Corruption> Corruptions();
 
 class CorruptingChannel final : public HiddenChannel {
  public:

@@ -1,28 +1,15 @@
 #include "eval/profile_manifest.h"
 
 #include <algorithm>
-#include <cctype>
 #include <vector>
 
+#include "core/slug.h"
 #include "eval/evaluate.h"
 #include "eval/measure.h"
 #include "eval/profile_tables.h"
 
 namespace ecld {
 namespace {
-
-// "amd-epyc" from "AMD EPYC".
-std::string Slug(std::string_view name) {
-  std::string slug;
-  for (unsigned char c : name) {
-    if (std::isalnum(c))
-      slug += static_cast<char>(std::tolower(c));
-    else if (!slug.empty() && slug.back() != '-')
-      slug += '-';
-  }
-  while (!slug.empty() && slug.back() == '-') slug.pop_back();
-  return slug;
-}
 
 Json OrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 

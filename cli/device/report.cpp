@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cctype>
 #include <memory>
 
 #include "cli/device/verbs.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/slug.h"
 #include "core/svg_chart.h"
 #include "eval/report/report_charts.h"
 
@@ -20,24 +20,12 @@ struct Flags {
   std::filesystem::path out, charts;
 };
 
-// "text, kl against weights, MB" -> "text-kl-against-weights-mb.svg"
-std::string FileNameOf(const std::string& title) {
-  std::string name;
-  for (const char c : title) {
-    if (std::isalnum(static_cast<unsigned char>(c)))
-      name += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    else if (!name.empty() && name.back() != '-')
-      name += '-';
-  }
-  return name + ".svg";
-}
-
 void WriteCharts(const Report& report, const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder);
   for (const auto& charts :
        {FrontierCharts(report), SensitivityCharts(report), RiskCharts(report), LatencyCharts(report)})
     for (const ReportChart& chart : charts) {
-      const std::filesystem::path path = folder / FileNameOf(chart.chart.title);
+      const std::filesystem::path path = folder / (Slug(chart.chart.title) + ".svg");
       WriteFileAtomically(path, SvgFile(chart.chart));
       fmt::print("{}\n", path.string());
     }

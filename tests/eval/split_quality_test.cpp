@@ -106,7 +106,7 @@ TEST(SplitGrid, CutsLieBetweenBlocks) {
   for (bool full : {true, false}) {
     std::set<Corruption> kinds;
     for (const Damage& damage : GridOfSplits(32, full).damages) kinds.insert(damage.corruption);
-    EXPECT_EQ(kinds.size(), Corruptions().size());
+    EXPECT_EQ(kinds.size(), std::size(kCorruptions));
   }
 }
 
