@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace ecld {
@@ -24,5 +25,8 @@ struct Mean {
 // mean = S / N of all tokens; variance of this ratio by linearisation (Cochran, Sampling Techniques, eq. 6.13 with
 // the finite-population factor left out): C / (C - 1) * sum_c (s_c - mean * n_c)^2 / N^2. REQUIRES: some count > 0.
 Mean ClusteredMean(const std::vector<ClusterSum>& clusters);
+
+// Spearman's rank correlation, ties at their mean rank; absent when either is constant. REQUIRES: equal sizes.
+std::optional<double> RankCorrelation(std::span<const double> x, std::span<const double> y);
 
 }  // namespace ecld

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "eval/intervals.h"
+#include "eval/statistics.h"
 
 namespace ecld {
 namespace {
@@ -176,20 +177,12 @@ OffloadThreshold ThresholdFor(std::span<const JudgedAnswer> answers, double targ
 }
 
 std::optional<double> Spearman(std::span<const JudgedAnswer> answers) {
-  const auto n = static_cast<double>(answers.size());
-  const auto right = static_cast<double>(Right(answers));
-  const std::vector<JudgedAnswer> sorted = SurestFirst(answers);
-  if (right == 0 || right == n || sorted.front().uncertainty == sorted.back().uncertainty) return std::nullopt;
-  // Pearson's correlation of the ranks, around their mean; wrong answers rank (wrong + 1) / 2, right ones above.
-  const double middle = (n + 1) / 2, wrong = n - right;
-  const double wrong_rank = (wrong + 1) / 2 - middle, right_rank = wrong + (right + 1) / 2 - middle;
-  double product = 0, squares = 0;
-  VisitTies(sorted, [&](size_t begin, size_t end) {
-    const double rank = (static_cast<double>(begin) + 1 + static_cast<double>(end)) / 2 - middle;
-    for (size_t i = begin; i < end; ++i) product += rank * (sorted[i].right ? right_rank : wrong_rank);
-    squares += static_cast<double>(end - begin) * rank * rank;
-  });
-  return product / std::sqrt(squares * (wrong * wrong_rank * wrong_rank + right * right_rank * right_rank));
+  std::vector<double> uncertainty, right;
+  for (const JudgedAnswer& answer : answers) {
+    uncertainty.push_back(answer.uncertainty);
+    right.push_back(answer.right);
+  }
+  return RankCorrelation(uncertainty, right);
 }
 
 }  // namespace ecld

@@ -78,6 +78,14 @@ constexpr Column kPlanner[] = {
     {"out_tok_mean", kNumber}, {"out_tok_std", kNumber},  {"a_mean", kNumber},      {"src", kSource},
 };
 
+// How long answers were whose length was foreseen as [pred_bin_lo, pred_bin_hi) tokens: percentiles, the mean absolute
+// error and the mean error (foreseen less actual). variant.planner_len says who foresaw them.
+constexpr Column kPlannerLen[] = {
+    {"pred_bin_lo", kCount}, {"pred_bin_hi", kCount}, {"n", kSamples},
+    {"actual_p10", kNumber}, {"actual_p50", kNumber}, {"actual_p90", kNumber},
+    {"mae_tok", kNumber},    {"bias_tok", kSigned},   {"src", kSource},
+};
+
 // layer: "embed", "0" .. "L-1", "head". The weights of a matrix that two rows share count in the first of them.
 constexpr Column kLayers[] = {
     {"layer", kText},     {"phase", kText, "prefill|decode"},
@@ -150,6 +158,7 @@ constexpr std::array kSchemas = {
     TableSchema{"uncertainty", kUncertainty},
     TableSchema{"uncertainty_items", kUncertaintyItems},
     TableSchema{"planner", kPlanner},
+    TableSchema{"planner_len", kPlannerLen},
     TableSchema{"layers", kLayers},
     TableSchema{"cuts", kCuts},
     TableSchema{"split_quality", kSplitQuality},

@@ -9,13 +9,14 @@
 namespace ecld {
 
 inline constexpr std::string_view kProfileSchema = "ecld.device_profile";
-inline constexpr std::string_view kProfileVersion = "1.2.0";
+inline constexpr std::string_view kProfileVersion = "1.3.0";
 
 // What a column may hold, besides nothing.
 enum class ColumnType {
   kText,     // one of the choices if there are any, else any text without comma, quote or control character
   kCount,    // integer, 0 .. 2^63 - 1
   kNumber,   // finite, 0 or more
+  kSigned,   // finite
   kFlag,     // 0 or 1
   kSource,   // the letter of one of Sources(), never empty
   kSamples,  // integer of at least 1, never empty: repetitions or items behind the row

@@ -57,6 +57,8 @@ const char* Broken(const Column& column, const Cell& cell) {
     case ColumnType::kNumber:
       return std::isfinite(std::get<double>(cell)) && std::get<double>(cell) >= 0 ? nullptr
                                                                                   : "a finite number, 0 or more";
+    case ColumnType::kSigned:
+      return std::isfinite(std::get<double>(cell)) ? nullptr : "a finite number";
   }
   return nullptr;
 }
@@ -99,7 +101,7 @@ Cell ParseCell(const Column& column, std::string_view text, const std::string& w
   Cell cell;
   if (column.type == ColumnType::kText || column.type == ColumnType::kSource)
     cell = std::string(text);
-  else if (column.type == ColumnType::kNumber)
+  else if (column.type == ColumnType::kNumber || column.type == ColumnType::kSigned)
     cell = ParseNumber<double>(text, where, column, "a number");
   else
     cell = ParseNumber<int64_t>(text, where, column, "an integer");

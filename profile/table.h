@@ -14,7 +14,7 @@
 
 namespace ecld {
 
-// Empty; kCount, kFlag, kSamples; kNumber; kText, kSource.
+// Empty; kCount, kFlag, kSamples; kNumber, kSigned; kText, kSource.
 using Cell = std::variant<std::monostate, int64_t, double, std::string>;
 
 class Table {

@@ -41,10 +41,14 @@ std::function<void()> AddProfile(CLI::App& verb) {
   auto* eval = verb.add_option("--eval", options.scores.results,
                                "results of `eval --json` for this checkpoint, for the table of quality")
                    ->type_name("FILE");
-  verb.add_option("--samples", options.scores.samples,
-                  "what `eval --tasks --samples` wrote with them, for the tables of uncertainty")
-      ->type_name("DIR")
-      ->needs(eval);
+  auto* samples = verb.add_option("--samples", options.scores.samples,
+                                  "what `eval --tasks --samples` wrote with them, for the tables of uncertainty")
+                      ->type_name("DIR")
+                      ->needs(eval);
+  verb.add_option("--planned-lengths", options.scores.planned_lengths,
+                  "lengths of answers as a planner foresaw them, {\"gsm8k/0\": tokens, ...} (default: their mean)")
+      ->type_name("FILE")
+      ->needs(samples);
   auto* only_scores =
       verb.add_flag("--only-scores", options.only_scores, "add these to the profile in --out; measure nothing")
           ->needs(eval);

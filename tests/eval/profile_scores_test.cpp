@@ -58,10 +58,10 @@ class ProfileScores : public testing::Test {
   static std::string Task(const std::string& name) { return (*dir_ / (name + ".yaml")).string(); }
 
   // A profile with nothing but scores.
-  static DeviceProfile Scored(const fs::path& samples = *dir_ / "log") {
+  static DeviceProfile Scored(const fs::path& samples = *dir_ / "log", const fs::path& planned_lengths = "") {
     DeviceProfile profile;
     profile.provenance = Json::object();
-    AddScores({{*dir_ / "tasks.json"}, samples}, weights_, &profile);
+    AddScores({{*dir_ / "tasks.json"}, samples, planned_lengths}, weights_, &profile);
     return profile;
   }
   static std::vector<Sample> Logged(const char* name) { return ReadSampleLog(*dir_ / "log" / name).samples; }
@@ -163,6 +163,53 @@ TEST_F(ProfileScores, ThePlannerKnowsLengthsAndWhatTheOriginalFindsDifficult) {
   }
   EXPECT_EQ(by_difficulty, kItems);
   EXPECT_EQ(profile.provenance["difficulty"]["weights_sha256"], reference_weights_);
+}
+
+TEST_F(ProfileScores, WithoutForesightALengthIsTheMeanOfTheOthers) {
+  const DeviceProfile profile = Scored();
+  const Table& table = profile.At("planner_len");
+  int64_t n = 0;
+  double error = 0, bias = 0;
+  for (size_t row = 0; row < table.rows().size(); ++row) {
+    const auto count = static_cast<double>(*table.Count(row, "n"));
+    EXPECT_LT(*table.Count(row, "pred_bin_lo"), *table.Count(row, "pred_bin_hi"));
+    n += *table.Count(row, "n");
+    error += count * *table.Number(row, "mae_tok");
+    bias += count * *table.Number(row, "bias_tok");
+  }
+  EXPECT_EQ(n, kItems) << "written answers alone";
+  EXPECT_GT(error, 0);
+  EXPECT_NEAR(bias, 0, 1e-9) << "a mean of others is right on the whole";
+  EXPECT_EQ(profile.variant["planner_len"]["n"], kItems);
+}
+
+TEST_F(ProfileScores, ForeseenLengthsAreComparedWithTheActualOnes) {
+  const std::vector<Sample> written = Logged("write.jsonl");
+  Json foreseen = Json::object();
+  std::vector<double> actual;
+  for (size_t i = 0; i < 10; ++i) {
+    foreseen[fmt::format("write/{}", written[i].item)] = static_cast<double>(written[i].text_tok) + 100;
+    actual.push_back(static_cast<double>(written[i].text_tok));
+  }
+  foreseen["pick/0"] = 3;
+  WriteJsonFile(*dir_ / "foreseen.json", foreseen);
+  const DeviceProfile profile = Scored(*dir_ / "log", *dir_ / "foreseen.json");
+  const Table& table = profile.At("planner_len");
+  ASSERT_EQ(table.rows().size(), 1u) << "at most 12 tokens are written, so all are foreseen between 64 and 128";
+  EXPECT_EQ(*table.Count(0, "pred_bin_lo"), 64);
+  EXPECT_EQ(*table.Count(0, "pred_bin_hi"), 128);
+  EXPECT_EQ(*table.Count(0, "n"), 10);
+  EXPECT_EQ(*table.Number(0, "mae_tok"), 100);
+  EXPECT_EQ(*table.Number(0, "bias_tok"), 100);
+  EXPECT_EQ(*table.Number(0, "actual_p50"), Quantile(actual, 0.5));
+  EXPECT_EQ(profile.variant["planner_len"]["foreseen_by"], "a file");
+
+  WriteJsonFile(*dir_ / "foreseen.json", {{"write/0", "long"}});
+  EXPECT_ERROR(Scored(*dir_ / "log", *dir_ / "foreseen.json"), "foreseen.json: write/0: expected a number");
+  WriteJsonFile(*dir_ / "foreseen.json", {{"write/0", -1}});
+  EXPECT_ERROR(Scored(*dir_ / "log", *dir_ / "foreseen.json"), "expected tokens, 0 or more");
+  WriteJsonFile(*dir_ / "foreseen.json", {{"pick/0", 3}});
+  EXPECT_ERROR(Scored(*dir_ / "log", *dir_ / "foreseen.json"), "names no generated answer of the samples");
 }
 
 TEST_F(ProfileScores, NewErrorsAreThoseOfTheResult) {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/random.h"
+#include "eval/statistics.h"
 #include "tests/testing/expect_error.h"
 
 namespace ecld {
@@ -117,6 +118,10 @@ TEST(Spearman, IsTheCorrelationOfRanks) {
   EXPECT_NEAR(*Spearman(std::vector<JudgedAnswer>{{0.5, true}, {0.5, true}, {0.8, false}, {0.8, false}}), -1, 1e-12);
   EXPECT_FALSE(Spearman(std::vector<JudgedAnswer>{{0.1, true}, {0.2, true}}));
   EXPECT_FALSE(Spearman(std::vector<JudgedAnswer>{{0.2, true}, {0.2, false}}));
+  // d^2 sums to 8 over 5 pairs: 1 - 6 * 8 / (5 * 24).
+  EXPECT_NEAR(*RankCorrelation(std::vector<double>{1, 2, 3, 4, 50}, std::vector<double>{20, 10, 50, 30, 40}), 0.6,
+              1e-12);
+  EXPECT_FALSE(RankCorrelation({}, {}));
 }
 
 }  // namespace

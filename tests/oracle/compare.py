@@ -3,6 +3,7 @@
 An oracle is a script whose comparisons are calls of check() and near(), run by main(). It fails when any of them failed,
 or when nothing was compared; it exits with 77 (skipped) when something it wanted is not there.
 """
+import contextlib
 import importlib.util
 import json
 import os
@@ -54,9 +55,16 @@ def main(body, *tools, package=None):
     elif package and not importlib.util.find_spec(package):
         skip(f"everything: package {package} is not installed (scripts/setup.sh --slow)")
     else:
-        with tempfile.TemporaryDirectory(dir=BIN) as folder:
-            body(pathlib.Path(folder))
+        with scratch(BIN) as folder:
+            body(folder)
     finish()
+
+
+@contextlib.contextmanager
+def scratch(inside):
+    """An empty folder that is gone at the end: real checkpoints are large, and a disk may have room for a few."""
+    with tempfile.TemporaryDirectory(dir=inside) as folder:
+        yield pathlib.Path(folder)
 
 
 def finish():

@@ -112,12 +112,13 @@ def compare_gguf(name, path, dense):
 
 
 def one(folder, name, source, ids):
-    packed = quantized(folder, name, source, 4)
-    model = compare.reference(export(packed, "compressed-tensors", folder / f"{name}-ct"))
-    compare_logits(f"{name} compressed-tensors", compare.reference_logits(model, ids), packed, ids)
-    dense = compare.reference(dequantize_gptq(export(packed, "gptq", folder / f"{name}-gptq")))
-    compare_logits(f"{name} GPTQ", compare.reference_logits(dense, ids), packed, ids)
-    compare_gguf(f"{name} GGUF", export(packed, "gguf", folder / f"{name}.gguf"), dense.state_dict())
+    with compare.scratch(folder) as folder:
+        packed = quantized(folder, name, source, 4)
+        model = compare.reference(export(packed, "compressed-tensors", folder / f"{name}-ct"))
+        compare_logits(f"{name} compressed-tensors", compare.reference_logits(model, ids), packed, ids)
+        dense = compare.reference(dequantize_gptq(export(packed, "gptq", folder / f"{name}-gptq")))
+        compare_logits(f"{name} GPTQ", compare.reference_logits(dense, ids), packed, ids)
+        compare_gguf(f"{name} GGUF", export(packed, "gguf", folder / f"{name}.gguf"), dense.state_dict())
 
 
 def unpacked_on_loading(folder, name, source, ids):
@@ -127,16 +128,17 @@ def unpacked_on_loading(folder, name, source, ids):
     from transformers import CompressedTensorsConfig
     for bits, symmetric in ((4, True), (4, False), (8, True)):
         kind = f"{name} {bits} bits {'symmetric' if symmetric else 'asymmetric'}, embeddings packed"
-        packed = quantized(folder, kind.replace(" ", "-"), source, bits, symmetric,
-                           PACKED_EMBEDDINGS.format(bits, str(symmetric).lower()))
-        exported = export(packed, "compressed-tensors", folder / f"{packed.name}-ct")
-        exact = compare.reference(quantized_oracle.unpacked(exported, folder))
-        compare_logits(kind, compare.reference_logits(exact, ids), packed, ids)
-        loaded = compare.reference(exported, quantization_config=CompressedTensorsConfig(dequantize=True)).state_dict()
-        differ = [key for key, value in exact.state_dict().items()
-                  if not torch.equal(loaded[key], value.bfloat16().float())]
-        compare.check(f"{kind}: loaded by transformers", not differ and len(loaded) == len(exact.state_dict()),
-                      f"{len(loaded)} tensors, not ours: {differ[:3]}")
+        with compare.scratch(folder) as room:
+            packed = quantized(room, kind.replace(" ", "-"), source, bits, symmetric,
+                               PACKED_EMBEDDINGS.format(bits, str(symmetric).lower()))
+            exported = export(packed, "compressed-tensors", room / f"{packed.name}-ct")
+            exact = compare.reference(quantized_oracle.unpacked(exported, room))
+            compare_logits(kind, compare.reference_logits(exact, ids), packed, ids)
+            loaded = compare.reference(exported, quantization_config=CompressedTensorsConfig(dequantize=True)).state_dict()
+            differ = [key for key, value in exact.state_dict().items()
+                      if not torch.equal(loaded[key], value.bfloat16().float())]
+            compare.check(f"{kind}: loaded by transformers", not differ and len(loaded) == len(exact.state_dict()),
+                          f"{len(loaded)} tensors, not ours: {differ[:3]}")
 
 
 def body(folder):

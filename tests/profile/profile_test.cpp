@@ -71,7 +71,7 @@ TEST_F(Written, UnknownKeysSurvive) {
 }
 
 TEST_F(Written, AnotherMinorVersionIsReadAnotherMajorIsNot) {
-  Replace(Manifest(), "1.2.0", "1.7.2");
+  Replace(Manifest(), "1.3.0", "1.7.2");
   EXPECT_NO_THROW(ReadProfile(directory_));
   Replace(Manifest(), "1.7.2", "2.0.0");
   EXPECT_ERROR(ReadProfile(directory_), "schema_version: version \"2.0.0\" is not known here; 1.x is");

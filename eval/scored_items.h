@@ -1,0 +1,39 @@
+#pragma once
+// The answers to one task, from the log that `eval --tasks --samples` wrote beside its result.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+#include "eval/uncertainty.h"
+
+namespace ecld {
+
+struct ScoredItem {
+  size_t item = 0;
+  bool correct = false;
+  int64_t gen_tok = 0;
+  AnswerUncertainty uncertainty;
+};
+
+struct ScoredItems {
+  std::string task;
+  bool generated = false;      // the answers are texts, not choices
+  bool hallucination = false;  // a wrong answer is one
+  std::vector<ScoredItem> items;
+};
+
+// task: its part of the result of `eval --tasks`. THROWS Error: the log below folder is of other weights, another task
+// or other data, or lacks items or their uncertainty.
+ScoredItems ReadScoredItems(const JsonView& task, const std::filesystem::path& folder,
+                            const std::string& weights_sha256);
+
+// "<task>/<item>", as a cell of a table.
+std::string ItemId(const std::string& task, size_t item);
+
+// A text that a cell of a table can hold: "exact_match,strict-match" with a colon.
+std::string PlainCell(std::string text);
+
+}  // namespace ecld
