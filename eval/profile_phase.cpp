@@ -155,7 +155,7 @@ class PhaseMeasurement {
       if (energy_.meter != nullptr) power = requests.Power(energy_);
     }
     AddPhaseRow(point, traces, static_cast<int64_t>(PeakResidentBytes()), static_cast<int64_t>(anonymous_B));
-    if (power) AddEnergy(point, traces, *power);
+    if (power) AddEnergy(point, *power);
     AddLayerRows(point, traces);
   }
 
@@ -189,19 +189,13 @@ class PhaseMeasurement {
     phase.Set("n", static_cast<int64_t>(traces.size()));
   }
 
-  // To the row that was added last.
-  void AddEnergy(GridPoint point, const std::vector<RequestTrace>& traces, RequestPower power) {
-    std::vector<double> prefill_ms, step_ms, whole_ms;
-    for (const RequestTrace& trace : traces) {
-      prefill_ms.push_back(trace.prefill_ms);
-      whole_ms.push_back(trace.WholeMs());
-      step_ms.insert(step_ms.end(), trace.step_ms.begin(), trace.step_ms.end());
-    }
-    const double prefill_J = power.prefill_W * Quantile(prefill_ms, 0.5) / 1000;
-    const double step_J = power.decode_W * Quantile(step_ms, 0.5) / 1000;
+  // To the row that was added last, from its medians.
+  void AddEnergy(GridPoint point, RequestPower power) {
+    const auto seconds = [&](const char* column) { return *phase.Number(phase.rows().size() - 1, column) / 1000; };
+    const double prefill_J = power.prefill_W * seconds("prefill_ms"), step_J = power.decode_W * seconds("tpot_ms");
     phase.Set("prefill_J", prefill_J);
     phase.Set("decode_J_per_tok", step_J / static_cast<double>(point.batch));
-    phase.Set("avg_W", (prefill_J + static_cast<double>(gen_tok_) * step_J) / (Quantile(whole_ms, 0.5) / 1000));
+    phase.Set("avg_W", (prefill_J + static_cast<double>(gen_tok_) * step_J) / seconds("e2e_ms"));
     phase.Set("idle_sub_J", int64_t{0});
   }
 
