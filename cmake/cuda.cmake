@@ -16,6 +16,8 @@ endif()
 set(ECLD_CUDA_CODE
     -gencode=arch=compute_80,code=sm_80 -gencode=arch=compute_89,code=sm_89 -gencode=arch=compute_90a,code=sm_90a
     -gencode=arch=compute_90,code=compute_90)
+# And for these alone in sources named *_sm90a.cu.
+set(ECLD_CUDA_CODE_SM90A -gencode=arch=compute_90a,code=sm_90a)
 set(ECLD_CUDA_RELEASE 13)
 
 # Sets ECLD_NVCC, ECLD_CUDA_INCLUDE and ECLD_CUDART, or cuda_missing: what there is not.
@@ -65,8 +67,7 @@ function(ecld_cuda target folder)
   if(NOT ECLD_HAS_CUDA)
     return()
   endif()
-  set(flags -std=c++20 -O3 -I${CMAKE_SOURCE_DIR} ${ECLD_CUDA_CODE} -Xptxas -v --fatbin-options=--compress-all
-            -Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers)
+  set(flags -Xptxas -v --fatbin-options=--compress-all -Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers)
   if(ECLD_WERROR)
     list(APPEND flags -Werror=all-warnings)
   endif()
@@ -76,11 +77,16 @@ function(ecld_cuda target folder)
     set(object ${CMAKE_BINARY_DIR}/cuda/${name}.o)
     get_filename_component(object_folder ${object} DIRECTORY)
     file(MAKE_DIRECTORY ${object_folder})
+    set(code ${ECLD_CUDA_CODE})
+    if(source MATCHES "_sm90a\\.cu$")
+      set(code ${ECLD_CUDA_CODE_SM90A})
+    endif()
     # The assembler's report on registers and spills is kept: tests/repo reads it.
     add_custom_command(
       OUTPUT ${object} ${object}.ptxas
       COMMAND ${CMAKE_COMMAND} -E env sh -c "\"$@\" 2>\"$0\" || { cat \"$0\" >&2; exit 1; }" ${object}.ptxas
-              ${CMAKE_CXX_COMPILER_LAUNCHER} ${ECLD_NVCC} ${flags} -ccbin ${CMAKE_CXX_COMPILER} -MD -MF ${object}.d -c ${source} -o ${object}
+              ${CMAKE_CXX_COMPILER_LAUNCHER} ${ECLD_NVCC} -std=c++20 -O3 -I${CMAKE_SOURCE_DIR} ${code} ${flags}
+              -ccbin ${CMAKE_CXX_COMPILER} -MD -MF ${object}.d -c ${source} -o ${object}
       DEPENDS ${source} ${ECLD_NVCC}
       DEPFILE ${object}.d
       COMMENT "Building CUDA object ${name}"

@@ -26,10 +26,10 @@ function(ecld_program name source)
   install(TARGETS ${name})
 endfunction()
 
-# ecld_embed(<target> <folder with *.yaml> <header> <type> <function>): the files become part of the program, as what
-# the function returns: a span of <type>{name without .yaml, content}.
+# ecld_embed(<target> <folder with *.yaml or *.csv> <header> <type> <function>): the files become part of the program, as
+# what the function returns: a span of <type>{name without its ending, content}.
 function(ecld_embed target folder header type function)
-  file(GLOB files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.yaml)
+  file(GLOB files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.yaml ${CMAKE_SOURCE_DIR}/${folder}/*.csv)
   set(entries "")
   foreach(file ${files})
     get_filename_component(name ${file} NAME_WE)

@@ -56,6 +56,10 @@ void CudaBuffer::Download(void* target, uint64_t bytes) const {
   Check(cudaMemcpy(target, data_, bytes, cudaMemcpyDeviceToHost), "copy from the device");
 }
 
+void QueueCopy(CudaBuffer& to, const CudaBuffer& from, uint64_t bytes, CudaStream stream) {
+  Check(cudaMemcpyAsync(to.data(), from.data(), bytes, cudaMemcpyDeviceToDevice, stream), "copy on the device");
+}
+
 void cuda::CheckLaunch(const char* kernel) { Check(cudaGetLastError(), kernel); }
 
 #else
@@ -71,6 +75,7 @@ CudaBuffer::CudaBuffer(uint64_t) { Fail("CUDA", "this program was built without 
 CudaBuffer::~CudaBuffer() = default;
 void CudaBuffer::Upload(const void*, uint64_t) {}
 void CudaBuffer::Download(void*, uint64_t) const {}
+void QueueCopy(CudaBuffer&, const CudaBuffer&, uint64_t, CudaStream) {}
 
 #endif
 

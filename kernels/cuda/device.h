@@ -46,6 +46,9 @@ class CudaBuffer {
   uint64_t size_ = 0;
 };
 
+// Queues a copy between places of the device. REQUIRES: bytes <= size() of both.
+void QueueCopy(CudaBuffer& to, const CudaBuffer& from, uint64_t bytes, CudaStream stream);
+
 namespace cuda {
 
 // After a launch: THROWS Error when the driver refused it.

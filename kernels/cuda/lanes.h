@@ -173,6 +173,12 @@ ECLD_LANE void Floats(const uint32_t* words, int step, float (&f)[8]) {
 ECLD_LANE constexpr uint32_t TileBytes(int bits) { return 512 * static_cast<uint32_t>(bits); }
 ECLD_LANE constexpr uint32_t SlabBytes(int bits) { return TileBytes(bits) / 4; }
 
+// Where 16 bytes `chunk` of row `row` lie in rows of 128 bytes of shared memory whose chunks are exchanged so that the
+// same chunk of 8 rows meets all banks. The 128-byte swizzle of the PTX manual, for memory that begins on 1024 bytes.
+ECLD_LANE constexpr uint32_t Swizzle128(int row, int chunk) {
+  return static_cast<uint32_t>(row * 128 + ((chunk ^ (row & 7)) * 16));
+}
+
 // The words that a lane holds of its slab of a tile: read(byte offset in the slab, Words4, Words2 or uint32_t to fill).
 template <int kBits, class Read>
 ECLD_LANE void ReadLane(int lane, const Read& read, uint32_t (&words)[kBits]) {

@@ -27,19 +27,21 @@ struct Gpu {
   // Weights: read once, so they are not kept in L1.
   static ECLD_DEVICE Words4 LoadOnce(const Words4* address) {
     Words4 v;
-    asm("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
-        : "=r"(v.word[0]), "=r"(v.word[1]), "=r"(v.word[2]), "=r"(v.word[3])
-        : "l"(address));
+    asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(v.word[0]), "=r"(v.word[1]), "=r"(v.word[2]), "=r"(v.word[3])
+                 : "l"(address));
     return v;
   }
   static ECLD_DEVICE Words2 LoadOnce(const Words2* address) {
     Words2 v;
-    asm("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];" : "=r"(v.word[0]), "=r"(v.word[1]) : "l"(address));
+    asm volatile("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];"
+                 : "=r"(v.word[0]), "=r"(v.word[1])
+                 : "l"(address));
     return v;
   }
   static ECLD_DEVICE uint32_t LoadOnce(const uint32_t* address) {
     uint32_t v;
-    asm("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(v) : "l"(address));
+    asm volatile("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(v) : "l"(address));
     return v;
   }
 
@@ -86,16 +88,31 @@ struct Gpu {
           : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
   }
 
+  // Where a kernel was launched to start before the one ahead of it in its stream has ended (launch.cuh): until that
+  // one has ended and what it wrote is seen. Each thread calls it before it touches anything but weights.
+  static ECLD_DEVICE void WaitForPrevious() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+  }
+  // The next kernel of the stream may start, as soon as all blocks have said so.
+  static ECLD_DEVICE void LetNextStart() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+  }
+
   // Adds 1 and returns what was there before.
   static ECLD_DEVICE uint32_t Increment(uint32_t* counter) { return atomicAdd(counter, 1u); }
   // What this thread wrote before is seen by the whole device before what it writes after.
   static ECLD_DEVICE void Fence() { __threadfence(); }
 
- private:
+ protected:
   static ECLD_DEVICE unsigned char* Shared() {
-    extern __shared__ __align__(16) unsigned char shared[];
+    extern __shared__ __align__(1024) unsigned char shared[];
     return shared;
   }
+  // As instructions want it.
   static ECLD_DEVICE uint32_t SharedAddress(uint32_t offset) {
     return static_cast<uint32_t>(__cvta_generic_to_shared(Shared())) + offset;
   }

@@ -1,3 +1,4 @@
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/machine.cuh"
 #include "kernels/gemm/cuda_gemv.h"
 
@@ -14,9 +15,9 @@ template <int kBits, DType kType>
 void Launch(const Product& product, CudaStream stream) {
   const dim3 grid((product.out_features + 15) / 16);
   if (product.m == 1)
-    GemvKernel<kBits, kType, 1><<<grid, kGemvWarps * 32, GemvSharedBytes(1), stream>>>(product);
+    LaunchEarly(GemvKernel<kBits, kType, 1>, grid, kGemvWarps * 32, GemvSharedBytes(1), stream, product);
   else
-    GemvKernel<kBits, kType, 2><<<grid, kGemvWarps * 32, GemvSharedBytes(2), stream>>>(product);
+    LaunchEarly(GemvKernel<kBits, kType, 2>, grid, kGemvWarps * 32, GemvSharedBytes(2), stream, product);
 }
 
 }  // namespace

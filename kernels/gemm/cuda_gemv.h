@@ -69,6 +69,7 @@ ECLD_DEVICE void GemvBody(Machine& machine, const Product& product) {
       product.codes + int64_t{slab / 4} * product.tiles_k * TileBytes(kBits) + slab % 4 * SlabBytes(kBits);
 
   float total[2][kRows] = {};
+  machine.LetNextStart();
   for (int first = warp; first < product.tiles_k; first += kGemvWarps * kTilesAhead) {
     uint32_t words[kTilesAhead][kBits];
     ECLD_UNROLL
@@ -80,6 +81,8 @@ ECLD_DEVICE void GemvBody(Machine& machine, const Product& product) {
       };
       if (tile < product.tiles_k) ReadLane<kBits>(lane, read, words[ahead]);
     }
+    // The first codes come while the kernel before this one, which may write x, still runs.
+    if (first == warp) machine.WaitForPrevious();
     ECLD_UNROLL
     for (int ahead = 0; ahead < kTilesAhead; ++ahead) {
       ECLD_UNROLL
@@ -102,6 +105,7 @@ ECLD_DEVICE void GemvBody(Machine& machine, const Product& product) {
       if (lane % 4 == 0) machine.StoreShared(static_cast<uint32_t>(place) * 4, value);
     }
   }
+  machine.WaitForPrevious();  // of warps without a tile
   machine.Barrier();
   const int row = machine.Thread() / kRows, r = machine.Thread() % kRows, output = slab * 16 + row;
   if (row >= 16 || output >= product.out_features) return;

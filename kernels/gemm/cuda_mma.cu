@@ -1,3 +1,4 @@
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/machine.cuh"
 #include "kernels/gemm/cuda_mma.h"
 
@@ -13,7 +14,7 @@ __global__ void __launch_bounds__(kMmaThreads) MmaKernel(const Product product) 
 template <int kBits, DType kType, int kColumns>
 void LaunchColumns(const Product& product, CudaStream stream) {
   const dim3 grid(product.tiles_n, product.splits, (product.m + 8 * kColumns - 1) / (8 * kColumns));
-  MmaKernel<kBits, kType, kColumns><<<grid, kMmaThreads, MmaSharedBytes(kBits, kColumns), stream>>>(product);
+  LaunchEarly(MmaKernel<kBits, kType, kColumns>, grid, kMmaThreads, MmaSharedBytes(kBits, kColumns), stream, product);
 }
 
 template <int kBits, DType kType>

@@ -11,6 +11,7 @@
 // the blocks nor m changes a bit of a row.
 
 #include "kernels/cuda/lanes.h"
+#include "kernels/gemm/cuda_parts.h"
 #include "kernels/gemm/cuda_product.h"
 
 namespace ecld::cuda {
@@ -26,22 +27,21 @@ ECLD_LANE constexpr uint32_t MmaSharedBytes(int bits, int columns) {
   return kMmaStages * MmaStageBytes(bits, columns) + 16;
 }
 
-// Where chunk c (8 inputs, 16 bytes) of row r of x lies in a stage: rows of 128 bytes with the chunks exchanged so that
-// the same chunk of 8 rows meets all banks.
-ECLD_LANE constexpr uint32_t MmaSwizzle(int row, int chunk) {
-  return static_cast<uint32_t>(row * 128 + ((chunk ^ (row & 7)) * 16));
-}
-
-// Starts the copies of one tile into a stage.
-template <int kBits, int kColumns, class Machine>
-ECLD_DEVICE void MmaFetch(Machine& machine, const Product& product, int tile_k, uint32_t stage) {
-  const int thread = machine.Thread();
+// Starts the copies of one tile of codes into a stage.
+template <int kBits, class Machine>
+ECLD_DEVICE void MmaFetchCodes(Machine& machine, const Product& product, int tile_k, uint32_t stage) {
   constexpr int kChunks = TileBytes(kBits) / 16;
   const unsigned char* codes =
       product.codes + (int64_t{machine.BlockX()} * product.tiles_k + tile_k) * TileBytes(kBits);
   ECLD_UNROLL
-  for (int at = thread; at < kChunks; at += kMmaThreads)
+  for (int at = machine.Thread(); at < kChunks; at += kMmaThreads)
     machine.CopyAsync16(stage + static_cast<uint32_t>(at) * 16, codes + at * 16, 16);
+}
+
+// And those of x.
+template <int kBits, int kColumns, class Machine>
+ECLD_DEVICE void MmaFetchX(Machine& machine, const Product& product, int tile_k, uint32_t stage) {
+  const int thread = machine.Thread();
   const uint32_t x_stage = stage + TileBytes(kBits);
   ECLD_UNROLL
   for (int at = thread; at < 8 * kColumns * 8; at += kMmaThreads) {
@@ -50,7 +50,7 @@ ECLD_DEVICE void MmaFetch(Machine& machine, const Product& product, int tile_k, 
     const int left = token < product.m ? product.in_features - input : 0;
     const int valid = left >= 8 ? 16 : left > 0 ? left * 2 : 0;
     const uint16_t* source = valid > 0 ? product.x + token * product.x_stride + input : product.x;
-    machine.CopyAsync16(x_stage + MmaSwizzle(row, chunk), source, valid);
+    machine.CopyAsync16(x_stage + Swizzle128(row, chunk), source, valid);
   }
 }
 
@@ -65,7 +65,7 @@ ECLD_DEVICE void MmaHalfTile(Machine& machine, uint32_t stage, int half, const u
   ECLD_UNROLL
   for (int c = 0; c < kColumns; ++c) {
     uint32_t b[4];
-    machine.LoadMatrix4(stage + TileBytes(kBits) + MmaSwizzle(c * 8 + lane % 8, half * 4 + lane / 8), b);
+    machine.LoadMatrix4(stage + TileBytes(kBits) + Swizzle128(c * 8 + lane % 8, half * 4 + lane / 8), b);
     machine.template Mma<kType>(acc[c], a[0], b[0], b[1]);
     machine.template Mma<kType>(acc[c], a[1], b[2], b[3]);
   }
@@ -94,18 +94,27 @@ ECLD_DEVICE void MmaMainLoop(Machine& machine, const Product& product, int begin
   uint32_t zero[2] = {};
   float acc[kColumns][4] = {};
 
+  // Codes come while the kernel before this one, which may write x, still runs.
+  ECLD_UNROLL
+  for (int ahead = 0; ahead < kMmaStages - 1; ++ahead)
+    if (begin + ahead < end)
+      MmaFetchCodes<kBits>(machine, product, begin + ahead, static_cast<uint32_t>(ahead) * kStage);
+  machine.WaitForPrevious();
   ECLD_UNROLL
   for (int ahead = 0; ahead < kMmaStages - 1; ++ahead) {
     if (begin + ahead < end)
-      MmaFetch<kBits, kColumns>(machine, product, begin + ahead, static_cast<uint32_t>(ahead) * kStage);
+      MmaFetchX<kBits, kColumns>(machine, product, begin + ahead, static_cast<uint32_t>(ahead) * kStage);
     machine.CommitCopies();
   }
   for (int tile = begin; tile < end; ++tile) {
     machine.template WaitCopies<kMmaStages - 2>();
     machine.Barrier();
     const int ahead = tile + kMmaStages - 1;
-    if (ahead < end)
-      MmaFetch<kBits, kColumns>(machine, product, ahead, static_cast<uint32_t>((ahead - begin) % kMmaStages) * kStage);
+    if (ahead < end) {
+      const uint32_t free = static_cast<uint32_t>((ahead - begin) % kMmaStages) * kStage;
+      MmaFetchCodes<kBits>(machine, product, ahead, free);
+      MmaFetchX<kBits, kColumns>(machine, product, ahead, free);
+    }
     machine.CommitCopies();
     const uint32_t stage = static_cast<uint32_t>((tile - begin) % kMmaStages) * kStage;
     const uint32_t codes = stage + static_cast<uint32_t>(machine.Thread() / 32) * SlabBytes(kBits);
@@ -131,34 +140,6 @@ ECLD_DEVICE void MmaMainLoop(Machine& machine, const Product& product, int begin
   MmaEndGroup<kColumns>(scale, acc, total);
 }
 
-// Adds the parts of all blocks of a tile. False: this block was not the last of them and is done.
-template <int kColumns, class Machine>
-ECLD_DEVICE bool MmaCombine(Machine& machine, const Product& product, uint32_t flag, float (&total)[kColumns][4]) {
-  const int64_t block = int64_t{machine.BlockZ()} * product.tiles_n + machine.BlockX();
-  constexpr int kCount = kColumns * 4;
-  float* parts = product.parts + block * product.splits * kCount * kMmaThreads + machine.Thread();
-  ECLD_UNROLL
-  for (int i = 0; i < kCount; ++i)
-    machine.Store(parts + (machine.BlockY() * kCount + i) * kMmaThreads, total[i / 4][i % 4]);
-  machine.Fence();
-  machine.Barrier();
-  if (machine.Thread() == 0) {
-    const bool last = machine.Increment(product.counters + block) + 1 == static_cast<uint32_t>(product.splits);
-    if (last) machine.Store(product.counters + block, 0u);
-    machine.StoreShared(flag, last ? 1u : 0u);
-  }
-  machine.Barrier();
-  if (machine.template LoadShared<uint32_t>(flag) == 0) return false;
-  machine.Fence();
-  ECLD_UNROLL
-  for (int i = 0; i < kCount; ++i) total[i / 4][i % 4] = 0;
-  for (int split = 0; split < product.splits; ++split) {
-    ECLD_UNROLL
-    for (int i = 0; i < kCount; ++i) total[i / 4][i % 4] += machine.Load(parts + (split * kCount + i) * kMmaThreads);
-  }
-  return true;
-}
-
 // Grid: (tiles of outputs, splits, blocks of 8 * kColumns rows of x), 128 threads, MmaSharedBytes(kBits, kColumns).
 template <int kBits, DType kType, int kColumns, class Machine>
 ECLD_DEVICE void MmaBody(Machine& machine, const Product& product) {
@@ -166,9 +147,13 @@ ECLD_DEVICE void MmaBody(Machine& machine, const Product& product) {
   const int begin = static_cast<int>(product.tiles_k * split / product.splits);
   const int end = static_cast<int>(product.tiles_k * (split + 1) / product.splits);
   float total[kColumns][4] = {};
+  machine.LetNextStart();
   MmaMainLoop<kBits, kType, kColumns>(machine, product, begin, end, total);
   constexpr uint32_t kFlag = kMmaStages * MmaStageBytes(kBits, kColumns);
-  if (product.splits > 1 && !MmaCombine<kColumns>(machine, product, kFlag, total)) return;
+  const int64_t block = int64_t{machine.BlockZ()} * product.tiles_n + machine.BlockX();
+  if (product.splits > 1 && !AddParts<kColumns, kMmaThreads>(
+                                machine, product, block, machine.Thread(), kFlag, [&] { machine.Barrier(); }, total))
+    return;
 
   const int lane = machine.Thread() % 32;
   const int output = (machine.BlockX() * 4 + machine.Thread() / 32) * 16 + lane / 4;

@@ -35,12 +35,21 @@ struct Product {
   float* parts;
 };
 
-// The product of rows [first, first + rows) of x.
+// The product of rows [first, first + rows) of x, with the splits of mma.
 Product MakeProduct(const CudaGemmArgs& args, int64_t first, int64_t rows);
 
 // Parts into which the inputs are split: enough blocks for four on each of 132 multiprocessors, at least 4 tiles in
-// each part. Of the weights' shape alone, so that a row's bits do not depend on m or on the device.
-int64_t MmaSplits(int64_t tiles_n, int64_t tiles_k);
+// each part. Of the weights' shape alone, so that a row's bits do not depend on m or on the device. wanted: another
+// number, where it is not 0 and the outputs do not fill the device by themselves.
+int64_t MmaSplits(int64_t tiles_n, int64_t tiles_k, int wanted);
+
+// All of the product, with the splits of wgmma: as many as give each of 132 multiprocessors a block, of 8 tiles at
+// least; or as wanted, where there are not too many blocks.
+Product MakeWgmmaProduct(const CudaGemmArgs& args);
+int64_t WgmmaSplits(int64_t tiles_n, int64_t tiles_k, int64_t m, int wanted);
+
+// Rows of x that a block of that kernel takes, of those it exists for.
+constexpr int WgmmaRows(int64_t m) { return m <= 64 ? 64 : 128; }
 
 // Columns of 8 rows of x that a block of the tensor core kernel takes, of those it exists for: 1, 2, 4 and 6.
 constexpr int MmaColumns(int64_t m) { return m <= 8 ? 1 : m <= 16 ? 2 : m <= 32 ? 4 : 6; }
@@ -64,9 +73,10 @@ void WithFormat(int bits, DType type, const Call& call) {
   }
 }
 
-// Queue the kernels, compiled by nvcc (cuda_gemv.cu, cuda_mma.cu). type: of x and y.
+// Queue the kernels, compiled by nvcc (cuda_gemv.cu, ...). type: of x and y.
 void LaunchGemv(const Product& product, int bits, DType type, CudaStream stream);
 void LaunchMma(const Product& product, int bits, DType type, CudaStream stream);
+void LaunchWgmma(const Product& product, int bits, DType type, CudaStream stream);
 
 // The scales and zero points of outputs `row` and row + 8 of a slab in one group.
 template <class Machine>

@@ -10,7 +10,6 @@
 #include <set>
 
 #include "kernels/cuda/lanes.h"
-#include "kernels/gemm/cuda_mma.h"
 #include "tests/testing/near.h"
 #include "tests/testing/owned_weight.h"
 
@@ -96,13 +95,13 @@ TEST(CudaLanes, PermuteChoosesBytes) {
 TEST(CudaLanes, SwizzleSpreadsRowsOverBanks) {
   std::set<uint32_t> places;
   for (int row = 0; row < 48; ++row)
-    for (int chunk = 0; chunk < 8; ++chunk) places.insert(cuda::MmaSwizzle(row, chunk));
+    for (int chunk = 0; chunk < 8; ++chunk) places.insert(cuda::Swizzle128(row, chunk));
   EXPECT_EQ(places.size(), 48u * 8);
   EXPECT_EQ(*places.rbegin(), 48u * 128 - 16);
   for (int first = 0; first < 48; first += 8)
     for (int chunk = 0; chunk < 8; ++chunk) {
       std::set<uint32_t> banks;
-      for (int row = first; row < first + 8; ++row) banks.insert(cuda::MmaSwizzle(row, chunk) % 128);
+      for (int row = first; row < first + 8; ++row) banks.insert(cuda::Swizzle128(row, chunk) % 128);
       EXPECT_EQ(banks.size(), 8u);
     }
 }

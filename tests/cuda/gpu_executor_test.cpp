@@ -116,6 +116,29 @@ TEST(GpuExecutor, ThreadsThatDoNotMeetAreFound) {
               testing::HasSubstr("lanes of a warp meet in "));
 }
 
+// A kernel that may start early leaves alone what the kernel ahead of it may still write.
+TEST(GpuExecutor, WhatIsTouchedTooEarlyIsFound) {
+  std::vector<int> weights(kThreads), x(kThreads);
+  const auto faults = [&](auto body) {
+    GpuExecutor gpu(kThreads);
+    gpu.memory.Readable(weights.data(), sizeof(int) * kThreads);
+    gpu.memory.Writable(x.data(), sizeof(int) * kThreads);
+    gpu.memory.AfterPrevious(x.data(), sizeof(int) * kThreads);
+    return Faults(body, std::move(gpu));
+  };
+  EXPECT_EQ(faults([&](GpuThread& m) {
+              const int weight = m.Load(&weights[m.Thread()]);
+              m.WaitForPrevious();
+              m.Store(&x[m.Thread()], weight);
+            }),
+            "");
+  EXPECT_THAT(faults([&](GpuThread& m) {
+                if (m.Thread() != 9) m.WaitForPrevious();
+                m.Store(&x[m.Thread()], 1);
+              }),
+              testing::HasSubstr("global access before the kernel ahead has ended"));
+}
+
 struct alignas(16) Lines {
   int values[kThreads * 4];
 };

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,7 +26,7 @@ class CudaProblem {
         y_stride_(n + 3),
         tiled_((CudaTiledBytes(rows_.view()) + 15) / 16),
         x_((static_cast<size_t>(m * x_stride_) + 7) / 8),
-        workspace_((CudaGemmWorkspace(n, k, m) + 15) / 16) {
+        workspace_((WorkspaceBytes(n, k, m) + 15) / 16) {
     ThreadPool pool(1);
     CudaTile(rows_.view(), Bytes(tiled_), pool);
     args_ = {.weight = CudaTiled(rows_.view(), Bytes(tiled_)),
@@ -51,7 +53,7 @@ class CudaProblem {
   uint64_t x_bytes() const { return static_cast<uint64_t>(args_.m * x_stride_) * 2; }
   uint64_t y_bytes() const { return y_.size() * 2; }
   uint64_t workspace_bytes() const {
-    return CudaGemmWorkspace(args_.weight.out_features, args_.weight.in_features, args_.m);
+    return WorkspaceBytes(args_.weight.out_features, args_.weight.in_features, args_.m);
   }
   uint16_t* y() { return y_.data(); }
 
@@ -80,25 +82,49 @@ class CudaProblem {
 
   // The product in double precision, [m, out_features].
   std::vector<double> Expected() const {
+    std::vector<int64_t> all(static_cast<size_t>(args_.m));
+    std::iota(all.begin(), all.end(), 0);
+    return ExpectedRows(all);
+  }
+
+  // Of these rows alone.
+  std::vector<double> ExpectedRows(std::span<const int64_t> rows) const {
     const int64_t n = rows_.view().out_features, k = rows_.view().in_features;
-    std::vector<double> expected(static_cast<size_t>(args_.m * n));
-    std::vector<float> weight(static_cast<size_t>(k)), x(static_cast<size_t>(k));
-    for (int64_t r = 0; r < args_.m; ++r) {
-      ToFloat(args_.type, Element(r, 0), x.size(), x.data());
-      for (int64_t o = 0; o < n; ++o) {
-        ReadRow(rows_.view(), o, weight.data());
+    std::vector<double> expected(rows.size() * static_cast<size_t>(n));
+    std::vector<float> weight(static_cast<size_t>(k)), x(static_cast<size_t>(k) * rows.size());
+    for (size_t r = 0; r < rows.size(); ++r)
+      ToFloat(args_.type, Element(rows[r], 0), weight.size(), x.data() + r * weight.size());
+    for (int64_t o = 0; o < n; ++o) {
+      ReadRow(rows_.view(), o, weight.data());
+      for (size_t r = 0; r < rows.size(); ++r) {
         double sum = 0;
-        for (size_t i = 0; i < x.size(); ++i) sum += double{weight[i]} * x[i];
-        expected[static_cast<size_t>(r * n + o)] = sum;
+        for (size_t i = 0; i < weight.size(); ++i) sum += double{weight[i]} * x[r * weight.size() + i];
+        expected[r * static_cast<size_t>(n) + static_cast<size_t>(o)] = sum;
       }
     }
     return expected;
+  }
+
+  // |result - expected| / |expected|, both as one long vector.
+  double RelativeNorm() const {
+    const std::vector<float> result = Result();
+    const std::vector<double> expected = Expected();
+    double difference = 0, size = 0;
+    for (size_t i = 0; i < expected.size(); ++i) {
+      difference += (result[i] - expected[i]) * (result[i] - expected[i]);
+      size += expected[i] * expected[i];
+    }
+    return std::sqrt(difference / size);
   }
 
   // What rounding the result once to the type allows (2^-11, 2^-8), and a little for the sums in float32.
   Tolerance Bound() const { return Relative(args_.type == DType::kF16 ? 5e-4 : 4e-3); }
 
  private:
+  // Of every implementation but the one by way of dense weights, which are large.
+  static uint64_t WorkspaceBytes(int64_t n, int64_t k, int64_t m) {
+    return std::max(CudaGemmWorkspace(n, k, m, "mma"), CudaGemmWorkspace(n, k, m, "wgmma"));
+  }
   // Words of 16 bytes, as the kernels want their arrays.
   struct alignas(16) Line {
     std::byte bytes[16]{};

@@ -10,11 +10,14 @@
 //
 // It reports (GpuFault): accesses out of bounds or misaligned, writes to inputs, reads of shared bytes that nothing
 // wrote or that a copy is still on its way to, accesses by two threads with no barrier between them, barriers and warp
-// instructions that not all threads reach. Copies arrive as late as the waits allow, blocks run in the given order. It
-// says nothing about speed, bank conflicts, or the order of global accesses between blocks.
+// instructions that not all threads reach, accesses to what memory.AfterPrevious names before WaitForPrevious. Copies
+// arrive as late as the waits allow, blocks run in the given order. It says nothing about speed, bank conflicts, or the
+// order of global accesses between blocks.
 
 #include <array>
 #include <deque>
+#include <functional>
+#include <map>
 
 #include "kernels/cuda/lanes.h"
 #include "tests/testing/gpu_memory.h"
@@ -22,9 +25,21 @@
 namespace ecld {
 
 class GpuThread;
+class HopperThread;  // gpu_hopper.h
 
 struct GpuGrid {
   int x = 1, y = 1, z = 1;
+};
+
+// One wgmma that a thread has asked for.
+struct GpuProduct {
+  float* d;
+  const uint32_t* a;
+  uint64_t descriptor;
+  DType type;
+  bool accumulate;
+  int n;
+  std::vector<float> before;  // d when it was asked for; empty where another one still under way writes d first
 };
 
 class GpuExecutor {
@@ -33,13 +48,14 @@ class GpuExecutor {
       : fibers(threads), threads_(threads), warps_(static_cast<size_t>(threads + 31) / 32) {}
 
   // backwards: blocks, and threads within them, in the opposite order.
-  template <class Body>
+  template <class Thread = GpuThread, class Body>
   void Launch(GpuGrid grid, size_t shared_bytes, const Body& body, bool backwards = false);
 
   GpuGlobalMemory memory;
 
  private:
   friend class GpuThread;
+  friend class HopperThread;
 
   struct Warp {
     int arrived = 0;
@@ -49,8 +65,35 @@ class GpuExecutor {
     std::array<std::array<uint32_t, 4>, 32> out{};  // and takes away
   };
 
+  // A barrier in shared memory, and the copies that will arrive at it.
+  struct AsyncBarrier {
+    struct Copy {
+      uint32_t bytes;
+      std::function<void()> deliver;
+    };
+    int count = 0, left = 0;  // arrivals of a phase, and those still to come
+    int64_t made = 0;         // after so many barriers of the block
+    int maker = 0;
+    bool published = false;
+    uint64_t expected = 0;  // bytes
+    int64_t phase = 0;
+    std::vector<Copy> copies{};
+  };
+  struct NamedBarrier {
+    int arrived = 0, threads = 0;
+    int64_t generation = 0;
+  };
+  struct Warpgroup {
+    int arrived = 0;
+    int64_t generation = 0;
+    std::array<std::vector<GpuProduct>*, 128> products{};
+  };
+
   Fibers fibers;
   int threads_;
+  std::map<uint32_t, AsyncBarrier> async_barriers_;
+  std::map<int, NamedBarrier> named_barriers_;
+  std::map<int, Warpgroup> warpgroups_;
   std::vector<Warp> warps_;
   GpuSharedMemory shared_;
   int at_barrier_ = 0;
@@ -87,12 +130,12 @@ class GpuThread {
 
   template <class T>
   T Load(const T* address) {
-    e_.memory.Check(address, sizeof(T), sizeof(T), false);
+    e_.memory.Check(address, sizeof(T), sizeof(T), false, waited_);
     return *address;
   }
   template <class T>
   void Store(T* address, T value) {
-    e_.memory.Check(address, sizeof(T), sizeof(T), true);
+    e_.memory.Check(address, sizeof(T), sizeof(T), true, waited_);
     *address = value;
   }
   template <class T>
@@ -113,7 +156,7 @@ class GpuThread {
 
   void CopyAsync16(uint32_t offset, const void* source, int valid) {
     if (valid < 0 || valid > 16) throw GpuFault("a copy of " + std::to_string(valid) + " of 16 bytes");
-    if (valid > 0) e_.memory.Check(source, static_cast<size_t>(valid), 1, false);
+    if (valid > 0) e_.memory.Check(source, static_cast<size_t>(valid), 1, false, waited_);
     if (reinterpret_cast<uintptr_t>(source) % 16 != 0) throw GpuFault("the source of a copy is not on 16");
     e_.shared_.BeginCopy(offset, 16, 16, thread_);
     open_.push_back({offset, source, valid});
@@ -155,12 +198,15 @@ class GpuThread {
   }
 
   uint32_t Increment(uint32_t* counter) {
-    e_.memory.Check(counter, 4, 4, true);
+    e_.memory.Check(counter, 4, 4, true, waited_);
     return (*counter)++;
   }
   void Fence() {}
 
- private:
+  void WaitForPrevious() { waited_ = true; }
+  void LetNextStart() {}
+
+ protected:
   struct Copy {
     uint32_t offset;
     const void* source;
@@ -215,11 +261,12 @@ class GpuThread {
   GpuExecutor& e_;
   int thread_;
   GpuGrid block_;
+  bool waited_ = false;
   std::vector<Copy> open_;
   std::deque<std::vector<Copy>> committed_;
 };
 
-template <class Body>
+template <class Thread, class Body>
 void GpuExecutor::Launch(GpuGrid grid, size_t shared_bytes, const Body& body, bool backwards) {
   const int blocks = grid.x * grid.y * grid.z;
   for (int i = 0; i < blocks; ++i) {
@@ -228,12 +275,17 @@ void GpuExecutor::Launch(GpuGrid grid, size_t shared_bytes, const Body& body, bo
     shared_.Reset(shared_bytes);
     at_barrier_ = 0;
     for (Warp& warp : warps_) warp.arrived = 0;
+    async_barriers_.clear();
+    named_barriers_.clear();
+    warpgroups_.clear();
     fibers.Run(
         [&](int thread) {
-          GpuThread machine(*this, thread, block);
+          Thread machine(*this, thread, block);
           body(machine);
         },
         backwards);
+    for (const auto& [offset, barrier] : async_barriers_)
+      if (!barrier.copies.empty()) throw GpuFault("the block ends while copies into it are under way");
   }
 }
 

@@ -17,9 +17,16 @@ class GpuGlobalMemory {
   void Readable(const void* begin, size_t bytes) { ranges_.push_back({Address(begin), bytes, false}); }
   void Writable(const void* begin, size_t bytes) { ranges_.push_back({Address(begin), bytes, true}); }
 
-  void Check(const void* at, size_t bytes, size_t alignment, bool write) const {
+  // What a kernel still running ahead of this one may read or write: not to be touched before WaitForPrevious.
+  void AfterPrevious(const void* begin, size_t bytes) { late_.push_back({Address(begin), bytes, false}); }
+
+  // waited: for the kernel ahead of this one.
+  void Check(const void* at, size_t bytes, size_t alignment, bool write, bool waited) const {
     if (Address(at) % alignment != 0)
       throw GpuFault("global access of " + std::to_string(bytes) + " bytes is not on " + std::to_string(alignment));
+    for (const Range& range : late_)
+      if (!waited && Address(at) < range.begin + range.bytes && range.begin < Address(at) + bytes)
+        throw GpuFault("global access before the kernel ahead has ended");
     for (const Range& range : ranges_)
       if (Address(at) >= range.begin && Address(at) + bytes <= range.begin + range.bytes) {
         if (write && !range.writable) throw GpuFault("global write to an input");
@@ -36,12 +43,14 @@ class GpuGlobalMemory {
   };
   static uintptr_t Address(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
-  std::vector<Range> ranges_;
+  std::vector<Range> ranges_, late_;
 };
 
 // Two accesses by different threads to a byte, one of them a write, need a barrier between them.
 class GpuSharedMemory {
  public:
+  static constexpr int kCopy = -3;  // for `thread`: copies that are ordered by other means than the block's barriers
+
   // As a launch leaves it: nothing written.
   void Reset(size_t bytes) {
     bytes_.assign(bytes, std::byte{0});
@@ -57,7 +66,7 @@ class GpuSharedMemory {
       Shadow& byte = shadow_[i];
       if (byte.pending) Fault("read while a copy into it is under way", i, thread, byte.writer);
       if (byte.write_epoch == 0) Fault("read before anything was written", i, thread, -1);
-      if (byte.write_epoch == epoch_ && byte.writer != thread)
+      if (byte.write_epoch == epoch_ && byte.writer != thread && byte.writer != kCopy)
         Fault("read without a barrier after the write", i, thread, byte.writer);
       byte.reader = byte.read_epoch == epoch_ && byte.reader != thread ? kSeveral : thread;
       byte.read_epoch = epoch_;
@@ -99,6 +108,7 @@ class GpuSharedMemory {
     for (size_t i = offset; i < offset + bytes; ++i) {
       Shadow& byte = shadow_[i];
       if (byte.pending) Fault("write while a copy into it is under way", i, thread, byte.writer);
+      if (thread == kCopy) continue;
       if (byte.write_epoch == epoch_ && byte.writer != thread)
         Fault("write without a barrier after another write", i, thread, byte.writer);
       if (byte.read_epoch == epoch_ && byte.reader != thread)
