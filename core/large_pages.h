@@ -1,8 +1,8 @@
 #pragma once
 // Memory for what is read again and again as a stream: in large pages where the system has them (2 MiB; Linux), which
-// processors read a good deal faster than small ones. An allocator. Blocks of that size are mappings of their own, so
+// processors read a good deal faster than small ones. An allocator. All but small blocks are mappings of their own, so
 // that they go back to the system when they are freed: the heap would keep them, and a server's caches come and go.
-// What is smaller comes from the heap, aligned to 64 bytes.
+// Small ones come from the heap, aligned to 64 bytes.
 //
 //   std::vector<Line, LargePages<Line>> weights(count);
 
@@ -16,14 +16,17 @@ namespace ecld {
 
 constexpr size_t kLargePageBytes = size_t{2} << 20;
 
-// bytes on a border of large pages. THROWS std::bad_alloc.
-inline void* MapLargePages(size_t bytes) {
-  // The system puts a mapping anywhere; so one page more is asked for, and what lies around the borders given back.
-  const size_t asked = bytes + kLargePageBytes;
-  void* const found =
-      asked < bytes ? MAP_FAILED : ::mmap(nullptr, asked, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+// A mapping of its own. THROWS std::bad_alloc.
+inline std::byte* MapMemory(size_t bytes) {
+  void* const found = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (found == MAP_FAILED) throw std::bad_alloc();
-  auto* const begin = static_cast<std::byte*>(found);
+  return static_cast<std::byte*>(found);
+}
+
+// The same on a border of large pages. The system puts a mapping anywhere; so one page more is asked for, and what lies
+// around the borders given back.
+inline std::byte* MapLargePages(size_t bytes) {
+  std::byte* const begin = MapMemory(bytes + kLargePageBytes);
   const size_t before = -reinterpret_cast<uintptr_t>(begin) % kLargePageBytes;
   if (before > 0) ::munmap(begin, before);
   ::munmap(begin + before + bytes, kLargePageBytes - before);
@@ -41,10 +44,11 @@ struct LargePages {
 
   T* allocate(size_t count) {
     const size_t bytes = Bytes(count);
-    return static_cast<T*>(bytes < kLargePageBytes ? ::operator new(bytes, kAlignment) : MapLargePages(bytes));
+    if (bytes < kMappedBytes) return static_cast<T*>(::operator new(bytes, kAlignment));
+    return reinterpret_cast<T*>(bytes < kLargePageBytes ? MapMemory(bytes) : MapLargePages(bytes));
   }
   void deallocate(T* memory, size_t count) {
-    if (const size_t bytes = Bytes(count); bytes < kLargePageBytes)
+    if (const size_t bytes = Bytes(count); bytes < kMappedBytes)
       ::operator delete(memory, kAlignment);
     else
       ::munmap(memory, bytes);
@@ -54,12 +58,13 @@ struct LargePages {
 
  private:
   static constexpr std::align_val_t kAlignment{64};
+  static constexpr size_t kMappedBytes = 128 << 10;
 
   // Of count elements; of mappings, whole pages of any system.
   static size_t Bytes(size_t count) {
     constexpr size_t kPage = 64 << 10;
     const size_t bytes = count * sizeof(T);
-    return bytes < kLargePageBytes ? bytes : (bytes + kPage - 1) / kPage * kPage;
+    return bytes < kMappedBytes ? bytes : (bytes + kPage - 1) / kPage * kPage;
   }
 };
 
