@@ -37,6 +37,12 @@ def windows(arguments):
     return tokenizer, [ids[start:start + size] for start in starts]
 
 
+def copy_files(model, pattern, out):
+    for path in model.glob(pattern):
+        if not path.name.endswith(".index.json"):
+            shutil.copy(path, out / path.name)
+
+
 def hf_name(name):
     base, kind = name.rsplit(".", 1)
     if base.startswith("blk."):
@@ -66,9 +72,7 @@ def dequantize(file, model, out):
             values = values.reshape(heads[part], rows // heads[part] // 2, 2, columns).swapaxes(1, 2).reshape(rows, -1)
         tensors[hf_name(tensor.name)] = torch.from_numpy(numpy.ascontiguousarray(values))
     save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
-    for path in model.glob("*.json"):
-        if not path.name.endswith(".index.json"):
-            shutil.copy(path, out / path.name)
+    copy_files(model, "*.json", out)
     (out / "config.json").write_text(json.dumps(config | {"torch_dtype": "float32"}))
     return weight_bytes
 
@@ -102,6 +106,7 @@ def llm_compressor(name, folder, arguments):
     tokens.write_text(json.dumps(parts))
     run(arguments.llm_compressor, pathlib.Path(__file__).parent / "llm_compressor.py", LLM_COMPRESSOR[name],
         arguments.model, folder, tokens)
+    copy_files(arguments.model, "tokenizer*", folder)
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
