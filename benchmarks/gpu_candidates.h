@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "benchmarks/cublas_lt.h"
@@ -91,6 +92,34 @@ inline void TimeInTurn(std::vector<Candidate>& candidates, int turns) {
         const double us = candidate.graph->ReplayMs() * 1000 / static_cast<double>(candidate.launches);
         if (turn >= 0) candidate.us.push_back(us);
       }
+}
+
+// The rates that nothing on this device passes by much: a copy, in bytes read and written per second, and cuBLAS on
+// 8192 x 8192 x 8192, in operations per second.
+inline std::pair<double, double> MeasureGpuRoof(const Cublas& blas, CudaBuffer& blas_workspace, Random& random) {
+  constexpr uint64_t kBytes = 1 << 30;
+  constexpr int64_t kSize = 8192;
+  const auto from = OnDevice(RandomHalves(DType::kBF16, kBytes / 2, random).data(), kBytes);
+  CudaBuffer to(kBytes), y(kSize * kSize * 2);
+  std::vector<Candidate> copy, product;
+  copy.push_back(
+      MakeCandidate("copy", 0, 4, [&](int64_t, CudaStream stream) { QueueCopy(to, *from, kBytes, stream); }));
+  const DenseProduct large = {.type = DType::kBF16,
+                              .m = kSize,
+                              .n = kSize,
+                              .k = kSize,
+                              .weight = from->data(),
+                              .weight_stride = kSize,
+                              .x = from->data() + (kBytes / 2),
+                              .x_stride = kSize,
+                              .y = y.data(),
+                              .y_stride = kSize};
+  product.push_back(MakeCandidate(
+      "cublas", 0, 4, [&](int64_t, CudaStream stream) { blas.Multiply(large, blas_workspace.data(), stream); }));
+  TimeInTurn(copy, 3);
+  TimeInTurn(product, 3);
+  return {2.0 * kBytes / copy[0].MedianUs() * 1e6,
+          2.0 * static_cast<double>(kSize) * kSize * kSize / product[0].MedianUs() * 1e6};
 }
 
 }  // namespace ecld

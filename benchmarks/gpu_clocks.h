@@ -41,4 +41,13 @@ class GpuClocks {
   void* device_ = nullptr;
 };
 
+// What GpuClocks reads, or why it cannot.
+inline Json ReadClocks() {
+  try {
+    return GpuClocks().Read();
+  } catch (const Error& error) {
+    return {{"unknown", error.what()}};
+  }
+}
+
 }  // namespace ecld

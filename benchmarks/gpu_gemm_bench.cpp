@@ -1,58 +1,22 @@
 // The CUDA matrix products beside cuBLAS and LibTorch's int4 product on this machine's GPU: gpu_options.h says how it
-// is called, gpu_candidates.h how is timed. All of it measured in one process, on the same shapes, in turn.
+// is called, gpu_candidates.h how it times. All of it measured in one process, on the same shapes, in turn.
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <exception>
 #include <filesystem>
-#include <iostream>
 
-#include "benchmarks/gpu_candidates.h"
+#include "benchmarks/gpu_block.h"
 #include "benchmarks/gpu_clocks.h"
-#include "benchmarks/gpu_options.h"
-#include "benchmarks/gpu_report.h"
 #include "core/files.h"
-#include "eval/kernel_shapes.h"
 
 namespace ecld {
 namespace {
 
-constexpr DType kType = DType::kBF16;
 constexpr int kLtAlgorithms = 8;
 
-double SecondsSince(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-struct Bench {
-  GpuBenchOptions options;
-  CudaDevice device;
-  Cublas blas{std::vector<std::string>{"libcublas.so.13", "libcublas.so.12"}};
-  CublasLt lt;
-  CudaBuffer blas_workspace{kCublasWorkspaceBytes};
-  Random random{1};
-  std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
-  std::vector<GpuResult> results;
-  std::vector<CudaGemmPoint> points;
-  std::vector<std::string> left_out;
-};
-
-// A candidate that cannot be made is said and left out.
-template <class Make>
-void Try(Bench& bench, std::vector<Candidate>& candidates, const std::string& what, const Make& make) {
-  try {
-    candidates.push_back(make());
-  } catch (const std::exception& error) {
-    const std::string line = fmt::format("{}: {}", what, error.what());
-    if (std::find(bench.left_out.begin(), bench.left_out.end(), line) != bench.left_out.end()) return;
-    fmt::print(stderr, "left out: {}\n", line);
-    bench.left_out.push_back(line);
-  }
-}
-
 // cuBLAS's own choice, and the fastest of what cuBLASLt's heuristics propose, found before anything is compared.
-void AddDense(Bench& bench, const DeviceWeights& dense, DenseProduct product, std::vector<Candidate>& candidates) {
+void AddDense(GpuBench& bench, const DeviceWeights& dense, DenseProduct product, std::vector<Candidate>& candidates) {
   const auto of = [&dense, product](int64_t i) {
     DenseProduct one = product;
     one.weight = dense.copies[static_cast<size_t>(i) % dense.copies.size()]->data();
@@ -81,7 +45,7 @@ void AddDense(Bench& bench, const DeviceWeights& dense, DenseProduct product, st
 }
 
 // Every implementation that takes the product; those that split, in more ways than one while there are few rows.
-void AddOurs(Bench& bench, const DeviceWeights& packed, const WeightView& shape, CudaGemmArgs args,
+void AddOurs(GpuBench& bench, const DeviceWeights& packed, const WeightView& shape, CudaGemmArgs args,
              std::vector<std::unique_ptr<CudaBuffer>>& workspaces, std::vector<Candidate>& candidates) {
   args.weight = CudaTiled(shape, packed.copies[0]->data());
   for (const CudaGemmImplementation& implementation : CudaGemmImplementations()) {
@@ -106,7 +70,7 @@ void AddOurs(Bench& bench, const DeviceWeights& packed, const WeightView& shape,
   }
 }
 
-void Keep(Bench& bench, const GpuResult& like, const PackedFormat& format, std::vector<Candidate>& candidates) {
+void Keep(GpuBench& bench, const GpuResult& like, const PackedFormat& format, std::vector<Candidate>& candidates) {
   for (const Candidate& candidate : candidates) {
     GpuResult result = like;
     result.way = candidate.name;
@@ -121,24 +85,21 @@ void Keep(Bench& bench, const GpuResult& like, const PackedFormat& format, std::
                result.model, result.layer, result.m, result.bits, result.way, result.splits, result.us,
                result.BytesPerS() / 1e12, result.FlopsPerS() / 1e12);
     if (result.Ours() && (result.way != "wgmma" || bench.options.trust_wgmma))
-      bench.points.push_back({format.bits, kType, result.m, result.n, result.k, result.way, result.splits, result.us});
+      bench.points.push_back(
+          {format.bits, kTimedType, result.m, result.n, result.k, result.way, result.splits, result.us});
     bench.results.push_back(std::move(result));
   }
 }
 
 // One layer with weights of so many bits, for every number of rows.
-void TimeLayer(Bench& bench, const std::string& model, const KernelShape& layer, int bits) {
+void TimeLayer(GpuBench& bench, const std::string& model, const KernelShape& layer, int bits) {
   const int64_t n = layer.sizes[0], k = layer.sizes[1], x_stride = (k + 7) / 8 * 8;
-  const auto halves = [&](int64_t count) { return RandomHalves(kType, static_cast<uint64_t>(count), bench.random); };
+  const auto halves = [&](int64_t count) {
+    return RandomHalves(kTimedType, static_cast<uint64_t>(count), bench.random);
+  };
   const std::vector<uint16_t> dense_bytes = halves(n * k);
   const DeviceWeights dense(dense_bytes.data(), static_cast<uint64_t>(n * k) * 2);
-  const std::byte some{};
-  const WeightView shape = {.out_features = n,
-                            .in_features = k,
-                            .format = {.bits = bits, .group_size = bench.options.group},
-                            .codes = &some,
-                            .scales = &some,
-                            .scale_dtype = DType::kF16};
+  const WeightView shape = bench.ShapeOf(layer, bits);
   const DeviceWeights packed = DeviceWeights::Packed(shape, bench.random);
   for (int64_t m : bench.options.rows) {
     if (SecondsSince(bench.begin) > static_cast<double>(bench.options.budget_s)) {
@@ -152,7 +113,7 @@ void TimeLayer(Bench& bench, const std::string& model, const KernelShape& layer,
     std::vector<std::unique_ptr<CudaBuffer>> workspaces;
     std::vector<Candidate> candidates;
     AddDense(bench, dense,
-             {.type = kType,
+             {.type = kTimedType,
               .m = m,
               .n = n,
               .k = k,
@@ -164,8 +125,8 @@ void TimeLayer(Bench& bench, const std::string& model, const KernelShape& layer,
               .y_stride = n},
              candidates);
     AddOurs(bench, packed, shape,
-            {.type = kType, .x = x->data(), .x_stride = x_stride, .m = m, .y = y.data(), .y_stride = n}, workspaces,
-            candidates);
+            {.type = kTimedType, .x = x->data(), .x_stride = x_stride, .m = m, .y = y.data(), .y_stride = n},
+            workspaces, candidates);
     if (bits == 4 && bench.options.group != 0)
       Try(bench, candidates, "torch_int4", [&] {
         const auto copies = static_cast<int64_t>(packed.copies.size());
@@ -179,44 +140,7 @@ void TimeLayer(Bench& bench, const std::string& model, const KernelShape& layer,
   }
 }
 
-// The rates that nothing on this device passes by much: a copy, and cuBLAS on 8192 x 8192 x 8192.
-GpuRoof MeasureGpuRoof(Bench& bench) {
-  constexpr uint64_t kBytes = 1 << 30;
-  constexpr int64_t kSize = 8192;
-  const std::vector<uint16_t> random = RandomHalves(kType, kBytes / 2, bench.random);
-  const auto from = OnDevice(random.data(), kBytes);
-  CudaBuffer to(kBytes), y(kSize * kSize * 2);
-  std::vector<Candidate> copy, product;
-  copy.push_back(
-      MakeCandidate("copy", 0, 4, [&](int64_t, CudaStream stream) { QueueCopy(to, *from, kBytes, stream); }));
-  const DenseProduct large = {.type = kType,
-                              .m = kSize,
-                              .n = kSize,
-                              .k = kSize,
-                              .weight = from->data(),
-                              .weight_stride = kSize,
-                              .x = from->data() + (kBytes / 2),
-                              .x_stride = kSize,
-                              .y = y.data(),
-                              .y_stride = kSize};
-  product.push_back(MakeCandidate("cublas", 0, 4, [&](int64_t, CudaStream stream) {
-    bench.blas.Multiply(large, bench.blas_workspace.data(), stream);
-  }));
-  TimeInTurn(copy, 3);
-  TimeInTurn(product, 3);
-  return {.copy_Bps = 2.0 * kBytes / copy[0].MedianUs() * 1e6,
-          .bf16_flops = CostOf(kSize, kSize, kSize, nullptr).flops / product[0].MedianUs() * 1e6};
-}
-
-Json ReadClocks() {
-  try {
-    return GpuClocks().Read();
-  } catch (const Error& error) {
-    return {{"unknown", error.what()}};
-  }
-}
-
-void Write(const Bench& bench, const GpuRoof& roof, const Json& before) {
+void Write(const GpuBench& bench, const GpuRoof& roof, const Json& before) {
   Json json = {{"schema", 1},
                {"source", "measured"},
                {"device", bench.device.name},
@@ -236,6 +160,7 @@ void Write(const Bench& bench, const GpuRoof& roof, const Json& before) {
                block.ours_us, block.cublas_us, block.torch_us, block.ours_us > 0 ? block.cublas_us / block.ours_us : 0);
     json["blocks"].push_back(ToJson(block));
   }
+  json["block_graphs"] = bench.block_graphs;
   for (const GpuResult& result : bench.results) json["products"].push_back(ToJson(result));
   const std::filesystem::path out = bench.options.out;
   std::filesystem::create_directories(out);
@@ -247,25 +172,31 @@ void Write(const Bench& bench, const GpuRoof& roof, const Json& before) {
 }
 
 void Run(const GpuBenchOptions& options) {
-  std::vector<std::pair<std::string, KernelShape>> layers;
-  for (const std::string& file : options.shapes)
-    for (const KernelShape& shape : ReadKernelShapes(file))
-      if (shape.op == "gemm") layers.emplace_back(std::filesystem::path(file).stem().string(), shape);
+  std::vector<std::pair<std::string, std::vector<KernelShape>>> models;
+  for (const std::string& file : options.shapes) {
+    models.emplace_back(std::filesystem::path(file).stem().string(), ReadKernelShapes(file));
+    std::erase_if(models.back().second, [](const KernelShape& shape) { return shape.op != "gemm"; });
+  }
   if (options.shapes_only) {
-    for (const auto& [model, layer] : layers)
-      fmt::print("{:<18} {:<8} {:>6} x {}\n", model, layer.name, layer.sizes[0], layer.sizes[1]);
+    for (const auto& [model, layers] : models)
+      for (const KernelShape& layer : layers)
+        fmt::print("{:<18} {:<8} {:>6} x {}\n", model, layer.name, layer.sizes[0], layer.sizes[1]);
     return;
   }
   std::string why;
   const auto device = FindCudaDevice(&why);
   if (!device) Fail("", "these products are timed on a GPU, and there is none: {}", why);
-  Bench bench{.options = options, .device = *device};
+  GpuBench bench{.options = options, .device = *device};
   const Json before = ReadClocks();
-  const GpuRoof roof = MeasureGpuRoof(bench);
+  const auto [copy_Bps, flops] = MeasureGpuRoof(bench.blas, bench.blas_workspace, bench.random);
+  const GpuRoof roof = {.copy_Bps = copy_Bps, .bf16_flops = flops};
   fmt::print("{}: copies at {:.2f} TB/s, multiplies bfloat16 at {:.0f} Tflop/s (measured)\n", device->name,
-             roof.copy_Bps / 1e12, roof.bf16_flops / 1e12);
+             copy_Bps / 1e12, flops / 1e12);
   for (int64_t bits : options.bits)
-    for (const auto& [model, layer] : layers) TimeLayer(bench, model, layer, static_cast<int>(bits));
+    for (const auto& [model, layers] : models) {
+      for (const KernelShape& layer : layers) TimeLayer(bench, model, layer, static_cast<int>(bits));
+      TimeBlocks(bench, model, layers, static_cast<int>(bits));
+    }
   Write(bench, roof, before);
 }
 
