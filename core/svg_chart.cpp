@@ -97,32 +97,78 @@ std::string Axes(const Chart& chart, const Scale& x, const Scale& y) {
   return svg;
 }
 
-// Labels that would lie on others move down.
+// Names of points, set once all marks are known: each takes the first place around its point where it lies on no mark
+// and on no other name, and inside the paper; one that is a line or more away is joined to its point.
 class Labels {
  public:
-  std::string Place(double x, double y, const std::string& text) {
-    const double width = kCharacter * static_cast<double>(text.size());
-    const bool left = x + 9 + width > kWidth - 2;
-    const double start = left ? x - 9 - width : x + 9;
-    double at = y - 6;
-    for (size_t i = 0; i < placed_.size(); ++i)
-      if (std::abs(placed_[i].y - at) < 13 && start < placed_[i].end && placed_[i].start < start + width) {
-        at = placed_[i].y + 13;
-        i = static_cast<size_t>(-1);
-      }
-    placed_.push_back({start, start + width, at});
-    return Text(left ? x - 9 : x + 9, at, left ? "end" : "start", text, " class=\"label\"");
+  void Add(double x, double y, const std::string& text) {
+    marks_.push_back({x - 6, x + 6, y - 6, y + 6});
+    if (!text.empty()) wanted_.push_back({x, y, text});
+  }
+
+  // top, bottom: of the plot on the paper.
+  std::string Svg(double top, double bottom) const {
+    std::string svg;
+    std::vector<Box> taken = marks_;
+    // Those at the right edge first: they fit on one side of their points only.
+    std::vector<Wanted> wanted = wanted_;
+    std::stable_partition(wanted.begin(), wanted.end(), [](const Wanted& label) {
+      return label.x + kBeside + kCharacter * static_cast<double>(label.text.size()) > kWidth - 2;
+    });
+    for (const Wanted& label : wanted) {
+      const double width = kCharacter * static_cast<double>(label.text.size());
+      double best_overlap = std::numeric_limits<double>::infinity(), best_at = 0;
+      bool best_left = false;
+      for (double away : {-6, 5, -19, 17, -32, 30, -45, 43, -58, 56, -71, 69})
+        for (bool left : {false, true}) {
+          const Box box = BoxOf(label, width, left, label.y + away);
+          double overlap = Outside(box, top, bottom);
+          for (const Box& other : taken) overlap += Overlap(box, other);
+          if (overlap >= best_overlap) continue;
+          best_overlap = overlap;
+          best_at = label.y + away;
+          best_left = left;
+        }
+      taken.push_back(BoxOf(label, width, best_left, best_at));
+      if (std::abs(best_at - label.y) > 20)
+        svg += fmt::format("<path class=\"lead\" d=\"M{:.1f} {:.1f}L{:.1f} {:.1f}\"/>", label.x, label.y,
+                           label.x + (best_left ? -8 : 8), best_at - 4);
+      svg += Text(label.x + (best_left ? -kBeside : kBeside), best_at, best_left ? "end" : "start", label.text,
+                  " class=\"label\"");
+    }
+    return svg;
   }
 
  private:
   struct Box {
-    double start, end, y;
+    double left, right, top, bottom;
   };
-  std::vector<Box> placed_;
+  struct Wanted {
+    double x, y;
+    std::string text;
+  };
+  static constexpr double kBeside = 9;
+
+  // baseline: of the text.
+  static Box BoxOf(const Wanted& label, double width, bool left, double baseline) {
+    const double start = left ? label.x - kBeside - width : label.x + kBeside;
+    return {start, start + width, baseline - 10, baseline + 3};
+  }
+  static double Overlap(const Box& a, const Box& b) {
+    return std::max(0.0, std::min(a.right, b.right) - std::max(a.left, b.left)) *
+           std::max(0.0, std::min(a.bottom, b.bottom) - std::max(a.top, b.top));
+  }
+  static double Outside(const Box& box, double top, double bottom) {
+    const Box paper{kLeft, kWidth - 2, top - 12, bottom};
+    return (box.right - box.left) * (box.bottom - box.top) - Overlap(box, paper);
+  }
+
+  std::vector<Box> marks_;
+  std::vector<Wanted> wanted_;
 };
 
 std::string SeriesSvg(const Chart& chart, const ChartSeries& series, const Scale& x, const Scale& y, Labels* labels) {
-  std::string path, bars, marks, texts;
+  std::string path, bars, marks;
   double last_y = 0;
   for (const ChartPoint& point : series.points) {
     if (!Usable(chart, point)) continue;
@@ -140,13 +186,13 @@ std::string SeriesSvg(const Chart& chart, const ChartSeries& series, const Scale
                       series.style % kChartStyles, at_x, y(std::max(*point.y_low, y.ticks.low)),
                       y(std::min(*point.y_high, y.ticks.high)), at_x - 4);
     if (series.marks) marks += Mark(at_x, at_y, series.style, series.hollow);
-    if (!point.label.empty()) texts += labels->Place(at_x, at_y, point.label);
+    if (series.marks || !point.label.empty()) labels->Add(at_x, at_y, point.label);
   }
   std::string svg;
   if (series.line != ChartSeries::Line::kNone && !path.empty())
     svg = fmt::format("<path class=\"line s{}\" stroke-dasharray=\"{}\" d=\"{}\"/>", series.style % kChartStyles,
                       kDashes[static_cast<size_t>(series.style % kChartStyles)], path);
-  return svg + bars + marks + texts;
+  return svg + bars + marks;
 }
 
 struct Range {
@@ -177,7 +223,7 @@ std::string Body(const Chart& chart, double top) {
   std::string svg = fmt::format("<g transform=\"translate(0 {:.1f})\">{}</g>", top, names) + Axes(chart, x, y);
   Labels labels;
   for (const ChartSeries& series : chart.series) svg += SeriesSvg(chart, series, x, y, &labels);
-  return svg;
+  return svg + labels.Svg(y.to, y.from);
 }
 
 std::string Element(const Chart& chart, std::string_view attributes, std::string_view style, double top) {
@@ -248,7 +294,7 @@ std::string_view ChartStyle() {
          "font-variant-numeric:tabular-nums}\n"
          ".chart text{fill:var(--soft)}.chart text.title,.chart text.label,.chart text.name{fill:var(--ink)}"
          ".chart text.name{font-weight:600;font-size:14px}.chart .paper{fill:var(--paper)}\n"
-         ".chart .grid{stroke:var(--rule);fill:none}.chart .axis{stroke:var(--soft);fill:none}\n"
+         ".chart .grid{stroke:var(--rule);fill:none}.chart .axis,.chart .lead{stroke:var(--soft);fill:none}\n"
          ".chart .line{fill:none;stroke-width:2;stroke-linejoin:round}.chart .bar{fill:none;stroke-width:1.4}\n"
          ".chart .full{stroke:var(--paper);stroke-width:1}.chart .hollow{fill:var(--paper);stroke-width:2}\n"
          ".chart .line.s0,.chart .bar.s0,.chart .hollow.s0{stroke:var(--c0)}.chart .full.s0{fill:var(--c0)}\n"

@@ -104,6 +104,41 @@ TEST(SvgElement, SeriesDifferInColourMarkAndDash) {
   EXPECT_THAT(svg, HasSubstr("<title>size &amp; &lt;KL&gt;</title>"));
 }
 
+TEST(SvgElement, NamesLieOnNoOtherNameAndNoMark) {
+  std::vector<ChartPoint> points;
+  for (int i = 0; i < 9; ++i)
+    points.push_back({.x = 85 + 1.5 * i, .y = 0.1 + 0.01 * (i % 3), .label = "checkpoint " + std::to_string(i)});
+  Chart chart = OneLine(points);
+  chart.series[0].line = ChartSeries::Line::kNone;
+  chart.x.from_zero = true;
+  const std::string svg = SvgElement(chart);
+  struct Box {
+    double left, right, top, bottom;
+  };
+  std::vector<Box> boxes;
+  for (size_t at = 0; (at = svg.find("<circle ", at)) != std::string::npos; ++at) {
+    double x = 0, y = 0;
+    ASSERT_EQ(std::sscanf(&svg[at], "<circle cx=\"%lf\" cy=\"%lf\"", &x, &y), 2);
+    boxes.push_back({x - 4, x + 4, y - 4, y + 4});
+  }
+  ASSERT_EQ(boxes.size(), 10u) << "the legend, and nine points";
+  for (size_t at = 0; (at = svg.find("<text ", at)) != std::string::npos; ++at) {
+    double x = 0, y = 0;
+    char anchor[8] = {};
+    ASSERT_EQ(std::sscanf(&svg[at], "<text x=\"%lf\" y=\"%lf\" text-anchor=\"%7[a-z]\"", &x, &y, anchor), 3);
+    if (svg.compare(svg.find('>', at) - 13, 13, "class=\"label\"") != 0) continue;
+    const double width = 7 * 12;  // units of a character of this size, about
+    const Box box = anchor == std::string("end") ? Box{x - width, x, y - 9, y + 2} : Box{x, x + width, y - 9, y + 2};
+    EXPECT_GE(box.left, 0);
+    EXPECT_LE(box.right, 420);
+    for (const Box& other : boxes)
+      EXPECT_FALSE(box.left < other.right && other.left < box.right && box.top < other.bottom && other.top < box.bottom)
+          << svg.substr(at, 100);
+    boxes.push_back(box);
+  }
+  EXPECT_EQ(boxes.size(), 19u);
+}
+
 TEST(SvgFile, StandsAlone) {
   const std::string svg = SvgFile(OneLine({{.x = 0, .y = 0}, {.x = 1, .y = 1}}));
   EXPECT_TRUE(svg.starts_with("<svg "));
