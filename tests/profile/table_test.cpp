@@ -48,6 +48,8 @@ Cell RandomCell(const Column& column, Random& random) {
       return static_cast<int64_t>(random.Next() >> (1 + random.Below(60)));
     case ColumnType::kNumber:
       return std::exp(random.Normal() * 100);
+    case ColumnType::kSigned:
+      return (random.Below(2) ? 1 : -1) * std::exp(random.Normal() * 100);
   }
   return {};
 }
