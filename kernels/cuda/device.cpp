@@ -1,5 +1,8 @@
 #include "kernels/cuda/device.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "core/error.h"
 
 #if ECLD_HAS_CUDA
@@ -29,10 +32,13 @@ std::optional<CudaDevice> FindCudaDevice(std::string* why) {
   }
   cudaDeviceProp properties;
   Check(cudaGetDeviceProperties(&properties, 0), "the properties of device 0");
+  char bus_id[32] = {};
+  Check(cudaDeviceGetPCIBusId(bus_id, sizeof(bus_id), 0), "the address of device 0");
   return CudaDevice{.ordinal = 0,
                     .name = properties.name,
                     .compute_capability = properties.major * 10 + properties.minor,
-                    .multiprocessors = properties.multiProcessorCount};
+                    .multiprocessors = properties.multiProcessorCount,
+                    .pci_bus_id = bus_id};
 }
 
 CudaBuffer::CudaBuffer(uint64_t bytes) : size_(bytes) {
@@ -48,12 +54,42 @@ CudaBuffer::CudaBuffer(uint64_t bytes) : size_(bytes) {
 
 CudaBuffer::~CudaBuffer() { cudaFree(data_); }
 
-void CudaBuffer::Upload(const void* source, uint64_t bytes) {
-  Check(cudaMemcpy(data_, source, bytes, cudaMemcpyHostToDevice), "copy to the device");
+void CudaBuffer::Upload(const void* source, uint64_t bytes) { cuda::CopyToDevice(data_, source, bytes); }
+void CudaBuffer::Download(void* target, uint64_t bytes) const { cuda::CopyFromDevice(target, data_, bytes); }
+void CudaBuffer::Clear() {
+  Check(cudaMemset(data_, 0, size_), "clear memory of the device");
+  Check(cudaStreamSynchronize(nullptr), "clear memory of the device");
 }
 
-void CudaBuffer::Download(void* target, uint64_t bytes) const {
-  Check(cudaMemcpy(target, data_, bytes, cudaMemcpyDeviceToHost), "copy from the device");
+void cuda::CopyToDevice(std::byte* to, const void* from, uint64_t bytes) {
+  Check(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice), "copy to the device");
+  // A copy of a little may be under way still, and streams of their own do not wait for it.
+  Check(cudaStreamSynchronize(nullptr), "copy to the device");
+}
+
+void cuda::CopyFromDevice(void* to, const std::byte* from, uint64_t bytes) {
+  Check(cudaMemcpy(to, from, bytes, cudaMemcpyDeviceToHost), "copy from the device");
+}
+
+double cuda::MeasureCopyBps() {
+  constexpr uint64_t kBytes = 256 << 20;
+  constexpr size_t kCopies = 11;
+  const CudaBuffer from(kBytes), to(kBytes);
+  cudaEvent_t begin, end;
+  Check(cudaEventCreate(&begin), "an event");
+  Check(cudaEventCreate(&end), "an event");
+  std::vector<float> times_ms(kCopies);
+  for (float& time_ms : times_ms) {
+    Check(cudaEventRecord(begin, nullptr), "an event");
+    Check(cudaMemcpyAsync(to.data(), from.data(), kBytes, cudaMemcpyDeviceToDevice, nullptr), "a copy");
+    Check(cudaEventRecord(end, nullptr), "an event");
+    Check(cudaEventSynchronize(end), "a copy");
+    Check(cudaEventElapsedTime(&time_ms, begin, end), "an event");
+  }
+  cudaEventDestroy(begin);
+  cudaEventDestroy(end);
+  std::sort(times_ms.begin(), times_ms.end());
+  return 2e3 * static_cast<double>(kBytes) / times_ms[kCopies / 2];
 }
 
 void QueueCopy(CudaBuffer& to, const CudaBuffer& from, uint64_t bytes, CudaStream stream) {
@@ -76,6 +112,10 @@ CudaBuffer::~CudaBuffer() = default;
 void CudaBuffer::Upload(const void*, uint64_t) {}
 void CudaBuffer::Download(void*, uint64_t) const {}
 void QueueCopy(CudaBuffer&, const CudaBuffer&, uint64_t, CudaStream) {}
+void CudaBuffer::Clear() {}
+void cuda::CopyToDevice(std::byte*, const void*, uint64_t) {}
+void cuda::CopyFromDevice(void*, const std::byte*, uint64_t) {}
+double cuda::MeasureCopyBps() { return 0; }
 
 #endif
 

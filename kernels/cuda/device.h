@@ -18,6 +18,7 @@ struct CudaDevice {
   std::string name;
   int compute_capability = 0;  // 90 for 9.0
   int multiprocessors = 0;
+  std::string pci_bus_id;  // "0000:17:00.0"
 };
 
 // Whether this program was built with the CUDA kernels.
@@ -40,6 +41,7 @@ class CudaBuffer {
   // Copies from or to the host and waits for it. REQUIRES: bytes <= size().
   void Upload(const void* source, uint64_t bytes);
   void Download(void* target, uint64_t bytes) const;
+  void Clear();  // to zeros
 
  private:
   std::byte* data_ = nullptr;
@@ -50,6 +52,14 @@ class CudaBuffer {
 void QueueCopy(CudaBuffer& to, const CudaBuffer& from, uint64_t bytes, CudaStream stream);
 
 namespace cuda {
+
+// Copy between the host and memory of the device, and wait for it. THROW Error when the driver refuses.
+void CopyToDevice(std::byte* to, const void* from, uint64_t bytes);
+void CopyFromDevice(void* to, const std::byte* from, uint64_t bytes);
+
+// Bytes that the device reads and writes per second, together, when it copies its memory: the median of several copies
+// of 256 MB. What kernels that read weights are measured by.
+double MeasureCopyBps();
 
 // After a launch: THROWS Error when the driver refused it.
 void CheckLaunch(const char* kernel);

@@ -16,6 +16,8 @@ struct Gpu {
   static ECLD_DEVICE void Barrier() { __syncthreads(); }
   static ECLD_DEVICE float ShuffleXor(float value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
 
+  static ECLD_DEVICE float ShuffleFrom(float value, int lane) { return __shfl_sync(0xffffffffu, value, lane); }
+
   template <class T>
   static ECLD_DEVICE T Load(const T* address) {
     return *address;

@@ -50,7 +50,10 @@ std::string GemvUnsupported(const CudaGemmArgs& args, const CudaDevice& device) 
   return Unsupported(args, device);
 }
 
+constexpr const char* kNarrowAlone = "y holds floats; this one gives what x is";
+
 std::string DenseUnsupported(const CudaGemmArgs& args, const CudaDevice& device) {
+  if (args.wide_y) return kNarrowAlone;  // before the library is looked for
   std::string why = Unsupported(args, device);
   if (why.empty()) FindCublas(&why);
   return why;
@@ -62,6 +65,7 @@ std::string WgmmaUnsupported(const CudaGemmArgs& args, const CudaDevice& device)
   if (BuiltWithCuda() && cc != 90)
     return fmt::format("{} has compute capability {}.{}; this one is for 9.0 alone", device.name, cc / 10, cc % 10);
   if (args.m > kMaxRows) return fmt::format("{} rows of x, at most {}", args.m, kMaxRows);
+  if (args.wide_y) return kNarrowAlone;
   return Unsupported(args, device);
 }
 
@@ -163,8 +167,9 @@ Product MakeProduct(const CudaGemmArgs& args, int64_t first, int64_t rows) {
           .x = static_cast<const uint16_t*>(args.x) + first * args.x_stride,
           .x_stride = args.x_stride,
           .m = static_cast<int>(rows),
-          .y = static_cast<uint16_t*>(args.y) + first * args.y_stride,
+          .y = static_cast<std::byte*>(args.y) + first * args.y_stride * (args.wide_y ? 4 : 2),
           .y_stride = args.y_stride,
+          .wide_y = args.wide_y,
           .splits = static_cast<int>(MmaSplits(weight.TilesN(), weight.TilesK(), args.splits)),
           .counters = reinterpret_cast<uint32_t*>(args.workspace),
           .parts = reinterpret_cast<float*>(args.workspace + kCounterBytes)};

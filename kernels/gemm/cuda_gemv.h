@@ -112,7 +112,7 @@ ECLD_DEVICE void GemvBody(Machine& machine, const Product& product) {
   float value = 0;
   for (int w = 0; w < kGemvWarps; ++w)
     value += machine.template LoadShared<float>(static_cast<uint32_t>((w * 16 + row) * kRows + r) * 4);
-  machine.Store(product.y + r * product.y_stride + output, FromFloat<kType>(value));
+  StoreResult<kType>(machine, product, r, output, value);
 }
 
 }  // namespace ecld::cuda

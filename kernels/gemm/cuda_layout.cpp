@@ -66,6 +66,20 @@ void TileSlab(int bits, const std::vector<uint8_t>& codes, int64_t tiles_k, int6
   }
 }
 
+// The matrix that holds a row of the stack, and the row's place in it.
+struct StackedRow {
+  const WeightView& rows;
+  int64_t output;
+};
+
+StackedRow FindRow(std::span<const WeightView> parts, int64_t output) {
+  while (output >= parts.front().out_features) {
+    output -= parts.front().out_features;
+    parts = parts.subspan(1);
+  }
+  return {parts.front(), output};
+}
+
 }  // namespace
 
 bool CanCudaTile(const WeightView& rows) {
@@ -92,20 +106,36 @@ CudaWeight CudaTiled(const WeightView& rows, const std::byte* bytes) {
           .zeros = rows.format.symmetric ? nullptr : bytes + sizes.codes + sizes.scales};
 }
 
-void CudaTile(const WeightView& rows, std::byte* bytes, ThreadPool& pool) {
-  assert(CanCudaTile(rows));
-  const PackedFormat& format = rows.format;
-  const Sizes sizes = SizesOf(rows);
-  const CudaWeight shape = CudaTiled(rows, bytes);
-  const int64_t groups = format.Groups(rows.in_features), tiles_k = shape.TilesK();
+void CudaTile(const WeightView& rows, std::byte* bytes, ThreadPool& pool) { CudaTile({&rows, 1}, bytes, pool); }
+
+bool CanCudaStack(const WeightView& above, const WeightView& below) {
+  return CanCudaTile(above) && CanCudaTile(below) && above.in_features == below.in_features &&
+         above.format == below.format && above.scale_dtype == below.scale_dtype;
+}
+
+WeightView CudaStackShape(std::span<const WeightView> parts) {
+  WeightView shape = parts.front();
+  for (const WeightView& part : parts.subspan(1)) {
+    assert(CanCudaStack(shape, part));
+    shape.out_features += part.out_features;
+  }
+  return shape;
+}
+
+void CudaTile(std::span<const WeightView> parts, std::byte* bytes, ThreadPool& pool) {
+  const WeightView all = CudaStackShape(parts);
+  const PackedFormat& format = all.format;
+  const Sizes sizes = SizesOf(all);
+  const CudaWeight shape = CudaTiled(all, bytes);
+  const int64_t groups = format.Groups(all.in_features), tiles_k = shape.TilesK();
   std::memset(bytes, 0, sizes.codes + sizes.scales + sizes.zeros);
   pool.ParallelFor(shape.TilesN() * 4, 1, [&](int64_t begin, int64_t end) {
     std::vector<uint8_t> codes;
     for (int64_t index = begin; index < end; ++index) {
       const int64_t tile = index / 4, slab = index % 4;
       codes.assign(static_cast<size_t>(kCudaSlab * tiles_k * kCudaTile), 0);
-      for (int64_t row = 0; row < std::min(kCudaSlab, rows.out_features - index * kCudaSlab); ++row) {
-        const int64_t output = index * kCudaSlab + row;
+      for (int64_t row = 0; row < std::min(kCudaSlab, all.out_features - index * kCudaSlab); ++row) {
+        const auto [rows, output] = FindRow(parts, index * kCudaSlab + row);
         UnpackBits(format.bits, rows.codes + output * format.CodeWords(rows.in_features) * 4, 0, rows.in_features,
                    codes.data() + row * tiles_k * kCudaTile);
         for (int64_t group = 0; group < groups; ++group) {

@@ -24,6 +24,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "core/threads.h"
 #include "kernels/packing/weight_view.h"
@@ -56,6 +57,12 @@ uint64_t CudaTiledBytes(const WeightView& rows);
 
 // Fills bytes[CudaTiledBytes(rows)]. Every byte is written, so equal weights give equal bytes.
 void CudaTile(const WeightView& rows, std::byte* bytes, ThreadPool& pool);
+
+// Matrices that one product can take as one: their rows below each other. The shape has all outputs, and no rows of its
+// own: for CudaTiledBytes and CudaTiled. REQUIRES: CanCudaStack.
+bool CanCudaStack(const WeightView& above, const WeightView& below);
+WeightView CudaStackShape(std::span<const WeightView> parts);
+void CudaTile(std::span<const WeightView> parts, std::byte* bytes, ThreadPool& pool);
 
 // The tiled form of rows whose bytes lie at `bytes` (16-byte aligned, of the host or of a device).
 CudaWeight CudaTiled(const WeightView& rows, const std::byte* bytes);

@@ -5,8 +5,9 @@
 namespace ecld::cuda {
 namespace {
 
+// One block on a multiprocessor is enough: else the assembler keeps a register in memory so that more blocks fit.
 template <int kBits, DType kType, int kColumns>
-__global__ void __launch_bounds__(kMmaThreads) MmaKernel(const Product product) {
+__global__ void __launch_bounds__(kMmaThreads, 1) MmaKernel(const Product product) {
   Gpu gpu;
   MmaBody<kBits, kType, kColumns>(gpu, product);
 }

@@ -162,8 +162,7 @@ ECLD_DEVICE void MmaBody(Machine& machine, const Product& product) {
     ECLD_UNROLL
     for (int i = 0; i < 4; ++i) {
       const int token = (machine.BlockZ() * kColumns + c) * 8 + lane % 4 * 2 + i % 2, o = output + 8 * (i / 2);
-      if (token < product.m && o < product.out_features)
-        machine.Store(product.y + token * product.y_stride + o, FromFloat<kType>(total[c][i]));
+      if (token < product.m && o < product.out_features) StoreResult<kType>(machine, product, token, o, total[c][i]);
     }
   }
 }

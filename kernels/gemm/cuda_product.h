@@ -27,8 +27,9 @@ struct Product {
   const uint16_t* x;
   int64_t x_stride;
   int m;
-  uint16_t* y;
+  void* y;
   int64_t y_stride;
+  bool wide_y;  // floats, else of the type of x
 
   int splits;          // parts of the inputs
   uint32_t* counters;  // [blocks of a part], zero
@@ -77,6 +78,16 @@ void WithFormat(int bits, DType type, const Call& call) {
 void LaunchGemv(const Product& product, int bits, DType type, CudaStream stream);
 void LaunchMma(const Product& product, int bits, DType type, CudaStream stream);
 void LaunchWgmma(const Product& product, int bits, DType type, CudaStream stream);
+
+// One element of the result.
+template <DType kType, class Machine>
+ECLD_DEVICE void StoreResult(Machine& machine, const Product& product, int64_t row, int output, float value) {
+  const int64_t place = row * product.y_stride + output;
+  if (product.wide_y)
+    machine.Store(static_cast<float*>(product.y) + place, value);
+  else
+    machine.Store(static_cast<uint16_t*>(product.y) + place, FromFloat<kType>(value));
+}
 
 // The scales and zero points of outputs `row` and row + 8 of a slab in one group.
 template <class Machine>

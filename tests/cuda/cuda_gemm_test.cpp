@@ -6,73 +6,26 @@
 
 #include <array>
 
-#include "kernels/gemm/cuda_gemv.h"
-#include "kernels/gemm/cuda_mma.h"
 #include "tests/testing/cuda_problem.h"
 #include "tests/testing/expect_error.h"
-#include "tests/testing/gpu_executor.h"
+#include "tests/testing/host_gpu.h"
 
 namespace ecld {
 namespace {
 
-void Register(CudaProblem& problem, GpuGlobalMemory& memory) {
-  memory.Readable(problem.args().weight.codes, problem.tiled_bytes());
-  memory.Readable(problem.args().x, problem.x_bytes());
-  memory.Writable(problem.y(), problem.y_bytes());
-  memory.Writable(problem.args().workspace, problem.workspace_bytes());
-  // The kernels may start before the one ahead of them has ended.
-  memory.AfterPrevious(problem.args().x, problem.x_bytes());
-  memory.AfterPrevious(problem.y(), problem.y_bytes());
-  memory.AfterPrevious(problem.args().workspace, problem.workspace_bytes());
-}
-
-template <int kBits, DType kType, int kColumns>
-void LaunchColumns(GpuExecutor& gpu, const cuda::Product& product, bool backwards) {
-  const GpuGrid grid = {product.tiles_n, product.splits, (product.m + 8 * kColumns - 1) / (8 * kColumns)};
-  const auto body = [&](GpuThread& machine) { cuda::MmaBody<kBits, kType, kColumns>(machine, product); };
-  gpu.Launch(grid, cuda::MmaSharedBytes(kBits, kColumns), body, backwards);
-}
-
-template <int kBits, DType kType>
-void Mma(CudaProblem& problem, bool backwards) {
-  GpuExecutor gpu(cuda::kMmaThreads);
-  Register(problem, gpu.memory);
-  const cuda::Product product = cuda::MakeProduct(problem.args(), 0, problem.args().m);
-  switch (cuda::MmaColumns(product.m)) {
-    case 1:
-      return LaunchColumns<kBits, kType, 1>(gpu, product, backwards);
-    case 2:
-      return LaunchColumns<kBits, kType, 2>(gpu, product, backwards);
-    case 4:
-      return LaunchColumns<kBits, kType, 4>(gpu, product, backwards);
-    default:
-      return LaunchColumns<kBits, kType, 6>(gpu, product, backwards);
-  }
-}
-
-template <int kBits, DType kType>
-void Gemv(CudaProblem& problem, bool backwards) {
-  GpuExecutor gpu(cuda::kGemvWarps * 32);
-  Register(problem, gpu.memory);
-  const cuda::Product product = cuda::MakeProduct(problem.args(), 0, problem.args().m);
-  const GpuGrid grid = {(product.out_features + 15) / 16, 1, 1};
-  const size_t shared = cuda::GemvSharedBytes(product.m);
-  if (product.m == 1)
-    gpu.Launch(
-        grid, shared, [&](GpuThread& t) { cuda::GemvBody<kBits, kType, 1>(t, product); }, backwards);
-  else
-    gpu.Launch(
-        grid, shared, [&](GpuThread& t) { cuda::GemvBody<kBits, kType, 2>(t, product); }, backwards);
-}
-
-enum class Kernel { kGemv, kMma };
+using Kernel = HostGpu::Product;
 
 void RunKernel(Kernel kernel, CudaProblem& problem, bool backwards = false) {
-  cuda::WithFormat(problem.rows().format.bits, problem.args().type, [&](auto bits, auto type) {
-    constexpr int kBits = decltype(bits)::value;
-    constexpr DType kType = decltype(type)::value;
-    kernel == Kernel::kGemv ? Gemv<kBits, kType>(problem, backwards) : Mma<kBits, kType>(problem, backwards);
-  });
+  HostGpu gpu;
+  gpu.memory.Readable(problem.args().weight.codes, problem.tiled_bytes());
+  gpu.memory.Readable(problem.args().x, problem.x_bytes());
+  gpu.memory.Writable(problem.y(), problem.y_bytes());
+  gpu.memory.Writable(problem.args().workspace, problem.workspace_bytes());
+  // The kernels may start before the one ahead of them has ended.
+  gpu.memory.AfterPrevious(problem.args().x, problem.x_bytes());
+  gpu.memory.AfterPrevious(problem.y(), problem.y_bytes());
+  gpu.memory.AfterPrevious(problem.args().workspace, problem.workspace_bytes());
+  gpu.Run(problem.args(), kernel, backwards);
 }
 
 struct Shape {

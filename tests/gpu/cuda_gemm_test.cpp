@@ -5,12 +5,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <string>
 
 #include "kernels/cuda/timed_graph.h"
 #include "tests/testing/cuda_problem.h"
 #include "tests/testing/expect_error.h"
+#include "tests/testing/gpu_test.h"
 
 namespace ecld {
 namespace {
@@ -19,20 +18,8 @@ struct Shape {
   int64_t m, n, k;
 };
 
-class GpuGemm : public testing::Test {
+class GpuGemm : public GpuTest {
  protected:
-  void SetUp() override {
-    std::string why;
-    const auto device = FindCudaDevice(&why);
-    if (device) {
-      device_ = *device;
-      return;
-    }
-    const char* required = std::getenv("ECLD_REQUIRE_GPU");
-    if (required != nullptr && std::string(required) == "1") FAIL() << "ECLD_REQUIRE_GPU is 1, but: " << why;
-    GTEST_SKIP() << "no GPU: " << why;
-  }
-
   // Runs the product on the device and leaves y in the problem.
   void Run(CudaProblem& problem, const CudaGemmImplementation& implementation) {
     const CudaWeight& shape = problem.args().weight;
@@ -88,8 +75,6 @@ class GpuGemm : public testing::Test {
             }
           }
   }
-
-  CudaDevice device_;
 };
 
 constexpr std::pair<int64_t, int64_t> kOdd[] = {{1, 7}, {65, 130}, {200, 288}, {208, 200}, {100, 1000}};

@@ -128,6 +128,14 @@ class GpuThread {
     return cuda::AsFloat(out[0]);
   }
 
+  float ShuffleFrom(float value, int lane) {
+    const auto out =
+        Together("shuffle from", {cuda::AsBits(value), static_cast<uint32_t>(lane)}, [](GpuExecutor::Warp& warp) {
+          for (size_t i = 0; i < 32; ++i) warp.out[i][0] = warp.in[warp.in[i][1] % 32][0];
+        });
+    return cuda::AsFloat(out[0]);
+  }
+
   template <class T>
   T Load(const T* address) {
     e_.memory.Check(address, sizeof(T), sizeof(T), false, waited_);

@@ -27,9 +27,12 @@ class GpuGlobalMemory {
     for (const Range& range : late_)
       if (!waited && Address(at) < range.begin + range.bytes && range.begin < Address(at) + bytes)
         throw GpuFault("global access before the kernel ahead has ended");
-    for (const Range& range : ranges_)
-      if (Address(at) >= range.begin && Address(at) + bytes <= range.begin + range.bytes) {
-        if (write && !range.writable) throw GpuFault("global write to an input");
+    if (last_ < ranges_.size() && ranges_[last_].Holds(Address(at), bytes) && (!write || ranges_[last_].writable))
+      return;
+    for (size_t i = 0; i < ranges_.size(); ++i)
+      if (ranges_[i].Holds(Address(at), bytes)) {
+        if (write && !ranges_[i].writable) throw GpuFault("global write to an input");
+        last_ = i;
         return;
       }
     throw GpuFault(std::string("global ") + (write ? "write" : "read") + " out of bounds");
@@ -40,10 +43,12 @@ class GpuGlobalMemory {
     uintptr_t begin;
     size_t bytes;
     bool writable;
+    bool Holds(uintptr_t at, size_t count) const { return at >= begin && at + count <= begin + bytes; }
   };
   static uintptr_t Address(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
   std::vector<Range> ranges_, late_;
+  mutable size_t last_ = 0;  // that held an access
 };
 
 // Two accesses by different threads to a byte, one of them a write, need a barrier between them.
