@@ -8,21 +8,19 @@
 namespace ecld {
 namespace {
 
-constexpr size_t kPrefillChunk = 512;  // rows per call: bounds the activations of a long prompt
-
 double MsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
-void CheckLengths(const ModelConfig& config, int64_t held, std::span<const int32_t> prompt,
-                  const GenerateOptions& options) {
+void CheckLengths(const TokenRunner& runner, std::span<const int32_t> prompt, const GenerateOptions& options) {
   if (prompt.empty()) Fail("prompt", "is empty, must hold at least one token");
   if (options.max_tokens < 1) Fail("max_tokens", "is {}, must be at least 1", options.max_tokens);
   // The last token chosen is not run, so it needs no position.
-  const int64_t prompt_tok = held + static_cast<int64_t>(prompt.size());
-  if (prompt_tok > config.max_position - options.max_tokens + 1)
-    Fail("prompt", "{} tokens and {} new ones do not fit into the {} positions of this model", prompt_tok,
-         options.max_tokens, config.max_position);
+  const int64_t prompt_tok = runner.length() + static_cast<int64_t>(prompt.size());
+  if (prompt_tok > runner.MostTokens() - options.max_tokens + 1)
+    Fail("prompt", "{} tokens and {} new ones do not fit into the {} positions of this model{}", prompt_tok,
+         options.max_tokens, runner.MostTokens(),
+         runner.MostTokens() < runner.config().max_position ? " that there is room for" : "");
 }
 
 }  // namespace
@@ -35,23 +33,21 @@ Generation Generate(Session& session, std::span<const int32_t> prompt, const Gen
 
 Generation Generate(Session& session, KvCache& cache, std::span<const int32_t> prompt, const GenerateOptions& options,
                     const OnToken& on_token) {
-  const ModelConfig& config = session.model().config();
-  CheckLengths(config, cache.length(), prompt, options);
-  Sampler sampler(options.sampler);
-  std::vector<float> logits(static_cast<size_t>(config.vocab_size));
-  const auto run = [&](std::span<const int32_t> tokens) {
-    return session.Forward({{&cache, tokens}}).last(static_cast<size_t>(config.hidden_size));
-  };
+  SessionRunner runner(session, cache);
+  return Generate(runner, prompt, options, on_token);
+}
 
+Generation Generate(TokenRunner& runner, std::span<const int32_t> prompt, const GenerateOptions& options,
+                    const OnToken& on_token) {
+  CheckLengths(runner, prompt, options);
+  Sampler sampler(options.sampler);
   Generation result;
   auto start = std::chrono::steady_clock::now();
-  for (; prompt.size() > kPrefillChunk; prompt = prompt.subspan(kPrefillChunk)) run(prompt.first(kPrefillChunk));
-  session.Logits(run(prompt), logits);
+  int32_t token = runner.Next(prompt, sampler);
   result.prefill_ms = MsSince(start);
 
   start = std::chrono::steady_clock::now();
   while (true) {
-    const int32_t token = sampler.Next(logits);
     if (std::ranges::find(options.stop_ids, token) != options.stop_ids.end()) {
       result.end = Generation::End::kStopId;
       break;
@@ -62,7 +58,7 @@ Generation Generate(Session& session, KvCache& cache, std::span<const int32_t> p
       break;
     }
     if (static_cast<int64_t>(result.tokens.size()) == options.max_tokens) break;
-    session.Logits(run(std::span(&token, 1)), logits);
+    token = runner.Next(std::span(&token, 1), sampler);
   }
   result.decode_ms = MsSince(start);
   return result;

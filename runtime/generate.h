@@ -6,8 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "runtime/sampler.h"
-#include "runtime/session.h"
+#include "runtime/token_runner.h"
 
 namespace ecld {
 
@@ -21,7 +20,7 @@ struct Generation {
   enum class End { kStopId, kMaxTokens, kCaller };
   std::vector<int32_t> tokens;  // without the stop id
   End end = End::kMaxTokens;
-  double prefill_ms = 0;  // up to the first token's logits
+  double prefill_ms = 0;  // up to the first token
   double decode_ms = 0;   // everything after
 };
 
@@ -36,6 +35,8 @@ Generation Generate(Session& session, std::span<const int32_t> prompt, const Gen
 // The same, where the prompt follows what cache holds. The prompt and all tokens but the last are in the cache
 // afterwards: a conversation goes on without running what was said before.
 Generation Generate(Session& session, KvCache& cache, std::span<const int32_t> prompt, const GenerateOptions& options,
+                    const OnToken& on_token = {});
+Generation Generate(TokenRunner& runner, std::span<const int32_t> prompt, const GenerateOptions& options,
                     const OnToken& on_token = {});
 
 }  // namespace ecld

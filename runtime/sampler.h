@@ -23,6 +23,8 @@ class Sampler {
   // THROWS Error naming the option that is out of range.
   explicit Sampler(const SamplerOptions& options);
 
+  bool greedy() const { return options_.temperature == 0; }
+
   // logits [vocab_size], finite.
   int32_t Next(std::span<const float> logits);
 

@@ -1,0 +1,200 @@
+#include "runtime/gpu_decoder.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "core/progress.h"
+
+namespace ecld {
+
+GpuDecoder::GpuDecoder(const RuntimeModel& model, std::unique_ptr<StepMachine> machine, const GpuOptions& options,
+                       ThreadPool& pool)
+    : model_(model), machine_(std::move(machine)), options_(options) {
+  CheckOptions();
+  context_tok_ = std::min(options.context_tok, config().max_position);
+  // A prompt's last rows may stand for no token.
+  capacity_ = (context_tok_ + options.prompt_rows + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
+  LoadWeights(pool);
+  MakeRoom();
+  MakeRotations();
+  prompt_list_ = machine_->Prepare(Launches(static_cast<int>(options.prompt_rows)));
+  decode_list_ = machine_->Prepare(Launches(1));
+}
+
+void GpuDecoder::CheckOptions() const {
+  const std::string where = model_.checkpoint().directory().string();
+  if (options_.kv != KvType::kF16 && options_.kv != KvType::kQ8)
+    Fail("--kv", "{} is not a cache that the GPU's kernels have; they have f16 and q8", ecld::Name(options_.kv));
+  if (options_.type != DType::kF16 && options_.type != DType::kBF16)
+    Fail("activations", "{} is not a type of the GPU's products; they take F16 and BF16", ecld::Name(options_.type));
+  if (options_.context_tok < 1) Fail("--context", "is {}, must be at least 1", options_.context_tok);
+  if (options_.prompt_rows < 1 || options_.prompt_rows > 1024)
+    Fail("prompt_rows", "is {}, must be 1 to 1024", options_.prompt_rows);
+  if (config().head_dim % 2 != 0 || config().head_dim > cuda::kMaxHeadDim)
+    Fail(where, "heads of {} elements; the GPU's kernels take even numbers up to {}", config().head_dim,
+         cuda::kMaxHeadDim);
+}
+
+void GpuDecoder::LoadWeights(ThreadPool& pool) {
+  DeviceLoader loader(*machine_, pool, model_.checkpoint().directory().string());
+  const auto& table = model_.checkpoint().table();
+  Progress progress("load", config().num_layers + 1, "layers");
+  const std::string embedding = Find(table, Role::kEmbedding).name;
+  embedding_ = loader.Load({{model_.embedding(), embedding}});
+  head_ = config().tie_embeddings ? embedding_ : loader.Load({{model_.head(), Find(table, Role::kHead).name}});
+  final_norm_ = loader.Load(model_.final_norm());
+  progress.Advance();
+  for (int64_t layer = 0; layer < config().num_layers; ++layer) {
+    LoadLayer(loader, layer);
+    progress.Advance();
+  }
+  weight_bytes_ = loader.Bytes();
+}
+
+void GpuDecoder::LoadLayer(DeviceLoader& loader, int64_t index) {
+  const RuntimeBlock& block = model_.blocks()[static_cast<size_t>(index)];
+  const auto load = [&](std::initializer_list<std::pair<Role, const Linear*>> linears) {
+    std::vector<NamedWeight> weights;
+    for (const auto& [role, linear] : linears)
+      weights.push_back({linear->weight, Find(model_.checkpoint().table(), role, index).name});
+    return loader.Load(weights);
+  };
+  const auto biases = [&](std::initializer_list<const Linear*> linears) {
+    std::vector<float> all;
+    for (const Linear* linear : linears) all.insert(all.end(), linear->bias.begin(), linear->bias.end());
+    return loader.Load(all);
+  };
+  const KvShape shape{options_.kv, config().num_kv_heads, config().head_dim};
+  layers_.push_back(
+      {.input_norm = loader.Load(block.input_norm),
+       .post_norm = loader.Load(block.post_norm),
+       .query_norm = loader.Load(block.query_norm),
+       .key_norm = loader.Load(block.key_norm),
+       .qkv = load({{Role::kQuery, &block.query}, {Role::kKey, &block.key}, {Role::kValue, &block.value}}),
+       .output = load({{Role::kOutput, &block.output}}),
+       .gate_up = load({{Role::kGate, &block.gate}, {Role::kUp, &block.up}}),
+       .down = load({{Role::kDown, &block.down}}),
+       .qkv_bias = biases({&block.query, &block.key, &block.value}),
+       .output_bias = biases({&block.output}),
+       .gate_up_bias = biases({&block.gate, &block.up}),
+       .down_bias = biases({&block.down}),
+       .kv = {shape, capacity_, machine_->Allocate(static_cast<uint64_t>(shape.Bytes(capacity_)))}});
+}
+
+void GpuDecoder::MakeRoom() {
+  const auto padded = [](int64_t width) { return (width + 7) / 8 * 8; };
+  const int64_t rows = options_.prompt_rows;
+  const int64_t hidden = config().hidden_size, inner = config().intermediate_size, query = config().QueryWidth();
+  uint64_t workspace = 0;
+  const auto see = [&](const DeviceProduct& product) {
+    for (const DeviceMatrix& part : product.parts)
+      for (const char* implementation : {"", "mma"})  // which is taken where another does not give floats
+        workspace = std::max(workspace, CudaGemmWorkspace(part.out_features, part.in_features, rows, implementation));
+  };
+  see(head_);
+  for (const Layer& layer : layers_)
+    for (const DeviceProduct* product : {&layer.qkv, &layer.output, &layer.gate_up, &layer.down}) see(*product);
+  workspace_ = machine_->Allocate(workspace);
+
+  at_ = {.hidden = Allocate<float>(rows * hidden),
+         .wide = Allocate<float>(rows * std::max(query + 2 * config().KeyWidth(), 2 * inner)),
+         .projected = Allocate<float>(rows * hidden),
+         .query = Allocate<float>(rows * query),
+         .normed = Allocate<uint16_t>(rows * padded(hidden)),
+         .attended = Allocate<uint16_t>(rows * padded(query)),
+         .gated = Allocate<uint16_t>(rows * padded(inner))};
+  logits_ = Allocate<float>(config().vocab_size);
+  best_ = Allocate<float>(cuda::kArgmaxMostBlocks);
+  best_ids_ = Allocate<int32_t>(cuda::kArgmaxMostBlocks);
+  tokens_ = Allocate<int32_t>(rows);
+  position_ = Allocate<int32_t>(1);
+  counters_ = Allocate<uint32_t>(rows * config().num_heads + 1);  // the last is argmax's
+  int64_t parts = 0;
+  for (int count : {1, static_cast<int>(rows)}) parts = std::max(parts, AttendPartFloats(Attend(layers_[0], 0, count)));
+  parts_ = Allocate<float>(parts);
+}
+
+// The same angles that a session on the processor computes.
+void GpuDecoder::MakeRotations() {
+  std::vector<float> cosine, sine;
+  for (int64_t position = 0; position < capacity_; ++position)
+    for (float frequency : model_.rope_frequencies()) {
+      const float angle = static_cast<float>(position) * frequency;
+      cosine.push_back(std::cos(angle));
+      sine.push_back(std::sin(angle));
+    }
+  for (auto [to, from] : {std::pair{&cosine_, &cosine}, {&sine_, &sine}}) {
+    *to = Allocate<float>(static_cast<int64_t>(from->size()));
+    machine_->Write(reinterpret_cast<std::byte*>(*to), from->data(), from->size() * sizeof(float));
+  }
+}
+
+int32_t GpuDecoder::Next(std::span<const int32_t> tokens, Sampler& sampler) {
+  const int32_t likely = Append(tokens);
+  if (sampler.greedy()) return likely;
+  std::vector<float> logits(static_cast<size_t>(config().vocab_size));
+  Logits(logits);
+  return sampler.Next(logits);
+}
+
+int32_t GpuDecoder::Append(std::span<const int32_t> tokens) {
+  const std::string where = model_.checkpoint().directory().string();
+  const auto count = static_cast<int64_t>(tokens.size());
+  if (count == 0) Fail(where, "no tokens to run: the text is empty");
+  for (int64_t i = 0; i < count; ++i)
+    if (const int32_t token = tokens[static_cast<size_t>(i)]; token < 0 || token >= config().vocab_size)
+      Fail(where, "token id {} at position {} is outside the vocabulary of {}", token, length_ + i,
+           config().vocab_size);
+  if (length_ + count > context_tok_)
+    Fail(where, "a text of {} tokens is longer than the {} that there is room for", length_ + count, context_tok_);
+
+  RunPrompt(tokens.first(tokens.size() - 1));
+  const int32_t last = tokens.back();
+  if (device_length_ != length_ || device_token_ != last) Place({&last, 1}, length_);
+  machine_->Run(decode_list_);
+  machine_->Read(&device_token_, reinterpret_cast<std::byte*>(tokens_), sizeof(device_token_));
+  device_length_ = ++length_;
+  if (device_token_ < 0) SayNotFinite();
+  return device_token_;
+}
+
+// All tokens of a prompt but the last: what matters of them is what they leave in the cache.
+void GpuDecoder::RunPrompt(std::span<const int32_t> tokens) {
+  while (!tokens.empty()) {
+    const size_t count = std::min(tokens.size(), static_cast<size_t>(options_.prompt_rows));
+    std::vector<int32_t> rows(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(count));
+    rows.resize(static_cast<size_t>(options_.prompt_rows), rows.back());  // what they leave is written over later
+    Place(rows, length_);
+    machine_->Run(prompt_list_);
+    length_ += static_cast<int64_t>(count);
+    tokens = tokens.subspan(count);
+  }
+}
+
+void GpuDecoder::Place(std::span<const int32_t> tokens, int64_t position) {
+  const auto first = static_cast<int32_t>(position);
+  machine_->Write(reinterpret_cast<std::byte*>(tokens_), tokens.data(), tokens.size_bytes());
+  machine_->Write(reinterpret_cast<std::byte*>(position_), &first, sizeof(first));
+  device_length_ = -1;
+}
+
+void GpuDecoder::Logits(std::span<float> logits) const {
+  machine_->Read(logits.data(), reinterpret_cast<const std::byte*>(logits_), logits.size_bytes());
+}
+
+void GpuDecoder::SayNotFinite() const {
+  std::vector<float> logits(static_cast<size_t>(config().vocab_size));
+  Logits(logits);
+  const auto bad = std::ranges::find_if(logits, [](float logit) { return !std::isfinite(logit); });
+  Fail(model_.checkpoint().directory().string(),
+       "the model computed {} as the logit of token {}: its weights are damaged or overflow {}{}",
+       bad == logits.end() ? 0 : *bad, bad - logits.begin(), ecld::Name(options_.type),
+       options_.type == DType::kF16 ? "; --activations bf16 has a wider range" : "");
+}
+
+uint64_t GpuDecoder::KvBytes() const {
+  return layers_.size() * static_cast<uint64_t>(layers_[0].kv.shape.Bytes(capacity_));
+}
+
+}  // namespace ecld
