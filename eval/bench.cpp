@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <set>
 
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/progress.h"
+#include "core/random.h"
 #include "core/version.h"
 #include "eval/device.h"
 #include "eval/profile_tables.h"
@@ -57,6 +59,12 @@ void CheckRuns(const BenchRow& row, const RuntimeModel& model) {
          FormatBytes(AvailableMemoryBytes()));
 }
 
+void AddRates(BenchRow* row) {
+  row->peak_resident_B = static_cast<int64_t>(PeakResidentBytes());
+  row->tok_per_s = static_cast<double>(row->batch * row->tok) / (row->timing.median_ms / 1000);
+  row->tok_per_s_std = row->tok_per_s * row->timing.std_ms / row->timing.median_ms;
+}
+
 void MeasureRow(Session& session, const BenchOptions& options, BenchRow* row) {
   ResetPeakResident();
   Requests requests(session, row->batch, row->depth_tok + row->tok, kProfileSeed);
@@ -73,9 +81,52 @@ void MeasureRow(Session& session, const BenchOptions& options, BenchRow* row) {
       {.warmup = 0, .min_reps = options.repetitions, .max_reps = options.repetitions},
       [&] { requests.Rewind(row->depth_tok); });
   row->kv_B = requests.KvBytes();
-  row->peak_resident_B = static_cast<int64_t>(PeakResidentBytes());
-  row->tok_per_s = static_cast<double>(row->batch * row->tok) / (row->timing.median_ms / 1000);
-  row->tok_per_s_std = row->tok_per_s * row->timing.std_ms / row->timing.median_ms;
+  AddRates(row);
+}
+
+// The energy of a token: the test again and again for a while.
+double JoulesPerToken(EnergyMeter& meter, double window_s, const std::function<void()>& work, int64_t tok) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point end =
+      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(window_s));
+  const double before = meter.Joules();
+  int64_t done_tok = 0;
+  do {
+    work();
+    done_tok += tok;
+  } while (Clock::now() < end);
+  return (meter.Joules() - before) / static_cast<double>(done_tok);
+}
+
+void MeasureRow(GpuDecoder& decoder, const BenchOptions& options, EnergyMeter* meter, BenchRow* row) {
+  ResetPeakResident();
+  Random random(kProfileSeed);
+  std::vector<int32_t> tokens(static_cast<size_t>(row->depth_tok + row->tok));
+  for (int32_t& token : tokens)
+    token = static_cast<int32_t>(random.Below(static_cast<uint64_t>(decoder.config().vocab_size)));
+  const auto prompt = std::span(tokens).subspan(static_cast<size_t>(row->depth_tok));
+  decoder.Truncate(0);
+  if (row->depth_tok > 0) decoder.Append(std::span(tokens).first(static_cast<size_t>(row->depth_tok)));
+  const auto rewind = [&] { decoder.Truncate(row->depth_tok); };
+  const auto work = [&] {
+    if (!row->decode) {
+      decoder.Append(prompt);
+      return;
+    }
+    int32_t token = prompt.front();
+    for (int64_t i = 0; i < row->tok; ++i) token = decoder.Append({&token, 1});
+  };
+  decoder.Append(row->decode ? prompt.first(1) : prompt);
+  row->timing = Measure(work, {.warmup = 0, .min_reps = options.repetitions, .max_reps = options.repetitions}, rewind);
+  if (meter != nullptr) {
+    const auto again = [&] {
+      rewind();
+      work();
+    };
+    row->J_per_tok = JoulesPerToken(*meter, options.energy_window_s, again, row->tok);
+  }
+  row->kv_B = static_cast<int64_t>(decoder.KvBytes());
+  AddRates(row);
 }
 
 std::string FormatsOf(const Checkpoint& checkpoint) {
@@ -98,6 +149,11 @@ BenchResult Describe(const Checkpoint& checkpoint) {
   return result;
 }
 
+void AddRoofShare(const BenchResult& result, double read_Bps, BenchRow* row) {
+  if (row->decode && row->batch == 1)
+    row->roof_share = static_cast<double>(result.weights_B_per_tok) * row->tok_per_s / read_Bps;
+}
+
 Json ToJson(const BenchRow& row) {
   return {{"test", row.test},
           {"phase", row.decode ? "decode" : "prefill"},
@@ -111,6 +167,7 @@ Json ToJson(const BenchRow& row) {
           {"tok_per_s", row.tok_per_s},
           {"tok_per_s_std", row.tok_per_s_std},
           {"roof_share", row.roof_share > 0 ? Json(row.roof_share) : Json(nullptr)},
+          {"J_per_tok", row.J_per_tok > 0 ? Json(row.J_per_tok) : Json(nullptr)},
           {"kv_B", row.kv_B},
           {"peak_resident_B", row.peak_resident_B}};
 }
@@ -119,6 +176,7 @@ Json ToJson(const BenchResult& result) {
   Json rows = Json::array();
   for (const BenchRow& row : result.rows) rows.push_back(ToJson(row));
   return {{"directory", result.model.string()},
+          {"backend", result.backend},
           {"family", result.family},
           {"formats", result.formats},
           {"kernels", result.kernels},
@@ -149,8 +207,35 @@ BenchResult Bench(const std::filesystem::path& directory, const BenchOptions& op
   Progress progress("bench", static_cast<int64_t>(rows.size()), "tests");
   for (BenchRow& row : rows) {
     MeasureRow(session, options, &row);
-    if (row.decode && row.batch == 1)
-      row.roof_share = static_cast<double>(result.weights_B_per_tok) * row.tok_per_s / read_Bps;
+    AddRoofShare(result, read_Bps, &row);
+    progress.Advance(1, row.test);
+  }
+  result.rows = std::move(rows);
+  return result;
+}
+
+BenchResult BenchGpu(const std::filesystem::path& directory, const BenchOptions& options, GpuOptions gpu,
+                     std::unique_ptr<StepMachine> machine, double read_Bps, EnergyMeter* meter, ThreadPool& pool) {
+  CheckNumbers(options);
+  if (options.batches != std::vector<int64_t>{1}) Fail("batch", "a GPU runs one sequence at a time");
+  std::vector<BenchRow> rows = RowsOf(options);
+  const auto start = std::chrono::steady_clock::now();
+  const RuntimeModel model(Checkpoint::Open(directory));
+  gpu.context_tok = 1;
+  for (const BenchRow& row : rows) {
+    CheckRuns(row, model);
+    gpu.context_tok = std::max(gpu.context_tok, row.depth_tok + row.tok);
+  }
+  BenchResult result = Describe(model.checkpoint());
+  GpuDecoder decoder(model, std::move(machine), gpu, pool);
+  decoder.Append(std::vector<int32_t>{0});
+  result.load_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  result.backend = decoder.MachineName();
+  result.kernels = fmt::format("activations {}", Name(gpu.type));
+  Progress progress("bench", static_cast<int64_t>(rows.size()), "tests");
+  for (BenchRow& row : rows) {
+    MeasureRow(decoder, options, meter, &row);
+    AddRoofShare(result, read_Bps, &row);
     progress.Advance(1, row.test);
   }
   result.rows = std::move(rows);

@@ -9,8 +9,10 @@
 #include "cli/device/runtime_flags.h"
 #include "cli/device/verbs.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "core/progress.h"
 #include "eval/device.h"
+#include "kernels/cuda/device.h"
 
 namespace ecld {
 namespace {
@@ -18,6 +20,7 @@ namespace {
 struct Flags {
   std::vector<std::string> models;
   BenchOptions bench;
+  DeviceFlags device;
   int threads = 0;
   std::string json;
 };
@@ -39,12 +42,13 @@ void PrintMarkdown(const std::vector<BenchResult>& results, int threads) {
   for (const BenchResult& result : results)
     for (const BenchRow& row : result.rows)
       fmt::print(kLine, NameOf(result), width, FormatBytes(static_cast<uint64_t>(result.weights_B)),
-                 FormatCount(result.params), "CPU", threads, row.test,
+                 FormatCount(result.params), result.backend, threads, row.test,
                  fmt::format("{:.2f} ± {:.2f}", row.tok_per_s, row.tok_per_s_std));
 }
 
-void PrintMemory(const std::vector<BenchResult>& results, const RuntimeOptions& runtime, double read_Bps) {
-  fmt::print("\n{}, kv {}; memory is read at {:.1f} GB/s (measured)\n", Name(runtime.precision), Name(runtime.Kv()),
+void PrintMemory(const std::vector<BenchResult>& results, const Flags& flags, double read_Bps) {
+  fmt::print("\n{}, kv {}; memory is {} at {:.1f} GB/s (measured)\n", Name(flags.bench.runtime.precision),
+             Name(flags.bench.runtime.Kv()), flags.device.cuda ? "read and written by copies" : "read",
              read_Bps * 1e-9);
   for (const BenchResult& result : results) {
     fmt::print("{}: first token {:.0f} ms after opening; {}\n", NameOf(result), result.load_ms, result.kernels);
@@ -54,21 +58,52 @@ void PrintMemory(const std::vector<BenchResult>& results, const RuntimeOptions& 
       if (row.roof_share > 0)
         fmt::print("; {} of weights a token, {:.0f} % of the rate that memory is read at",
                    FormatBytes(static_cast<uint64_t>(result.weights_B_per_tok)), 100 * row.roof_share);
+      if (row.J_per_tok > 0) fmt::print("; {:.4g} J a token (measured)", row.J_per_tok);
       fmt::print("\n");
     }
   }
+}
+
+// The meter of the GPU; what there is instead of one is said.
+std::unique_ptr<EnergyMeter> GpuMeter() {
+  try {
+    return OpenNvml(FindCudaDevice()->pci_bus_id);
+  } catch (const Error& error) {
+    LogWarning("bench: energy is not measured: {}", error.what());
+    return nullptr;
+  }
+}
+
+std::vector<BenchResult> BenchAllOnGpu(const Flags& flags, double* read_Bps, ThreadPool& pool) {
+  std::vector<BenchResult> results;
+  std::unique_ptr<EnergyMeter> meter;
+  for (const std::string& model : flags.models) {
+    auto machine = OpenDevice(flags.device, flags.bench.runtime, flags.bench.gemm);
+    if (results.empty()) {
+      *read_Bps = cuda::MeasureCopyBps();
+      meter = GpuMeter();
+    }
+    results.push_back(BenchGpu(model, flags.bench, flags.device.Options(flags.bench.runtime), std::move(machine),
+                               *read_Bps, meter.get(), pool));
+  }
+  return results;
 }
 
 void Run(Flags flags) {
   if (flags.models.empty()) Fail("bench", "names no checkpoint directory");
   flags.bench.runtime.threads = flags.threads;
   ThreadPool pool(flags.threads);
-  const double read_Bps = MeasureReadBandwidth(pool);
+  double read_Bps = 0;
   std::vector<BenchResult> results;
-  for (const std::string& model : flags.models) results.push_back(Bench(model, flags.bench, read_Bps, pool));
+  if (flags.device.cuda) {
+    results = BenchAllOnGpu(flags, &read_Bps, pool);
+  } else {
+    read_Bps = MeasureReadBandwidth(pool);
+    for (const std::string& model : flags.models) results.push_back(Bench(model, flags.bench, read_Bps, pool));
+  }
   if (WriteJson(flags.json, ToJson(results, flags.bench, read_Bps, pool))) return;
   PrintMarkdown(results, pool.size());
-  PrintMemory(results, flags.bench.runtime, read_Bps);
+  PrintMemory(results, flags, read_Bps);
 }
 
 }  // namespace
@@ -89,6 +124,7 @@ std::function<void()> AddBench(CLI::App& verb) {
   verb.add_option("--kernel", bench.gemm, "force this matrix product implementation");
   verb.add_option("-t,--threads", flags->threads, "CPU threads (default: all)")->check(CLI::NonNegativeNumber);
   AddRuntimeFlags(verb, &bench.runtime);
+  AddDeviceFlags(verb, &flags->device);
   AddJsonFlag(verb, &flags->json);
   verb.footer(
       "Examples:\n"

@@ -29,6 +29,7 @@ struct Flags {
   int64_t max_tokens = 256;
   int threads = 0;
   RuntimeOptions runtime{.precision = Precision::kFast};
+  DeviceFlags device;
   SamplerOptions sampler;
 };
 
@@ -37,12 +38,18 @@ class Speaker {
  public:
   explicit Speaker(const Flags& flags)
       : flags_(flags),
-        model_(Checkpoint::Open(flags.model), flags.runtime),
+        machine_(OpenDevice(flags.device, flags.runtime, flags.kernel)),
+        model_(Checkpoint::Open(flags.model), machine_ ? RuntimeOptions{} : flags.runtime),
         tokenizer_(Tokenizer::Open(flags.model)),
-        pool_(flags.threads),
-        session_(model_, pool_, flags.kernel),
-        cache_(model_) {
+        pool_(flags.threads) {
     if (!flags.plain) template_ = ChatTemplate::Open(flags.model);
+    if (machine_) {
+      runner_ = std::make_unique<GpuDecoder>(model_, std::move(machine_), flags.device.Options(flags.runtime), pool_);
+    } else {
+      session_.emplace(model_, pool_, flags.kernel);
+      cache_.emplace(model_);
+      runner_ = std::make_unique<SessionRunner>(*session_, *cache_);
+    }
   }
 
   bool chats() const { return template_.has_value(); }
@@ -62,14 +69,14 @@ class Speaker {
     };
     TextStream decoder(*tokenizer_, template_ ? TextStream::Start::kText : TextStream::Start::kContinuation);
     const Generation generation =
-        Generate(session_, cache_, std::span(ids).subspan(known), Options(ids.size()), [&](int32_t token) {
+        Generate(*runner_, std::span(ids).subspan(known), Options(ids.size()), [&](int32_t token) {
           say(decoder.Add(token));
           return true;
         });
     say(decoder.Finish());
     held_ = ids;
     held_.insert(held_.end(), generation.tokens.begin(), generation.tokens.end());
-    held_.resize(static_cast<size_t>(cache_.length()));  // the last token chosen was not run
+    held_.resize(static_cast<size_t>(runner_->length()));  // the last token chosen was not run
     return Describe(generation, ids.size(), known, text);
   }
 
@@ -80,7 +87,7 @@ class Speaker {
     const auto [differs, unused] = std::ranges::mismatch(ids, held_);
     const size_t known = std::min(static_cast<size_t>(differs - ids.begin()), ids.empty() ? 0 : ids.size() - 1);
     held_.resize(known);
-    cache_.Truncate(static_cast<int64_t>(known));
+    runner_->Truncate(static_cast<int64_t>(known));
     return known;
   }
 
@@ -89,12 +96,14 @@ class Speaker {
     options.sampler = flags_.sampler;
     options.stop_ids = model_.config().eos_ids;
     if (auto eos = tokenizer_->eos()) options.stop_ids.push_back(*eos);
-    const int64_t room = model_.config().max_position - static_cast<int64_t>(prompt_tok);
+    const int64_t positions = runner_->MostTokens(), room = positions - static_cast<int64_t>(prompt_tok);
+    const bool less = positions < model_.config().max_position;
     if (room < 1)
-      Fail(flags_.model, "the prompt has {} tokens, the model has {} positions", prompt_tok,
-           model_.config().max_position);
+      Fail(flags_.model, "the prompt has {} tokens, the model has {} positions{}", prompt_tok, positions,
+           less ? " that there is room for; --context N makes more" : "");
     options.max_tokens = std::min(flags_.max_tokens, room);
-    if (options.max_tokens < flags_.max_tokens) LogWarning("the model has room for only {} more tokens", room);
+    if (options.max_tokens < flags_.max_tokens)
+      LogWarning("the model has room for only {} more tokens{}", room, less ? "; --context N makes more" : "");
     return options;
   }
 
@@ -114,13 +123,15 @@ class Speaker {
   }
 
   const Flags& flags_;
+  std::unique_ptr<StepMachine> machine_;  // null: the processor; given to the runner
   RuntimeModel model_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::optional<ChatTemplate> template_;
   ThreadPool pool_;
-  Session session_;
-  KvCache cache_;
-  std::vector<int32_t> held_;  // the ids in cache_
+  std::optional<Session> session_;
+  std::optional<KvCache> cache_;
+  std::unique_ptr<TokenRunner> runner_;
+  std::vector<int32_t> held_;  // the ids in it
 };
 
 Json Opening(const Flags& flags) {
@@ -196,12 +207,16 @@ std::function<void()> AddRun(CLI::App& verb) {
   verb.add_option("--kernel", flags->kernel, "force this matrix product implementation");
   verb.add_option("--threads", flags->threads, "CPU threads (default: all)")->check(CLI::NonNegativeNumber);
   AddRuntimeFlags(verb, &flags->runtime);
+  AddDeviceFlags(verb, &flags->device);
+  verb.add_option("--context", flags->device.gpu.context_tok, "tokens that a GPU makes room for")
+      ->capture_default_str();
   AddJsonFlag(verb, &flags->json);
   verb.footer(
       "Examples:\n"
       "  ecld-device run model --prompt \"Why is the sky blue?\"\n"
       "  ecld-device run model --plain --prompt \"Once upon a time\" --temperature 0.8 --top-p 0.95 --seed 7\n"
-      "  ecld-device run model --system \"Answer briefly.\"            a chat, on a terminal");
+      "  ecld-device run model --system \"Answer briefly.\"            a chat, on a terminal\n"
+      "  ecld-device run model-w4 --device cuda --prompt \"Why is the sky blue?\"");
   return [flags] { Run(*flags); };
 }
 

@@ -9,6 +9,7 @@
 #include "core/files.h"
 #include "core/json.h"
 #include "core/version.h"
+#include "kernels/cuda/device.h"
 #include "tests/cli/program.h"
 #include "tests/gguf/tiny_gguf.h"
 #include "tests/testing/temp_dir.h"
@@ -184,6 +185,22 @@ TEST_F(Verbs, BenchHasTheTableOfItsPeerAndJson) {
   EXPECT_EQ(long_prompt.status, 1);
   EXPECT_THAT(long_prompt.err, HasSubstr("test pp513 needs 513 positions, the model has 512"));
   EXPECT_EQ(RunToEnd({"ecld-device", "bench", Path("model"), "--batch", "one"}).status, 2);
+}
+
+TEST_F(Verbs, WithoutAGpuNothingRunsOnOne) {
+  for (const std::string verb : {"run", "bench"}) {
+    Outcome exact = RunToEnd({"ecld-device", verb, Path("model"), "--device", "cuda", "--precision", "exact"});
+    EXPECT_EQ(exact.status, 1);
+    EXPECT_THAT(exact.err, HasSubstr("--precision: exact is the processor's"));
+    Outcome kernel = RunToEnd({"ecld-device", verb, Path("model"), "--device", "cuda", "--kernel", "portable"});
+    EXPECT_THAT(kernel.err, HasSubstr("--kernel: names the processor's products; --device cuda has its own"));
+    EXPECT_EQ(RunToEnd({"ecld-device", verb, Path("model"), "--device", "tpu"}).status, 2);
+    if (FindCudaDevice()) continue;
+    Outcome none = RunToEnd({"ecld-device", verb, Path("model"), "--device", "cuda"});
+    EXPECT_EQ(none.status, 1);
+    EXPECT_THAT(none.err, HasSubstr("cuda: there is no GPU to run on: "));
+    EXPECT_THAT(none.out, IsEmpty());
+  }
 }
 
 TEST_F(Verbs, PassesListsTheTable) {

@@ -6,7 +6,9 @@
 #include "eval/profile_tables.h"
 #include "eval/requests.h"
 #include "tests/testing/expect_error.h"
+#include "tests/testing/host_machine.h"
 #include "tests/testing/near.h"
+#include "tests/testing/packed_checkpoint.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/testing/tiny_checkpoint.h"
 
@@ -87,6 +89,47 @@ TEST_F(BenchTest, RewoundRequestsGoOnWhereTheyWereCutBack) {
   requests.Step();
   requests.Prefill(8);
   EXPECT_EQ(requests.length(), 12);
+}
+
+// Three joules more each time it is asked.
+class CountingMeter : public EnergyMeter {
+ public:
+  double Joules() override { return 3.0 * ++asked_; }
+  std::string source() const override { return "nvml"; }
+  std::string scope() const override { return "gpu"; }
+
+ private:
+  int asked_ = 0;
+};
+
+TEST_F(BenchTest, AGpuHasTheSameTestsForOneSequence) {
+  WritePackedCheckpoint(temp_ / "w4", PackedFormat{.bits = 4, .group_size = 32}, {.dtype = DType::kBF16});
+  const auto bench = [&](const BenchOptions& options, EnergyMeter* meter) {
+    return BenchGpu(temp_ / "w4", options, {.prompt_rows = 4}, std::make_unique<HostMachine>(), kReadBps, meter, pool_);
+  };
+  CountingMeter meter;
+  const BenchResult result =
+      bench({.prompt_tok = 6, .gen_tok = 2, .depths_tok = {0, 3}, .repetitions = 1, .energy_window_s = 0}, &meter);
+  EXPECT_EQ(result.backend, "host");
+  EXPECT_EQ(result.formats, "W4 g32 sym");
+  EXPECT_GT(result.load_ms, 0);
+  std::vector<std::string> tests;
+  for (const BenchRow& row : result.rows) {
+    tests.push_back(row.test);
+    EXPECT_EQ(row.timing.n, 1);
+    EXPECT_DOUBLE_EQ(row.J_per_tok, 3.0 / static_cast<double>(row.tok));
+    EXPECT_EQ(row.roof_share > 0, row.decode);
+    EXPECT_GT(row.kv_B, 0);
+  }
+  EXPECT_EQ(tests, (std::vector<std::string>{"pp6", "tg2", "pp6 @ d3", "tg2 @ d3"}));
+  const Json json = ToJson(std::vector{result}, {}, kReadBps, pool_);
+  EXPECT_EQ(json["models"][0]["backend"], "host");
+  EXPECT_DOUBLE_EQ(json["models"][0]["tests"][0]["J_per_tok"].get<double>(), 0.5);
+
+  const BenchResult unmetered = bench({.prompt_tok = 0, .gen_tok = 1, .repetitions = 1}, nullptr);
+  EXPECT_TRUE(ToJson(std::vector{unmetered}, {}, kReadBps, pool_)["models"][0]["tests"][0]["J_per_tok"].is_null());
+  EXPECT_ERROR(bench({.batches = {1, 2}}, nullptr), "batch: a GPU runs one sequence at a time");
+  EXPECT_ERROR(bench({.prompt_tok = 513}, nullptr), "test pp513 needs 513 positions, the model has 512");
 }
 
 }  // namespace
