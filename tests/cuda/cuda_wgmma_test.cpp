@@ -185,6 +185,14 @@ TEST(CudaWgmmaPlan, OtherDevicesAreTold) {
   EXPECT_STREQ(ChooseCudaGemm(args, device).implementation->name, "mma");
   args.invariant = false;
   EXPECT_STREQ(ChooseCudaGemm(args, device).implementation->name, "gemv");
+  // A y of floats.
+  args.wide_y = true;
+  EXPECT_STREQ(ChooseCudaGemm(args, device).implementation->name, "gemv");
+  args.m = 5000;
+  EXPECT_STREQ(ChooseCudaGemm(args, device).implementation->name, "mma");
+  for (const char* name : {"wgmma", "dequant_cublas"})
+    EXPECT_ERROR(ChooseCudaGemm(args, {.name = "H200", .compute_capability = 90}, name),
+                 "does not support this: y holds floats; this one gives what x is");
 }
 
 // Without cuBLAS what dispatch names is replaced, and the choice says so.
