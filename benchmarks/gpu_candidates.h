@@ -12,7 +12,7 @@
 #include "benchmarks/torch_int4.h"
 #include "core/random.h"
 #include "eval/measure.h"
-#include "kernels/cuda/timed_graph.h"
+#include "kernels/cuda/graph.h"
 #include "kernels/gemm/cuda_gemm.h"
 
 namespace ecld {
@@ -62,7 +62,7 @@ struct Candidate {
   std::string name;
   int splits = 0;
   int64_t launches = 0;
-  std::unique_ptr<TimedGraph> graph;
+  std::unique_ptr<CudaGraph> graph;
   std::vector<double> us{};  // of one product, a replay each
 
   double MedianUs() const { return Quantile(us, 0.5); }
@@ -76,7 +76,8 @@ inline int64_t LaunchesOver(size_t copies) {
 // queue(i, stream): product i.
 template <class Queue>
 Candidate MakeCandidate(std::string name, int splits, int64_t launches, const Queue& queue) {
-  auto graph = std::make_unique<TimedGraph>([&](CudaStream stream) {
+  auto graph = std::make_unique<CudaGraph>();
+  graph->Record([&](CudaStream stream) {
     for (int64_t i = 0; i < launches; ++i) queue(i, stream);
   });
   return {std::move(name), splits, launches, std::move(graph)};
@@ -89,7 +90,7 @@ inline void TimeInTurn(std::vector<Candidate>& candidates, int turns) {
     for (const bool backwards : {false, true})
       for (size_t i = 0; i < candidates.size(); ++i) {
         Candidate& candidate = candidates[backwards ? candidates.size() - 1 - i : i];
-        const double us = candidate.graph->ReplayMs() * 1000 / static_cast<double>(candidate.launches);
+        const double us = candidate.graph->TimeMs() * 1000 / static_cast<double>(candidate.launches);
         if (turn >= 0) candidate.us.push_back(us);
       }
 }

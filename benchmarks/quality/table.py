@@ -45,6 +45,9 @@ RECIPES = {
     "gptq-w2": [f"{{pass: quantize.gptq, {W2}, {E8}}}"],
     "tune-w2": [f"{{pass: quantize.tune, {W2}, steps: 50, {E8}}}"],
 }
+# A format for each matrix, as formats.py chose them.
+RECIPES |= {path.stem: [" ".join(path.read_text().split())]
+            for path in sorted((pathlib.Path(__file__).parent / "stages").glob("*.yaml"))}
 
 
 def ours(name, arguments):

@@ -6,19 +6,14 @@
 #include "core/error.h"
 
 #if ECLD_HAS_CUDA
-#include <cuda_runtime_api.h>
+#include "kernels/cuda/check.h"
 #endif
 
 namespace ecld {
 
 #if ECLD_HAS_CUDA
-namespace {
 
-void Check(cudaError_t status, const char* what) {
-  if (status != cudaSuccess) Fail("CUDA", "{}: {}", what, cudaGetErrorString(status));
-}
-
-}  // namespace
+using cuda::Check;
 
 bool BuiltWithCuda() { return true; }
 

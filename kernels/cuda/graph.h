@@ -7,6 +7,7 @@
 //   graph.Wait();
 
 #include <functional>
+#include <memory>
 
 #include "kernels/cuda/device.h"
 
@@ -14,22 +15,25 @@ namespace ecld {
 
 class CudaGraph {
  public:
-  CudaGraph() = default;
+  CudaGraph();
   ~CudaGraph();
   CudaGraph(const CudaGraph&) = delete;
   CudaGraph& operator=(const CudaGraph&) = delete;
 
-  // Takes down what queue puts into the stream, and runs none of it. THROWS Error when the driver refuses.
+  // Calls queue twice: first to run what it puts into the stream, which loads kernels and libraries, as taking down may
+  // not; then to take it down. THROWS Error when the driver refuses; what queue throws.
   void Record(const std::function<void(CudaStream stream)>& queue);
 
   // Queues the graph behind what it ran before; Wait returns when that is done. THROW Error when the driver refuses,
   // or when a kernel failed.
   void Run();
   void Wait();
+  // Runs it once and waits: milliseconds between events on the device before and after. THROWS Error, as they do.
+  double TimeMs();
 
  private:
-  CudaStream stream_ = nullptr;
-  void* graph_ = nullptr;  // cudaGraphExec_t
+  struct Handles;
+  std::unique_ptr<Handles> handles_;
 };
 
 }  // namespace ecld

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "kernels/cuda/timed_graph.h"
+#include "kernels/cuda/graph.h"
 #include "tests/testing/cuda_problem.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/gpu_test.h"
@@ -154,12 +154,13 @@ TEST_F(GpuGemm, GraphsOfProducts) {
   args.x = x.data();
   args.y = y.data();
   args.workspace = workspace.data();
-  TimedGraph graph([&](CudaStream stream) {
+  CudaGraph graph;
+  graph.Record([&](CudaStream stream) {
     for (int i = 0; i < 5; ++i) CudaGemm(args, device_, stream, "mma");
   });
   problem.Poison();
   y.Upload(problem.y(), problem.y_bytes());
-  EXPECT_GT(graph.ReplayMs(), 0);
+  EXPECT_GT(graph.TimeMs(), 0);
   y.Download(problem.y(), problem.y_bytes());
   EXPECT_EQ(problem.Result(), expected);
 }
