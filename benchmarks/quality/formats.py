@@ -7,8 +7,8 @@ coarse, fine: the model quantized with about 3 and 4 bits (gptq-w3-mixed and gpt
 of a matrix there, x its inputs and g the gradient of the log-likelihood of a token drawn from the model's own
 prediction by its outputs, KL grows by about mean (g dW x)^2 / 2 (second order, Fisher information, positions taken as
 independent). Other formats follow from the nearer of the two by the squared error of rounding normal numbers. The sum
-over all matrices is made least under the budget by one price for a byte (Lagrange). One pass forward and back over 1024
-tokens. Needs torch, transformers, compressed-tensors, tokenizers.
+over all matrices is made least under the budget by one price for a byte (Lagrange); what that leaves is spent where it
+brings most. One pass forward and back over 1024 tokens. Needs torch, transformers, compressed-tensors, tokenizers.
 """
 import argparse
 import collections
@@ -100,6 +100,13 @@ def choose(measured_kl, shapes, budget_B):
             cheap = price
         else:
             dear, best = price, chosen
+    # A large matrix may leave a gap; what fits into it and brings most for its bytes is taken.
+    left = budget_B - sum(option[0] for option in best)
+    while steps := [((best[i][1] - option[1]) / (option[0] - best[i][0]), i, option) for i, each in enumerate(options)
+                    for option in each if 0 < option[0] - best[i][0] <= left and option[1] < best[i][1]]:
+        _, i, option = max(steps)
+        left -= option[0] - best[i][0]
+        best[i] = option
     return dict(zip(measured_kl, (option[2] for option in best)))
 
 
