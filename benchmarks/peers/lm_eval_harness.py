@@ -2,7 +2,7 @@
 """`ecld-device eval --tasks` beside EleutherAI's lm-eval on this machine: the same checkpoint and documents, float32, the same
 number of threads, runs in turn. lm-eval runs at the batch size at which it is fastest, which is tried first.
 
-    .venv-slow/bin/python benchmarks/peers/lm_eval.py --model DIR --data DIR --tasks piqa,hellaswag --limit 100
+    .venv-slow/bin/python benchmarks/peers/lm_eval_harness.py --model DIR --data DIR --tasks piqa,hellaswag --limit 100
 
 Needs what the slow oracles need (scripts/setup.sh --slow), whose reader of the real documents it shares. --data is the
 folder that ECLD_TEST_DATA names in the tests. Ours is timed as a program, start and loading included; of lm-eval only the
