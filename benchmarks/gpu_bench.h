@@ -22,10 +22,18 @@ inline double SecondsSince(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
+// THROWS Error where there is none.
+inline const Cublas& TheCublas() {
+  std::string why;
+  const Cublas* blas = FindCublas(&why);
+  if (blas == nullptr) throw Error("", why);
+  return *blas;
+}
+
 struct GpuBench {
   GpuBenchOptions options;
   CudaDevice device;
-  Cublas blas{std::vector<std::string>{"libcublas.so.13", "libcublas.so.12"}};
+  const Cublas& blas = TheCublas();
   CublasLt lt;
   CudaBuffer blas_workspace{kCublasWorkspaceBytes};
   Random random{1};

@@ -145,7 +145,7 @@ void Write(const GpuBench& bench, const GpuRoof& roof, const Json& before) {
                {"source", "measured"},
                {"device", bench.device.name},
                {"compute_capability", bench.device.compute_capability},
-               {"cublas", bench.blas.library()},
+               {"cublas", bench.blas.name()},
                {"group", bench.options.group},
                {"seconds", SecondsSince(bench.begin)},
                {"clocks_before", before},

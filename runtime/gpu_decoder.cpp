@@ -1,10 +1,11 @@
 #include "runtime/gpu_decoder.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/error.h"
 #include "core/progress.h"
+#include "runtime/checks.h"
+#include "runtime/rope_frequencies.h"
 
 namespace ecld {
 
@@ -83,7 +84,6 @@ void GpuDecoder::LoadLayer(DeviceLoader& loader, int64_t index) {
 }
 
 void GpuDecoder::MakeRoom() {
-  const auto padded = [](int64_t width) { return (width + 7) / 8 * 8; };
   const int64_t rows = options_.prompt_rows;
   const int64_t hidden = config().hidden_size, inner = config().intermediate_size, query = config().QueryWidth();
   uint64_t workspace = 0;
@@ -101,9 +101,9 @@ void GpuDecoder::MakeRoom() {
          .wide = Allocate<float>(rows * std::max(query + 2 * config().KeyWidth(), 2 * inner)),
          .projected = Allocate<float>(rows * hidden),
          .query = Allocate<float>(rows * query),
-         .normed = Allocate<uint16_t>(rows * padded(hidden)),
-         .attended = Allocate<uint16_t>(rows * padded(query)),
-         .gated = Allocate<uint16_t>(rows * padded(inner))};
+         .normed = Allocate<uint16_t>(rows * Padded(hidden)),
+         .attended = Allocate<uint16_t>(rows * Padded(query)),
+         .gated = Allocate<uint16_t>(rows * Padded(inner))};
   logits_ = Allocate<float>(config().vocab_size);
   best_ = Allocate<float>(cuda::kArgmaxMostBlocks);
   best_ids_ = Allocate<int32_t>(cuda::kArgmaxMostBlocks);
@@ -115,15 +115,10 @@ void GpuDecoder::MakeRoom() {
   parts_ = Allocate<float>(parts);
 }
 
-// The same angles that a session on the processor computes.
 void GpuDecoder::MakeRotations() {
   std::vector<float> cosine, sine;
   for (int64_t position = 0; position < capacity_; ++position)
-    for (float frequency : model_.rope_frequencies()) {
-      const float angle = static_cast<float>(position) * frequency;
-      cosine.push_back(std::cos(angle));
-      sine.push_back(std::sin(angle));
-    }
+    AppendRotation(model_.rope_frequencies(), position, &cosine, &sine);
   for (auto [to, from] : {std::pair{&cosine_, &cosine}, {&sine_, &sine}}) {
     *to = Allocate<float>(static_cast<int64_t>(from->size()));
     machine_->Write(reinterpret_cast<std::byte*>(*to), from->data(), from->size() * sizeof(float));
@@ -142,10 +137,7 @@ int32_t GpuDecoder::Append(std::span<const int32_t> tokens) {
   const std::string where = model_.checkpoint().directory().string();
   const auto count = static_cast<int64_t>(tokens.size());
   if (count == 0) Fail(where, "no tokens to run: the text is empty");
-  for (int64_t i = 0; i < count; ++i)
-    if (const int32_t token = tokens[static_cast<size_t>(i)]; token < 0 || token >= config().vocab_size)
-      Fail(where, "token id {} at position {} is outside the vocabulary of {}", token, length_ + i,
-           config().vocab_size);
+  CheckTokens(model_, tokens, length_);
   if (length_ + count > context_tok_)
     Fail(where, "a text of {} tokens is longer than the {} that there is room for", length_ + count, context_tok_);
 
@@ -186,11 +178,7 @@ void GpuDecoder::Logits(std::span<float> logits) const {
 void GpuDecoder::SayNotFinite() const {
   std::vector<float> logits(static_cast<size_t>(config().vocab_size));
   Logits(logits);
-  const auto bad = std::ranges::find_if(logits, [](float logit) { return !std::isfinite(logit); });
-  Fail(model_.checkpoint().directory().string(),
-       "the model computed {} as the logit of token {}: its weights are damaged or overflow {}{}",
-       bad == logits.end() ? 0 : *bad, bad - logits.begin(), ecld::Name(options_.type),
-       options_.type == DType::kF16 ? "; --activations bf16 has a wider range" : "");
+  FailNotFinite(model_, logits, options_.type == DType::kF16 ? "F16; --activations bf16 has a wider range" : "BF16");
 }
 
 uint64_t GpuDecoder::KvBytes() const {

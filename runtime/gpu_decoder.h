@@ -63,6 +63,9 @@ class GpuDecoder final : public TokenRunner {
     uint16_t *normed, *attended, *gated;
   };
 
+  // Elements from row to row of what products take (CudaGemmArgs::x_stride).
+  static int64_t Padded(int64_t width) { return (width + 7) / 8 * 8; }
+
   void CheckOptions() const;
   void LoadWeights(ThreadPool& pool);
   void LoadLayer(DeviceLoader& loader, int64_t index);

@@ -6,11 +6,6 @@
 #include "runtime/gpu_decoder.h"
 
 namespace ecld {
-namespace {
-
-int64_t Padded(int64_t width) { return (width + 7) / 8 * 8; }
-
-}  // namespace
 
 // rows 1: a step of decoding, up to the next token. More: a stretch of a prompt, up to what it leaves in the last
 // cache.

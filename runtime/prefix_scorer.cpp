@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "runtime/checks.h"
 
 namespace ecld {
 namespace {
@@ -58,15 +59,12 @@ PrefixScorer::~PrefixScorer() = default;
 
 std::vector<std::vector<TokenScore>> PrefixScorer::Score(std::span<const ScoreWindow> texts) {
   std::vector<std::vector<TokenScore>> scores;
-  const int64_t vocab = session_.model().config().vocab_size;
   for (size_t i = 0; i < texts.size(); ++i) {
     const ScoreWindow& text = texts[i];
     if (text.first_scored < 1 || text.first_scored > Run(text))
       Fail("", "text {} has {} tokens and is scored from position {}: must hold at least two and score one", i,
            text.tokens.size(), text.first_scored);
-    if (text.tokens.back() < 0 || text.tokens.back() >= vocab)
-      Fail(session_.model().checkpoint().directory().string(),
-           "token id {} at position {} is outside the vocabulary of {}", text.tokens.back(), Run(text), vocab);
+    CheckTokens(session_.model(), std::span(text.tokens).last(1), Run(text));
     scores.emplace_back(text.tokens.size() - static_cast<size_t>(text.first_scored));
   }
   texts_ = texts;

@@ -38,4 +38,13 @@ std::vector<float> RopeFrequencies(const ModelConfig& config) {
   return frequencies;
 }
 
+void AppendRotation(const std::vector<float>& frequencies, int64_t position, std::vector<float>* cosine,
+                    std::vector<float>* sine) {
+  for (float frequency : frequencies) {
+    const float angle = static_cast<float>(position) * frequency;
+    cosine->push_back(std::cos(angle));
+    sine->push_back(std::sin(angle));
+  }
+}
+
 }  // namespace ecld

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "runtime/checks.h"
 
 namespace ecld {
 namespace {
@@ -69,16 +70,9 @@ class Scorer {
              "window {} has {} tokens and is scored from position {}: must hold at least two tokens and be scored "
              "from between 1 and its last",
              i, size, windows_[i].first_scored);
-      CheckIds(windows_[i].tokens.last(1), size - 1);
+      // The last token of a window is never run, so Session does not see it.
+      CheckTokens(sessions_.front()->model(), windows_[i].tokens.last(1), size - 1);
     }
-  }
-
-  // The last token of a window is never run, so Session does not see it.
-  void CheckIds(std::span<const int32_t> last, int64_t position) const {
-    const ModelConfig& config = sessions_.front()->model().config();
-    if (last[0] < 0 || last[0] >= config.vocab_size)
-      Fail(sessions_.front()->model().checkpoint().directory().string(),
-           "token id {} at position {} is outside the vocabulary of {}", last[0], position, config.vocab_size);
   }
 
   void RunBatch(std::span<const Stretch> batch) {

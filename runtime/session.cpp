@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <atomic>
 #include <cassert>
-#include <cmath>
 #include <set>
 #include <utility>
 
 #include "core/error.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm/implementations.h"
+#include "runtime/checks.h"
+#include "runtime/rope_frequencies.h"
 
 namespace ecld {
 namespace {
@@ -57,21 +58,16 @@ void Session::End(int64_t layer) const {
 }
 
 void Session::CheckPieces(std::span<const Piece> pieces) const {
-  const ModelConfig& config = model_.config();
+  const int64_t max_position = model_.config().max_position;
   const std::string where = model_.checkpoint().directory().string();
   if (CountRows(pieces) == 0) Fail(where, "no tokens to run: the text is empty");
   for (const Piece& piece : pieces) {
     assert(piece.cache && piece.cache->layers_.size() == model_.blocks().size());
     const int64_t start = piece.cache->length_;
     const auto count = static_cast<int64_t>(piece.tokens.size());
-    for (int64_t i = 0; i < count; ++i) {
-      const int32_t token = piece.tokens[static_cast<size_t>(i)];
-      if (token < 0 || token >= config.vocab_size)
-        Fail(where, "token id {} at position {} is outside the vocabulary of {}", token, start + i, config.vocab_size);
-    }
-    if (start + count > config.max_position)
-      Fail(where, "a text of {} tokens is longer than the {} positions of this model", start + count,
-           config.max_position);
+    CheckTokens(model_, piece.tokens, start);
+    if (start + count > max_position)
+      Fail(where, "a text of {} tokens is longer than the {} positions of this model", start + count, max_position);
   }
 }
 
@@ -130,11 +126,7 @@ void Session::PlaceRows(const Chunk& chunk) {
     for (size_t i = 0; i < piece.tokens.size(); ++i) {
       const int64_t position = piece.cache->length_ + static_cast<int64_t>(i);
       places_.push_back({piece.cache, position});
-      for (float frequency : model_.rope_frequencies()) {
-        const float angle = static_cast<float>(position) * frequency;
-        cosine_.push_back(std::cos(angle));
-        sine_.push_back(std::sin(angle));
-      }
+      AppendRotation(model_.rope_frequencies(), position, &cosine_, &sine_);
     }
 }
 
@@ -160,12 +152,7 @@ void Session::CheckFinite(std::span<const float> logits) {
   pool_.ParallelFor(static_cast<int64_t>(logits.size()), 1 << 16, [&](int64_t begin, int64_t end) {
     if (!Elementwise().all_finite(logits.data() + begin, end - begin)) finite = false;
   });
-  if (finite) return;
-  for (size_t i = 0; i < logits.size(); ++i)
-    if (!std::isfinite(logits[i]))
-      Fail(model_.checkpoint().directory().string(),
-           "the model computed {} as the logit of token {}: its weights are damaged or overflow float32", logits[i],
-           i % static_cast<size_t>(model_.config().vocab_size));
+  if (!finite) FailNotFinite(model_, logits, "float32");
 }
 
 }  // namespace ecld

@@ -53,7 +53,7 @@ Cublas::Cublas(std::span<const std::string> names)
 Cublas::~Cublas() { functions_->destroy(handle_); }
 
 void Cublas::Check(int status, const char* what) const {
-  if (status != 0) Fail(library(), "{}: {}", what, functions_->status_text(status));
+  if (status != 0) Fail(name(), "{}: {}", what, functions_->status_text(status));
 }
 
 void Cublas::Multiply(const DenseProduct& p, void* workspace, CudaStream stream) const {

@@ -41,7 +41,7 @@ class Cublas {
   // be captured in a graph. From any thread. THROWS Error when cuBLAS refuses.
   void Multiply(const DenseProduct& product, void* workspace, CudaStream stream) const;
 
-  const std::string& library() const { return library_.name(); }
+  const std::string& name() const { return library_.name(); }  // of the library that opened
 
  private:
   struct Functions;

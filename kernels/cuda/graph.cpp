@@ -1,9 +1,9 @@
 #include "kernels/cuda/graph.h"
 
+#include "core/error.h"
+
 #if ECLD_HAS_CUDA
 #include "kernels/cuda/check.h"
-#else
-#include "core/error.h"
 #endif
 
 namespace ecld {
