@@ -5,14 +5,15 @@
 #
 #   benchmarks/gpu.sh OUT_DIR [BUILD] [SECONDS_FOR_TIMING]
 #
-# OUT_DIR gets build.log, tests.log, sanitizer.log, bench.log, results.json, roofline.svg and dispatch.csv. BUILD: a
-# preset of scripts/build.sh, "cuda" where none is given, or a folder that holds test_gpu and gpu_gemm_bench already.
-# LibTorch is that of .venv, else of python3. wgmma enters dispatch.csv only where its tests have passed here. Exit
-# status: 0 when all that was run has passed.
+# OUT_DIR gets build.log, tests.log, operators.log, sanitizer.log, bench.log, results.json, roofline.svg and
+# dispatch.csv. BUILD: a preset of scripts/build.sh, "cuda" where none is given, or a folder that holds test_gpu and
+# gpu_gemm_bench already. LibTorch is that of .venv, else of python3; where Python can import it, the operators of
+# libecld_operators.so run there too. wgmma enters dispatch.csv only where its tests have passed here. Exit status: 0
+# when all that was run has passed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if (( $# < 1 || $# > 3 )); then
-  sed -n 's/^# \{0,1\}//; 2,11p' "$0" >&2
+  sed -n 's/^# \{0,1\}//; 2,12p' "$0" >&2
   exit 2
 fi
 out=$1 build=${2:-cuda} seconds=${3:-200}
@@ -46,7 +47,7 @@ else
   preset=$build build=build/$build
   {
     [[ -d .venv ]] || cmake --preset "$preset" -DECLD_TORCH_DIR="$site/torch"
-    scripts/build.sh "$preset" test_gpu gpu_gemm_bench
+    scripts/build.sh "$preset" test_gpu gpu_gemm_bench ecld_operators
   } >"$out/build.log" 2>&1 || { tail -n 30 "$out/build.log"; exit 1; }
 fi
 
@@ -60,6 +61,15 @@ else
   failed=1
   say "wgmma failed its tests, and stays out of dispatch.csv"
   tail -n 20 "$out/tests.log"
+fi
+
+python=python3
+[[ -x .venv/bin/python ]] && python=.venv/bin/python
+if [[ -f $build/libecld_operators.so ]] && "$python" -c 'import numpy, torch' 2>/dev/null; then
+  say "operators of LibTorch ($out/operators.log)"
+  ECLD_REQUIRE_GPU=1 ECLD_BIN_DIR=$build "$python" tests/oracle/torch_operators_oracle.py >"$out/operators.log" 2>&1 || { failed=1; tail -n 20 "$out/operators.log"; }
+else
+  say "skipped: no libecld_operators.so, or no torch for Python"
 fi
 
 if command -v compute-sanitizer >/dev/null; then

@@ -1,9 +1,10 @@
 # The headers that take longest to read, compiled once. Half the time of a build from nothing; but a file that forgets
 # one of them compiles all the same, so the builds that tests run on read every header.
 set(common <fmt/format.h> <nlohmann/json.hpp> <filesystem> <functional> <map> <sstream>)
-target_precompile_headers(ecld_core PRIVATE ${common})
-foreach(room profile checkpoint runtime serve eval)
-  target_precompile_headers(ecld_${room} REUSE_FROM ecld_core)
+target_precompile_headers(ecld_core PRIVATE ${common})  # by itself: it may be position independent
+target_precompile_headers(ecld_profile PRIVATE ${common})
+foreach(room checkpoint runtime serve eval)
+  target_precompile_headers(ecld_${room} REUSE_FROM ecld_profile)
 endforeach()
 target_precompile_headers(ecld_cli_device PRIVATE ${common} <CLI/CLI.hpp>)
 if(ECLD_WORKBENCH)

@@ -8,15 +8,15 @@
 //   at::Tensor z = on_gpu.Multiply(x.to(on_gpu.device()));    // queued on Torch's current stream
 //
 // The same weights give the same result as matmul with the dequantized matrix, up to the order of float32 sums and the
-// rounding to the type of x. No gradient goes through it.
+// rounding to the type of x. No gradient goes through it. Python, and programs that do not link with this, use the
+// operators of torch_operators.cpp.
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 
 #include "core/threads.h"
-#include "kernels/cuda/device.h"
-#include "kernels/gemm/cuda_layout.h"
+#include "model/tiled_weight.h"
 
 namespace ecld {
 
@@ -35,6 +35,9 @@ class PackedWeight {
   // that its kernels do not take, too little memory.
   PackedWeight To(at::Device device) const;
 
+  // As a GPU reads it, on the processor. THROWS Error: a format that a GPU does not take.
+  TiledWeight Tiled() const { return Tile(view_, *pool_); }
+
   // x [..., in_features] -> [..., out_features] of its type: float32, float16 or bfloat16, on a GPU one of the last
   // two. THROWS Error: another type, width or device, or a tensor that wants a gradient.
   at::Tensor Multiply(const at::Tensor& x) const;
@@ -44,16 +47,13 @@ class PackedWeight {
   at::Device device() const { return device_; }
 
  private:
-  void CheckInput(const at::Tensor& x) const;
-  at::Tensor MultiplyOnProcessor(const at::Tensor& rows) const;
-  at::Tensor MultiplyOnGpu(const at::Tensor& rows) const;
+  at::Tensor MultiplyOnProcessor(const at::Tensor& x) const;
 
   WeightView view_;  // of the tensors below
   at::Tensor codes_, scales_, zero_points_;
   ThreadPool* pool_;
   at::Device device_ = at::kCPU;
-  at::Tensor tiles_;  // uint8, on a GPU
-  CudaDevice gpu_;
+  TiledWeight tiled_;  // on a GPU
 };
 
 }  // namespace ecld

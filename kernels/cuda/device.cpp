@@ -56,6 +56,13 @@ void CudaBuffer::Clear() {
   Check(cudaStreamSynchronize(nullptr), "clear memory of the device");
 }
 
+uint64_t cuda::CaptureOf(CudaStream stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  unsigned long long id = 0;
+  Check(cudaStreamGetCaptureInfo(stream, &status, &id, nullptr, nullptr, nullptr, nullptr), "what a stream does");
+  return status == cudaStreamCaptureStatusNone ? 0 : id;
+}
+
 void cuda::CopyToDevice(std::byte* to, const void* from, uint64_t bytes) {
   Check(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice), "copy to the device");
   // A copy of a little may be under way still, and streams of their own do not wait for it.
@@ -108,6 +115,7 @@ void CudaBuffer::Upload(const void*, uint64_t) {}
 void CudaBuffer::Download(void*, uint64_t) const {}
 void QueueCopy(CudaBuffer&, const CudaBuffer&, uint64_t, CudaStream) {}
 void CudaBuffer::Clear() {}
+uint64_t cuda::CaptureOf(CudaStream) { return 0; }
 void cuda::CopyToDevice(std::byte*, const void*, uint64_t) {}
 void cuda::CopyFromDevice(void*, const std::byte*, uint64_t) {}
 double cuda::MeasureCopyBps() { return 0; }

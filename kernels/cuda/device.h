@@ -53,6 +53,10 @@ void QueueCopy(CudaBuffer& to, const CudaBuffer& from, uint64_t bytes, CudaStrea
 
 namespace cuda {
 
+// What the stream is being taken down in (a CUDA graph's capture), another number for each; 0: what it is given runs.
+// THROWS Error when the driver refuses.
+uint64_t CaptureOf(CudaStream stream);
+
 // Copy between the host and memory of the device, and wait for it. THROW Error when the driver refuses.
 void CopyToDevice(std::byte* to, const void* from, uint64_t bytes);
 void CopyFromDevice(void* to, const std::byte* from, uint64_t bytes);
