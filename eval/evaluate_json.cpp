@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "eval/intervals.h"
+#include "core/intervals.h"
 
 namespace ecld {
 namespace {

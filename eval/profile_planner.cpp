@@ -116,9 +116,7 @@ void PlannerTables::Finish(DeviceProfile* profile) {
         {"n", lengths_.size()},
         {"spearman", spearman ? Json(*spearman) : Json(nullptr)}};
   }
-  for (Table* table : {&planner_, &planner_len_})
-    if (!table->rows().empty())
-      profile->tables.emplace(table->schema().name, ProfileTable{TableStatus::kComplete, std::move(*table)});
+  for (Table* table : {&planner_, &planner_len_}) profile->Add(std::move(*table));
 }
 
 }  // namespace ecld

@@ -68,9 +68,7 @@ class Scores {
   }
 
   void Finish() {
-    for (Table* table : {&quality_, &bins_, &items_})
-      if (!table->rows().empty())
-        profile_.tables.emplace(table->schema().name, ProfileTable{TableStatus::kComplete, std::move(*table)});
+    for (Table* table : {&quality_, &bins_, &items_}) profile_.Add(std::move(*table));
     planner_.Finish(&profile_);
   }
 

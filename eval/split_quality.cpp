@@ -9,8 +9,8 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/hash.h"
+#include "core/intervals.h"
 #include "core/progress.h"
-#include "eval/intervals.h"
 #include "eval/perplexity.h"
 #include "eval/scored_windows.h"
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "eval/intervals.h"
+#include "core/intervals.h"
 #include "eval/statistics.h"
 
 namespace ecld {

@@ -67,6 +67,11 @@ const Table& DeviceProfile::At(std::string_view table) const {
   return it->second.table;
 }
 
+void DeviceProfile::Add(Table table) {
+  if (!table.rows().empty())
+    tables.emplace(table.schema().name, ProfileTable{TableStatus::kComplete, std::move(table)});
+}
+
 Json SourceKinds() {
   Json kinds = Json::object();
   for (const Source& source : Sources()) kinds[std::string(1, source.letter)] = source.meaning;

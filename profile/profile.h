@@ -31,6 +31,8 @@ struct DeviceProfile {  // NOLINT(bugprone-exception-escape)
 
   // THROWS Error when the profile has no such table.
   const Table& At(std::string_view table) const;
+  // As complete, unless it has no rows: then it stays absent. REQUIRES: none of its name.
+  void Add(Table table);
 };
 
 // provenance.kinds: the meaning of each source letter.

@@ -5,13 +5,13 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/intervals.h"
 #include "profile/energy_fit.h"
 
 namespace ecld {
 namespace {
 
-constexpr double kModelError = 0.15;             // of modelled energy at least: what such models reach at best
-constexpr double kNormal95 = 1.959963984540054;  // two-sided 95 % of the normal distribution
+constexpr double kModelError = 0.15;  // of modelled energy at least: what such models reach at best
 
 std::optional<std::pair<double, double>> Interval(const Table& table, size_t row) {
   const auto low = table.Number(row, "ci_lo"), high = table.Number(row, "ci_hi");

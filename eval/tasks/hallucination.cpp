@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "eval/intervals.h"
+#include "core/intervals.h"
 
 namespace ecld {
 namespace {

@@ -8,7 +8,7 @@
 #include <numbers>
 
 #include "core/error.h"
-#include "eval/intervals.h"
+#include "core/intervals.h"
 #include "eval/statistics.h"
 #include "eval/tasks/python_random.h"
 

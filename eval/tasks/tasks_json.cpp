@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "eval/intervals.h"
+#include "core/intervals.h"
 #include "eval/tasks/evaluate_tasks.h"
 #include "eval/tasks/hallucination.h"
 

@@ -1,4 +1,4 @@
-#include "eval/intervals.h"
+#include "core/intervals.h"
 
 #include <gtest/gtest.h>
 

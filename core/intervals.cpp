@@ -1,4 +1,4 @@
-#include "eval/intervals.h"
+#include "core/intervals.h"
 
 #include <algorithm>
 #include <cmath>
