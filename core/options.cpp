@@ -59,12 +59,16 @@ std::string Options::PathOf(const std::string& key) const {
 
 std::string Options::Where(const std::string& key) const {
   YAML::Mark mark = node_.Mark();
+  bool of_file = path_.empty();  // an empty file has no line
   if (!key.empty() && !filled_in_.contains(key)) {
     for (const auto& item : node_)
-      // The key's line: the value may begin on a later one.
-      if (item.first.Scalar() == key) mark = item.second.Mark().is_null() ? item.second.Mark() : item.first.Mark();
+      if (item.first.Scalar() == key) {
+        // The key's line: the value may begin on a later one.
+        mark = item.second.Mark().is_null() ? item.second.Mark() : item.first.Mark();
+        of_file = false;
+      }
   }
-  std::string place = Place(where_, mark);
+  std::string place = of_file && mark.is_null() ? where_ : Place(where_, mark);
   std::string path = PathOf(key);
   return path.empty() ? place : place + ": " + path;
 }

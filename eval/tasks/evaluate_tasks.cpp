@@ -58,7 +58,7 @@ std::vector<RunOfTask> RunTasks(const std::vector<PreparedTask>& tasks, TaskRunn
     logs.emplace_back(path, Heading(prepared, model, options));
     cost += runner.CostOf(prepared.task, prepared.prompts.prompts, logs.back());
   }
-  if (cost.items > 0) LogInfo("eval: {}: {}", model.directory, Describe(cost, runner.MeasureRate()));
+  if (cost.items > 0) LogInfo("eval: {}: {}", model.directory, Describe(cost, runner.MeasureRate(cost)));
   for (size_t i = 0; i < tasks.size(); ++i) {
     const PreparedTask& prepared = tasks[i];
     SampleLog& log = logs[i];

@@ -14,7 +14,7 @@ std::string Rounded(double tokens) {
 }  // namespace
 
 double Seconds(const TaskCost& cost, const TaskRate& rate) {
-  return cost.read_tok / rate.read + cost.write_tok / rate.write;
+  return cost.read_tok / rate.read + (cost.write_tok > 0 ? cost.write_tok / rate.write : 0);
 }
 
 std::string Describe(const TaskCost& cost, const TaskRate& rate) {

@@ -21,7 +21,8 @@ struct TaskCost {
   }
 };
 
-// Tokens per second, measured just before; modelled by them, so a forecast holds for texts of like length.
+// Tokens per second, measured just before; modelled by them, so a forecast holds for texts of like length. write: 0
+// where nothing is to be written.
 struct TaskRate {
   double read = 0, write = 0;
 };

@@ -66,14 +66,16 @@ TaskCost TaskRunner::CostOf(const Task& task, std::span<const Prompt> prompts, c
   return cost;
 }
 
-TaskRate TaskRunner::MeasureRate() {
+TaskRate TaskRunner::MeasureRate(const TaskCost& cost) {
   constexpr int64_t kTokens = 128, kSequences = 8, kSteps = 4;
   const int64_t tokens = std::min(kTokens, model_.config().max_position - kSteps);
   TaskRate rate;
-  Requests prompt(session_, 1, tokens, 1), steps(session_, kSequences, kSteps + 1, 1);
   const MeasureOptions few{.warmup = 1, .min_reps = 2, .max_reps = 2};
+  Requests prompt(session_, 1, tokens, 1);
   rate.read = 1000 * static_cast<double>(tokens) /
               Measure([&] { prompt.Prefill(tokens); }, few, [&] { prompt.Rewind(0); }).median_ms;
+  if (cost.write_tok == 0) return rate;
+  Requests steps(session_, kSequences, kSteps + 1, 1);
   steps.Prefill(1);
   const Timing step = Measure(
       [&] {

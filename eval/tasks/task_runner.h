@@ -25,8 +25,9 @@ class TaskRunner {
   // Of what the log does not hold yet. Tokens are counted on some items, spread over the task, and taken for the
   // others.
   TaskCost CostOf(const Task& task, std::span<const Prompt> prompts, const SampleLog& log) const;
-  // Measured over a short prompt and a few steps of several sequences; takes a fraction of a second to a few seconds.
-  TaskRate MeasureRate();
+  // Measured over a short prompt and, when the cost has tokens to write, a few steps of several sequences; takes a
+  // fraction of a second to a few seconds.
+  TaskRate MeasureRate(const TaskCost& cost);
 
   // Asks what the log does not hold yet and adds it there. prompts: all of the task. THROWS Error naming the item.
   void Run(const Task& task, std::span<const Prompt> prompts, SampleLog* log);

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <fstream>
 
 #include "core/files.h"
@@ -107,6 +108,21 @@ TEST_F(EvalTasks, MistakesAreSaid) {
     EXPECT_EQ(outcome.status, 1) << message;
     EXPECT_THAT(outcome.err, HasSubstr(message));
     EXPECT_THAT(outcome.out, IsEmpty());
+  }
+  // What is wrong with a file says its line, before anything is scored or logged.
+  for (const auto& [file, text, message] :
+       std::vector<std::array<std::string, 3>>{{"valid-labels.lst", "2\n", "valid.jsonl:1: the right answer is \"2\""},
+                                               {"valid.jsonl", "{\"goal\": \"g\"}\n", "valid.jsonl:1: has no \"sol1\""},
+                                               {"valid.jsonl", "{\"goal\"\n", "valid.jsonl:1: "},
+                                               {"valid.jsonl", "", "valid.jsonl: holds no document"}}) {
+    std::ofstream(dir_ / "data/piqa/valid-labels.lst") << "0\n";
+    std::ofstream(dir_ / "data/piqa/valid.jsonl") << "{\"goal\": \"g\", \"sol1\": \"a\", \"sol2\": \"b\"}\n";
+    std::ofstream(dir_ / "data/piqa" / file) << text;
+    const Outcome outcome =
+        RunToEnd(Command({"--tasks", "piqa", "--samples", Path("log"), "--json", Path("out.json")}));
+    EXPECT_EQ(outcome.status, 1) << message;
+    EXPECT_THAT(outcome.err, HasSubstr(message));
+    EXPECT_FALSE(std::filesystem::exists(dir_ / "log") || std::filesystem::exists(dir_ / "out.json")) << message;
   }
   const Outcome no_data = RunToEnd({"ecld-device", "eval", Path("model"), "--tasks", "piqa"});
   EXPECT_EQ(no_data.status, 1);

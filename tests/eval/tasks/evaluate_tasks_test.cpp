@@ -11,9 +11,9 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/tokenizer/tokenizer.h"
 #include "core/files.h"
+#include "core/intervals.h"
 #include "core/progress.h"
 #include "core/utf8.h"
-#include "eval/intervals.h"
 #include "eval/tasks/catalogue.h"
 #include "eval/tasks/task_runner.h"
 #include "runtime/generate.h"
@@ -269,6 +269,8 @@ TEST_F(EvaluateTasksTest, MistakesSayWhere) {
   options = Options("choice.yaml");
   options.tasks.push_back(options.tasks[0]);
   EXPECT_ERROR(EvaluateTasks(options), "two tasks are named \"pick\"");
+  Write("none.yaml", "includes: []\n");
+  EXPECT_ERROR(EvaluateTasks(Options("none.yaml")), "--tasks: names no task");
   Write("data/choices.jsonl", "{\"q\": \"x\", \"a\": \"" + std::string(300, 'z') + "\", \"b\": \"n\", \"gold\": 0}\n");
   EXPECT_ERROR(EvaluateTasks(Options("choice.yaml")), "pick: item 0: the continuation has");
 }
@@ -306,9 +308,11 @@ TEST_F(EvaluateTasksTest, TheCostIsThatOfWhatIsLeft) {
   EXPECT_EQ(cost("choice.yaml", 20, 15).texts, 10);
   EXPECT_EQ(cost("choice.yaml", 20, 20).read_tok, 0);
   EXPECT_EQ(cost("write.yaml", 20, 0).write_tok, 20 * 12);
-  const TaskRate rate = runner.MeasureRate();
+  const TaskRate rate = runner.MeasureRate(cost("write.yaml", 20, 0));
   EXPECT_GT(rate.read, 0);
   EXPECT_GT(rate.write, 0);
+  EXPECT_EQ(runner.MeasureRate(choices).write, 0) << "nothing is written";
+  EXPECT_GT(Seconds(choices, {.read = 1000}), 0);
 }
 
 TEST(TaskCost, IsSaidInWords) {

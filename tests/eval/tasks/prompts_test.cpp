@@ -185,6 +185,24 @@ TEST_F(PromptsTest, MistakesInDataSayWhere) {
   EXPECT_ERROR(Build("gsm8k"), "has 1 examples, but a prompt of gsm8k wants 5");
 }
 
+TEST_F(PromptsTest, AnEmptyTaskIsAMistake) {
+  const auto build = [&](const std::string& expand) {
+    Write("mine.yaml", "task: mine\ndata: {files: [set.jsonl]}\nexpand: '" + expand +
+                           "'\ntext: q\nchoices: [x, y]\ngold: 0\nmetrics: [acc]\n");
+    return Build((dir_ / "mine.yaml").string());
+  };
+  Write("set.jsonl", "{\"q\": []}\n");
+  EXPECT_ERROR(build("{{ q | tojson }}"), "mine.yaml: the task has no item");
+  EXPECT_ERROR(build("1"), "mine.yaml: expand: gives number, expected a list of objects");
+  EXPECT_ERROR(build("[1]"), "mine.yaml: expand: holds number, expected objects");
+  Write("set.jsonl", "");
+  EXPECT_ERROR(build("[]"), "set.jsonl: holds no document");
+  Write("mine.yaml", "");
+  EXPECT_ERROR(FindTasks({(dir_ / "mine.yaml").string()}), "mine.yaml: \"task\" is missing");
+  Write("mine.yaml", "includes: [nothing]\n");
+  EXPECT_ERROR(FindTasks({(dir_ / "mine.yaml").string()}), "includes: \"nothing\" is no task that ships");
+}
+
 TEST_F(PromptsTest, ExamplesFromTheTaskItselfLeaveTheItemOut) {
   Write("mine.yaml", R"(task: mine
 data: {files: [set.jsonl]}
@@ -229,6 +247,7 @@ INSTANTIATE_TEST_SUITE_P(
     All, BadTasks,
     testing::Values(BadTask{"", "mine.yaml:1: \"metrics\" is missing"},
                     BadTask{"metrics: [acc]\nshot: {count: 1}\n", "mine.yaml:7: unknown key \"shot\""},
+                    BadTask{"metrics: []\n", "\"metrics\" is missing"},
                     BadTask{"metrics: [ac]\n", "mine.yaml:6: metrics: \"ac\" is no metric of this kind of task"},
                     BadTask{"metrics: [mc2]\n", "mine.yaml:6: metrics: the metric \"mc2\" needs \"labels\""},
                     BadTask{"metrics: [acc]\nkind: guess\n", "mine.yaml:7: kind: \"guess\" is not a choice here"},
