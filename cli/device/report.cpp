@@ -17,7 +17,7 @@ namespace {
 
 struct Flags {
   std::vector<std::filesystem::path> inputs;
-  std::filesystem::path out, charts;
+  std::filesystem::path catalogue, out, charts;
 };
 
 void WriteCharts(const Report& report, const std::filesystem::path& folder) {
@@ -35,7 +35,7 @@ void Run(const Flags& flags) {
   for (const std::filesystem::path& input : flags.inputs)
     if (std::error_code error; std::filesystem::equivalent(input, flags.out, error))
       Fail(flags.out.string(), "is an input, and would be replaced");
-  const Report report = ReadReport(flags.inputs);
+  const Report report = ReadReport(flags.inputs, flags.catalogue);
   WriteFileAtomically(flags.out, ReportHtml(report));
   fmt::print("{}\n", flags.out.string());
   if (!flags.charts.empty()) WriteCharts(report, flags.charts);
@@ -53,6 +53,10 @@ std::function<void()> AddReport(CLI::App& verb) {
       ->check(CLI::ExistingPath)
       ->type_name("FILE|DIR");
   verb.add_option("--out", flags->out, "page to write (HTML, needs nothing else)")->required()->type_name("FILE");
+  verb.add_option(
+          "--catalogue", flags->catalogue,
+          "devices (YAML) to ask whether they can run it, and what energy takes there (default: those that ship)")
+      ->type_name("FILE");
   verb.add_option("--charts", flags->charts, "folder that gets its charts as files of their own (SVG)")
       ->type_name("DIR");
   verb.footer(

@@ -61,9 +61,10 @@ struct Report {
 };
 
 // inputs: files of the schemas ecld.eval, ecld.tasks, ecld.scorecard and ecld.report, device profiles, or folders in
-// which such things lie (other files there are passed over). THROWS Error: no such thing there; a file that is named
-// and is of another schema; whatever reading them throws.
-Report ReadReport(const std::vector<std::filesystem::path>& inputs);
+// which such things lie (other files there are passed over). catalogue: devices that may run a profile's model, and
+// their coefficients of energy; empty: those that ship. THROWS Error: no such thing there; a file that is named and is
+// of another schema; whatever reading them throws.
+Report ReadReport(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& catalogue = "");
 
 // One self-contained page: no script, no request. The same report gives the same bytes.
 std::string ReportHtml(const Report& report);

@@ -21,7 +21,8 @@ constexpr std::string_view kPageStyle =
     "small,figcaption p{font-size:.8125rem}\n"
     ".scroll{overflow-x:auto}table{border-collapse:collapse;width:100%}th{text-align:left;font-weight:500}\n"
     ".wide th,.wide td{padding:.35rem .75rem .35rem 0;border-bottom:1px solid var(--rule);white-space:nowrap}\n"
-    ".wide td{text-align:right}.wide thead th{color:var(--soft);font-size:.8125rem}"
+    ".wide td{text-align:right}.wide td.format{white-space:normal;min-width:11rem}.wide thead "
+    "th{color:var(--soft);font-size:.8125rem}"
     ".wide thead th+th{text-align:right}\n"
     ".grid{display:grid;gap:1.25rem 2.5rem;grid-template-columns:repeat(auto-fill,minmax(min(26rem,100%),1fr))}\n"
     ".figure{padding:.6rem 0;border-top:1px solid var(--rule);break-inside:avoid}\n"
@@ -45,6 +46,8 @@ constexpr std::string_view kPageStyle =
     "@media print{body{max-width:none;padding:0;font-size:11pt}h2{break-after:avoid}.scroll{overflow:visible}"
     ".grid{grid-template-columns:1fr 1fr}}\n"
     "@page{margin:16mm}\n";
+
+constexpr size_t kNamesInTitle = 6;
 
 std::string Data(double exact, const std::string& shown) {
   return fmt::format("<data value=\"{}\">{}</data>", exact, EscapeXml(shown));
@@ -193,7 +196,8 @@ std::string SubjectTable(const Report& report) {
     for (const DeviceProfile& profile : subject.profiles) devices.push_back(profile.device["name"].get<std::string>());
     const bool known = subject.params > 0 && subject.weights_B > 0;
     html += fmt::format(
-        "<tr><th scope=\"row\">{}{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+        "<tr><th scope=\"row\">{}{}</th><td "
+        "class=\"format\">{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
         Key(StyleOf(report, subject)), EscapeXml(subject.name), EscapeXml(subject.format),
         known ? Data(subject.weights_B, Shown(subject.weights_B, "B")) : "",
         known ? Data(subject.params, fmt::format("{:.4g} M", subject.params / 1e6)) : "",
@@ -215,7 +219,11 @@ std::string SourceTable(const Report& report) {
 std::string ReportHtml(const Report& report) {
   std::vector<std::string> names;
   for (const ReportSubject& subject : report.subjects) names.push_back(subject.name);
-  const std::string title = names.empty() ? "ECLD report" : fmt::format("ECLD report: {}", fmt::join(names, ", "));
+  std::string title = "ECLD report";
+  if (names.size() > kNamesInTitle)
+    title += fmt::format(": {} checkpoints", names.size());
+  else if (!names.empty())
+    title += fmt::format(": {}", fmt::join(names, ", "));
   std::string html = fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/><meta name=\"viewport\" "
       "content=\"width=device-width, initial-scale=1\"/><meta name=\"color-scheme\" content=\"light dark\"/>"

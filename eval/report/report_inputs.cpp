@@ -24,6 +24,8 @@ std::string BaseName(const std::string& directory) {
 
 class ReportReader {
  public:
+  explicit ReportReader(const fs::path& catalogue) : catalogue_(ReadCatalogue(catalogue)) {}
+
   // named: by the user, who wants to know when it cannot be used.
   void Add(const fs::path& path, bool named) {
     if (fs::is_directory(path)) {
@@ -225,16 +227,16 @@ class ReportReader {
     Note(directory / "profile.json");
   }
 
-  // As `scores` would say it, with the catalogue and the limits that it has by itself. A profile without the memory of
-  // a single sequence has no such table.
-  static void AddScores(ReportSubject& subject, const DeviceProfile& profile) {
+  // As `scores` would say it, with the limits that it has by itself. A profile without the memory of a single sequence
+  // has no such table.
+  void AddScores(ReportSubject& subject, const DeviceProfile& profile) const {
     if (!profile.tables.contains("phase")) return;
     const Table& phase = profile.At("phase");
     bool known = false;
     for (size_t row = 0; row < phase.rows().size(); ++row)
       known |= phase.Count(row, "batch") == 1 && phase.Number(row, "mem_peak_B") && phase.Number(row, "kv_B");
     if (!known) return;
-    for (const Figure& figure : ScorecardOf(profile, ReadCatalogue(""), {}).figures) {
+    for (const Figure& figure : ScorecardOf(profile, catalogue_, {}).figures) {
       if (!figure.value && figure.name.starts_with("no scores")) continue;  // other files may have them
       AddFigure(subject, {.metric = figure.metric,
                           .name = figure.name,
@@ -272,6 +274,7 @@ class ReportReader {
     }
   }
 
+  DeviceCatalogue catalogue_;
   Report report_;
 };
 
@@ -283,10 +286,10 @@ const ReportFigure* ReportSubject::Find(std::string_view metric, std::string_vie
   return nullptr;
 }
 
-Report ReadReport(const std::vector<std::filesystem::path>& inputs) {
+Report ReadReport(const std::vector<fs::path>& inputs, const fs::path& catalogue) {
   if (inputs.empty()) Fail("report", "names nothing to report on; give results of `eval --json` and device profiles");
-  ReportReader reader;
-  for (const std::filesystem::path& input : inputs) reader.Add(input, true);
+  ReportReader reader(catalogue);
+  for (const fs::path& input : inputs) reader.Add(input, true);
   return reader.Take();
 }
 

@@ -128,6 +128,15 @@ TEST_F(ReportTest, AProfileBringsTheScoresItHas) {
   EXPECT_EQ(subject.Find("accessibility", "peak memory, resident, prompt of 16")->value, 5000);
   EXPECT_EQ(subject.Find("accessibility", "weights")->kind, "measured");
   EXPECT_EQ(subject.Find("accuracy", "no scores in this profile"), nullptr);
+  EXPECT_EQ(subject.Find("energy", "per query")->kind, "not measured");
+  EXPECT_NE(subject.Find("accessibility", "devices that can run it at context 64")->n, 1);
+  WriteFileAtomically(dir_ / "mine.yaml",
+                      "devices: [{id: only, name: One, kind: board, mem_GB: 1, sources: [the test]}]");
+  EXPECT_EQ(ReadReport({dir_ / "p"}, dir_ / "mine.yaml")
+                .subjects[0]
+                .Find("accessibility", "devices that can run it at context 64")
+                ->n,
+            1);
 }
 
 TEST_F(ReportTest, AFolderIsReadWholeAndOtherFilesInItArePassedOver) {
@@ -166,6 +175,15 @@ TEST_F(ReportTest, ThePageHasTheNumbersOfTheFilesWithUnitKindAndInterval) {
   EXPECT_EQ(
       html,
       ReportHtml(ReadReport({dir_ / "a.json", dir_ / "b.json", dir_ / "cards.json", dir_ / "p", dir_ / "run.json"})));
+}
+
+TEST_F(ReportTest, ManyCheckpointsAreCountedInTheTitle) {
+  std::vector<std::filesystem::path> files;
+  for (const char* name : {"a", "b", "c", "d", "e", "f", "g"}) {
+    EXPECT_EQ(Count(files.empty() ? "" : ReportHtml(ReadReport(files)), " checkpoints</title>"), 0u) << name;
+    files.push_back(Put(fmt::format("{}.json", name).c_str(), TasksResultJson(name, name, 0.5)));
+  }
+  EXPECT_THAT(ReportHtml(ReadReport(files)), HasSubstr("<title>ECLD report: 7 checkpoints</title>"));
 }
 
 TEST_F(ReportTest, WhatIsAbsentIsSaid) {
