@@ -2,12 +2,12 @@
 """`ecld-device eval --tasks` beside EleutherAI's lm-eval on this machine: the same checkpoint and documents, float32, the same
 number of threads, runs in turn. lm-eval runs at the batch size at which it is fastest, which is tried first.
 
-    .venv-slow/bin/python benchmarks/peers/lm_eval_harness.py --model DIR --data DIR --tasks piqa,hellaswag --limit 100
+    .venv-slow/bin/python benchmarks/peers/lm_eval_harness.py --model DIR --data DIR --tasks piqa,mmlu_anatomy --limit 100
 
 Needs what the slow oracles need (scripts/setup.sh --slow), whose reader of the real documents it shares. --data is the
-folder that ECLD_TEST_DATA names in the tests. Ours is timed as a program, start and loading included; of lm-eval only the
-evaluation, with its model loaded. Wants a quiet machine. Seconds; the ratio is lm-eval's time over ours, the median of the
-pairs, and the smallest and largest in brackets."""
+folder that ECLD_TEST_DATA names in the tests. Ours is timed as a program, start, loading and prompts included; of lm-eval
+only what its model takes to answer the requests, so that a few documents tell. Wants a quiet machine. Seconds; the ratio
+is lm-eval's time over ours, the median of the pairs, and the smallest and largest in brackets."""
 import argparse
 import json
 import os
@@ -29,26 +29,27 @@ def our_time(options, files, task):
     return time.monotonic() - begin
 
 
-class Peer:
-    def __init__(self, options, files):
-        import datasets
-        import torch
-        from lm_eval.models.huggingface import HFLM
-        torch.set_num_threads(options.threads)
-        self.limit, self.files = options.limit, files
-        self.load = datasets.load_dataset
-        self.model = HFLM(pretrained=str(options.model), device="cpu", dtype="float32", batch_size=1)
+class TimedPeer:
+    """Seconds that lm-eval's model takes to answer requests."""
 
-    def time(self, task, batch):
-        import datasets
-        import lm_eval
-        splits = self.files.tasks[task]
-        splits = {"train": next(iter(splits.values()))} | splits  # it opens the training set whether it needs it or not
-        datasets.load_dataset = lambda *_, **__: self.load("json", data_files=splits)
-        self.model.batch_size_per_gpu = batch
-        begin = time.monotonic()
-        lm_eval.simple_evaluate(model=self.model, tasks=[task], limit=self.limit or None, bootstrap_iters=0)
-        return time.monotonic() - begin
+    def __init__(self, peer):
+        self.peer, self.seconds = peer, 0
+        for name in ("loglikelihood", "loglikelihood_rolling", "generate_until"):
+            setattr(peer.lm, name, self.timed(getattr(peer.lm, name)))
+
+    def timed(self, method):
+        def call(*arguments, **named):
+            begin = time.monotonic()
+            try:
+                return method(*arguments, **named)
+            finally:
+                self.seconds += time.monotonic() - begin
+        return call
+
+    def time(self, options, files, task, batch):
+        self.peer.lm.batch_size_per_gpu, self.seconds = batch, 0
+        self.peer.evaluate(task, files.tasks[task], options.limit)
+        return self.seconds
 
 
 def main():
@@ -68,18 +69,23 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(ECLD_TEST_DATA=str(options.data), HF_HUB_OFFLINE="1", HF_DATASETS_CACHE=f"{folder}/cache",
                           DISABLE_MULTIPROC="1")
-        import lm_eval_tasks_slow_oracle
-        files = lm_eval_tasks_slow_oracle.Files(pathlib.Path(folder))
+        import torch
+        import lm_eval_tasks_slow_oracle as oracle
+        torch.set_num_threads(options.threads)
+        files = oracle.Files(pathlib.Path(folder))
         files.make()
-        peer = Peer(options, files)
+        peer = TimedPeer(oracle.Peer(options.model))
         for task in options.tasks.split(","):
-            tried = {batch: peer.time(task, batch) for batch in map(int, options.batches.split(","))}
-            batch = min(tried, key=tried.get)
+            ours = oracle.our_task(task, pathlib.Path(folder))
+            batches = list(map(int, options.batches.split(",")))
+            tried = {batch: peer.time(options, files, task, batch) for batch in batches} if batches[1:] else {}
+            batch = min(batches, key=tried.get) if tried else batches[0]
             pairs = []
             for turn in range(options.pairs):
                 pair = {}
                 for name in ("ours", "peer") if turn % 2 == 0 else ("peer", "ours"):
-                    pair[name] = our_time(options, files, task) if name == "ours" else peer.time(task, batch)
+                    pair[name] = (our_time(options, files, ours) if name == "ours" else
+                                  peer.time(options, files, task, batch))
                 pairs.append(pair)
             ratios = [pair["peer"] / pair["ours"] for pair in pairs]
             rows.append({"task": task, "documents": options.limit, "lm_eval_batch": batch, "pairs": pairs})

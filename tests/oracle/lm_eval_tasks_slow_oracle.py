@@ -16,6 +16,7 @@ import compare
 # Documents scored of each task, by the tiny model and by the real one, for which lm-eval takes seconds each.
 # ECLD_ORACLE_LIMIT=N, N: others; 0: all. ECLD_ORACLE_TASKS=piqa,gsm8k: only these.
 LIMITS = tuple(map(int, os.environ.get("ECLD_ORACLE_LIMIT", "12,4").split(",")))
+BOOTSTRAP = 2000
 SHOTS = {"arc_challenge": 2, "mmlu_anatomy": 3, "winogrande": 2, "gsm8k": 5}
 
 
@@ -33,8 +34,10 @@ def arrow(path):
 class Files:
     """The documents of each task in both forms."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, subjects=("anatomy", "moral_disputes"), pages=3, page_characters=6000):
+        """subjects: of MMLU. pages, page_characters: of WikiText."""
         self.ours, self.hub = folder / "published", folder / "hub"
+        self.subjects, self.pages, self.page_characters = subjects, pages, page_characters
         self.tasks = {}  # name -> split -> path, for lm-eval
 
     def add(self, task, split, published_name, published, hub):
@@ -64,7 +67,7 @@ class Files:
                 documents = {}
                 for line in lines:
                     entry = json.loads(line)
-                    documents[entry["doc_id"]] = entry["doc"]
+                    documents[entry["native_id"]] = entry["doc"]  # every document is in the file twice
                 published, hub = [], []
                 for index, document in enumerate(documents.values()):
                     labels = "12345" if index % 5 == 0 else "ABCDE"  # both are in the original
@@ -113,7 +116,7 @@ class Files:
         self.add("lambada_openai", "test", "lambada_test.jsonl", documents, documents)
 
     def mmlu(self, data):
-        for name in ("anatomy", "moral_disputes"):
+        for name in self.subjects:
             for split, ours, theirs in (("validation", "test", "test"), ("dev", "dev", "dev")):
                 documents = arrow(data / name / split / "data-00000-of-00001.arrow")
                 path = self.ours / ours / f"{name}_{ours}.csv"
@@ -155,95 +158,110 @@ class Files:
                 pages.append("\n".join(page))
                 page = []
             page.append(line)
-        pages = [page[:6000] for page in pages if page.strip()][:3]
+        pages = [page[:self.page_characters] for page in pages if page.strip()][:self.pages]
         (self.ours / "wiki.test.raw").write_text(" \n" + "\n".join(pages), encoding="utf-8")
         self.add("wikitext", "test", None, None, [{"page": page} for page in pages])
 
 
-def theirs(model, files, limit):
-    """task -> (samples, results)"""
-    import datasets
-    import lm_eval
-    from lm_eval.models.huggingface import HFLM
-    lm = HFLM(pretrained=str(model), device="cpu", dtype="float32", batch_size=1)
-    real = datasets.load_dataset
-    found = {}
-    for task, splits in files.tasks.items():
-        # lm-eval's own task files and code, only the documents come from here. It opens the training set even for
-        # prompts without examples.
-        files_of_task = {"train": next(iter(splits.values()))} | splits
-        datasets.load_dataset = lambda *_, **__: real("json", data_files=files_of_task)
-        result = lm_eval.simple_evaluate(model=lm, tasks=[task], num_fewshot=SHOTS.get(task), limit=limit or None,
-                                         bootstrap_iters=2000)
-        samples = {}
-        for sample in result["samples"][task]:
-            samples.setdefault(sample["doc_id"], []).append(sample)  # one per filter
-        found[task] = (samples, result["results"][task])
-    datasets.load_dataset = real
-    return found
+class Peer:
+    """lm-eval with one model, in float32 on the processor: its own task files and code, only the documents come from here."""
+
+    def __init__(self, model):
+        from lm_eval.models.huggingface import HFLM
+        self.lm = HFLM(pretrained=str(model), device="cpu", dtype="float32", batch_size=1)
+
+    def evaluate(self, task, splits, limit, shots=None, bootstrap=0):
+        """splits: name -> path of its documents. limit 0: all."""
+        import datasets
+        import lm_eval
+        real = datasets.load_dataset
+        # It opens the training set even for prompts without examples.
+        files = {"train": next(iter(splits.values()))} | splits
+        datasets.load_dataset = lambda *_, **__: real("json", data_files=files)
+        try:
+            return lm_eval.simple_evaluate(model=self.lm, tasks=[task], num_fewshot=shots, limit=limit or None,
+                                           bootstrap_iters=bootstrap)
+        finally:
+            datasets.load_dataset = real
 
 
-def ours(model, files, folder, limit):
-    found = {}
-    for task in files.tasks:
-        shots = ["--shots", SHOTS[task]] if task in SHOTS else []
-        name = task
-        if task.startswith("mmlu_"):  # the two subjects at hand, of the 57 that ship
-            name = folder / f"{task}.yaml"
-            shipped = (pathlib.Path(__file__).parents[2] / "eval/tasks/mmlu.yaml").read_text()
-            name.write_text(re.sub(r"subject: \[.*?\]", f"subject: [{task[5:]}]", shipped, flags=re.DOTALL))
-        out = folder / f"{task}.json"
-        compare.run(compare.tool("ecld-device"), "eval", model, "--tasks", name, "--data", files.ours, "--limit", limit,
-                    "--samples", folder / "samples", "--bootstrap", 2000, "--json", out, *shots)
-        lines = (folder / "samples" / f"{task}.jsonl").read_text().splitlines()[1:]
-        found[task] = ([json.loads(line) for line in lines], json.loads(out.read_text())["tasks"][0])
-    return found
+def theirs(peer, files, task, limit):
+    """(samples, results)"""
+    result = peer.evaluate(task, files.tasks[task], limit, SHOTS.get(task), BOOTSTRAP)
+    samples = {}
+    for sample in result["samples"][task]:
+        samples.setdefault(sample["doc_id"], []).append(sample)  # one per filter
+    return samples, result["results"][task]
+
+
+def our_task(task, folder):
+    """What --tasks takes: a subject of MMLU by itself is a file."""
+    if not task.startswith("mmlu_"):
+        return task
+    shipped = (pathlib.Path(__file__).parents[2] / "eval/tasks/mmlu.yaml").read_text()
+    path = folder / f"{task}.yaml"
+    path.write_text(re.sub(r"subject: \[.*?\]", f"subject: [{task[5:]}]", shipped, flags=re.DOTALL))
+    return path
+
+
+def ours(model, files, folder, task, limit):
+    """(samples, result)"""
+    out = folder / f"{task}.json"
+    compare.run(compare.tool("ecld-device"), "eval", model, "--tasks", our_task(task, folder), "--data", files.ours,
+                "--limit", limit, "--samples", folder / "samples", "--bootstrap", BOOTSTRAP, "--json", out,
+                *(["--shots", SHOTS[task]] if task in SHOTS else []))
+    lines = (folder / "samples" / f"{task}.jsonl").read_text().splitlines()[1:]
+    return [json.loads(line) for line in lines], json.loads(out.read_text())["tasks"][0]
 
 
 METRICS = {"mc2": "acc"}  # lm-eval's name
 
 
-def compare_task(name, task, theirs, ours):
-    their_samples, their_results = theirs
-    our_samples, our_results = ours
-    compare.check(f"{name} {task}: items", len(their_samples) == len(our_samples), f"{len(our_samples)}")
-    expected, found, scores = [], [], []
+def line_up(task, theirs, ours):
+    """What both say of the same things: sums of log-probabilities (item, theirs, ours), texts, scores of documents (item,
+    metric, theirs, ours), and aggregates (metric, theirs, its standard error or None, ours as eval wrote it)."""
+    (their_samples, their_results), (our_samples, our_results) = theirs, ours
+    sums, texts, scores, aggregates = [], [], [], []
     for sample in our_samples:
-        per_filter = their_samples[sample["item"]]
-        their = per_filter[0]
+        item, per_filter = sample["item"], their_samples[sample["item"]]
         if "log_p" in sample:
-            resps = their["resps"] if task == "wikitext" else [r[0] for r in their["resps"]]
-            sums = [r[0] if isinstance(r, (list, tuple)) else r for r in resps]
-            expected += [float(value) for value in sums]
-            found += sample["log_p"]
+            resps = per_filter[0]["resps"] if task == "wikitext" else [r[0] for r in per_filter[0]["resps"]]
+            sums.append((item, [float(r[0] if isinstance(r, (list, tuple)) else r) for r in resps], sample["log_p"]))
         else:
-            compare.check(f"{name} {task}: text {sample['item']}", their["resps"][0][0] == sample["text"],
-                          "" if their["resps"][0][0] == sample["text"] else f"{their['resps'][0][0]!r} {sample['text']!r}")
+            texts.append((item, per_filter[0]["resps"][0][0], sample["text"]))
         for metric, value in sample["values"].items():
             base, _, filtered = metric.partition(",")
             of = [s for s in per_filter if not filtered or s["filter"] == filtered][0]
             if METRICS.get(base, base) in of and base != "perplexity":
-                scores.append((sample["item"], metric, value, float(of[METRICS.get(base, base)])))
-    if expected:
+                scores.append((item, metric, float(of[METRICS.get(base, base)]), value))
+    for metric in our_results["metrics"]:
+        base, _, filtered = metric["name"].partition(",")
+        base, filtered = METRICS.get(base, base), filtered or "none"
+        if f"{base},{filtered}" in their_results:
+            error = their_results[f"{base}_stderr,{filtered}"]
+            aggregates.append((metric["name"], their_results[f"{base},{filtered}"], None if error == "N/A" else error, metric))
+    return sums, texts, scores, aggregates
+
+
+def compare_task(name, task, theirs, ours):
+    compare.check(f"{name} {task}: items", len(theirs[0]) == len(ours[0]), f"{len(ours[0])}")
+    sums, texts, scores, aggregates = line_up(task, theirs, ours)
+    if sums:
+        expected = [value for _, values, _ in sums for value in values]
         # lm-eval sums the thousands of tokens of a whole text in float32.
         bound = 1e-5 * max(map(abs, expected)) if task == "wikitext" else 1e-3
-        compare.near(f"{name} {task}: log-likelihoods", found, expected, bound)
+        compare.near(f"{name} {task}: log-likelihoods", [value for _, _, values in sums for value in values], expected, bound)
+    for item, their, our in texts:
+        compare.check(f"{name} {task}: text {item}", their == our, "" if their == our else f"{their!r} {our!r}")
     if scores:
         wrong = [score for score in scores if abs(score[2] - score[3]) > 1e-4]
         compare.check(f"{name} {task}: scores of documents", not wrong, f"{len(scores)} compared {wrong[:5]}")
-    compared = 0
-    for metric in our_results["metrics"]:
-        base, _, filtered = metric["name"].partition(",")
-        key = f"{METRICS.get(base, base)},{filtered or 'none'}"
-        if key not in their_results:
-            continue
-        compared += 1
-        compare.near(f"{name} {task}: {metric['name']}", metric["value"] / their_results[key], 1, 1e-4) \
-            if their_results[key] else compare.near(f"{name} {task}: {metric['name']}", metric["value"], 0, 1e-9)
-        error = their_results[f"{METRICS.get(base, base)}_stderr,{filtered or 'none'}"]
-        if error != "N/A":
-            compare.near(f"{name} {task}: its standard error", metric["se"] - error, 0, max(1e-6, 2e-3 * error))
-    compare.check(f"{name} {task}: aggregates", compared > 0, f"{compared}")
+    for metric, their, error, our in aggregates:
+        compare.near(f"{name} {task}: {metric}", our["value"] / their, 1, 1e-4) if their else \
+            compare.near(f"{name} {task}: {metric}", our["value"], 0, 1e-9)
+        if error is not None:
+            compare.near(f"{name} {task}: its standard error", our["se"] - error, 0, max(1e-6, 2e-3 * error))
+    compare.check(f"{name} {task}: aggregates", len(aggregates) > 0, f"{len(aggregates)}")
 
 
 def main(folder):
@@ -266,11 +284,10 @@ def main(folder):
     if only:
         files.tasks = {task: splits for task, splits in files.tasks.items() if task in only.split(",")}
     for name, (model, limit) in models.items():
-        expected = theirs(model, files, limit)
+        peer = Peer(model)
         (folder / name).mkdir()
-        found = ours(model, files, folder / name, limit)
         for task in files.tasks:
-            compare_task(name, task, expected[task], found[task])
+            compare_task(name, task, theirs(peer, files, task, limit), ours(model, files, folder / name, task, limit))
 
 
 if __name__ == "__main__":
