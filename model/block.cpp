@@ -1,10 +1,12 @@
 #include "model/block.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <cassert>
 #include <cstring>
 
+#include "model/block_kernels.h"
 #include "model/operations.h"
 
 namespace ecld {
@@ -54,40 +56,60 @@ void Block::RoundTo(const ModelConfig& stored) {
   }
 }
 
-at::Tensor Block::Linear(Role role, const at::Tensor& input) const {
-  std::optional<at::Tensor> bias;
-  if (Has(role, true)) bias = Parameter(role, true);
-  return at::linear(input, Parameter(role), bias);
+BlockKernels* Block::Kernels() const { return at::GradMode::is_enabled() ? nullptr : kernels_; }
+
+std::vector<at::Tensor> Block::Linears(std::initializer_list<Role> roles, const at::Tensor& input) const {
+  std::vector<BlockKernels::Weight> weights;
+  for (Role role : roles) {
+    weights.push_back({Parameter(role), {}});
+    if (Has(role, true)) weights.back().bias = Parameter(role, true);
+  }
+  if (Kernels()) return Kernels()->Linears(input, weights);
+  std::vector<at::Tensor> results;
+  for (const auto& [matrix, bias] : weights) results.push_back(at::linear(input, matrix, bias));
+  return results;
 }
 
-at::Tensor Block::AttentionInput(const at::Tensor& hidden) const {
-  return RmsNorm(hidden, Parameter(Role::kInputNorm), config_.rms_norm_eps);
+at::Tensor Block::Norm(Role role, const at::Tensor& input) const {
+  return Kernels() ? Kernels()->Norm(input, Parameter(role)) : RmsNorm(input, Parameter(role), config_.rms_norm_eps);
 }
+
+at::Tensor Block::Sum(const at::Tensor& states, const at::Tensor& more) const {
+  return Kernels() ? Kernels()->Sum(states, more) : states + more;
+}
+
+at::Tensor Block::AttentionInput(const at::Tensor& hidden) const { return Norm(Role::kInputNorm, hidden); }
 
 at::Tensor Block::OutputInput(const at::Tensor& attention_input) const {
   const int64_t windows = attention_input.size(0), tokens = attention_input.size(1);
-  auto heads = [&](Role role) { return Linear(role, attention_input).view({windows, tokens, -1, config_.head_dim}); };
-  at::Tensor query = heads(Role::kQuery), key = heads(Role::kKey), value = heads(Role::kValue);
+  std::vector<at::Tensor> heads = Linears({Role::kQuery, Role::kKey, Role::kValue}, attention_input);
+  for (at::Tensor& states : heads) states = states.view({windows, tokens, -1, config_.head_dim});
   if (config_.qk_norm) {
-    query = RmsNorm(query, Parameter(Role::kQueryNorm), config_.rms_norm_eps);
-    key = RmsNorm(key, Parameter(Role::kKeyNorm), config_.rms_norm_eps);
+    heads[0] = Norm(Role::kQueryNorm, heads[0]);
+    heads[1] = Norm(Role::kKeyNorm, heads[1]);
   }
+  if (Kernels()) return Kernels()->Attend(layer_, heads[0], heads[1], heads[2]);
   const RotaryTables tables = MakeRotaryTables(config_, tokens);
-  at::Tensor mixed = CausalAttention(Rotate(query.transpose(1, 2), tables), Rotate(key.transpose(1, 2), tables),
-                                     value.transpose(1, 2), config_.sliding_window[static_cast<size_t>(layer_)]);
+  for (at::Tensor& states : heads) states = states.transpose(1, 2);
+  at::Tensor mixed = CausalAttention(Rotate(heads[0], tables), Rotate(heads[1], tables), heads[2],
+                                     config_.sliding_window[static_cast<size_t>(layer_)]);
   return mixed.transpose(1, 2).reshape({windows, tokens, config_.QueryWidth()});
 }
 
 at::Tensor Block::AfterAttention(const at::Tensor& hidden, const at::Tensor& output_input) const {
-  return hidden + Linear(Role::kOutput, output_input);
+  return Sum(hidden, Linears({Role::kOutput}, output_input)[0]);
 }
 
-at::Tensor Block::MlpInput(const at::Tensor& after_attention) const {
-  return RmsNorm(after_attention, Parameter(Role::kPostNorm), config_.rms_norm_eps);
-}
+at::Tensor Block::MlpInput(const at::Tensor& after_attention) const { return Norm(Role::kPostNorm, after_attention); }
 
 at::Tensor Block::DownInput(const at::Tensor& mlp_input) const {
-  return at::silu(Linear(Role::kGate, mlp_input)) * Linear(Role::kUp, mlp_input);
+  const std::vector<at::Tensor> branches = Linears({Role::kGate, Role::kUp}, mlp_input);
+  if (Kernels()) return Kernels()->Gate(branches[0], branches[1]);
+  return at::silu(branches[0]) * branches[1];
+}
+
+at::Tensor Block::AfterMlp(const at::Tensor& after_attention, const at::Tensor& down_input) const {
+  return Sum(after_attention, Linears({Role::kDown}, down_input)[0]);
 }
 
 at::Tensor Block::Forward(const at::Tensor& hidden, BlockInputs* inputs) const {
@@ -97,7 +119,7 @@ at::Tensor Block::Forward(const at::Tensor& hidden, BlockInputs* inputs) const {
   const at::Tensor mlp = MlpInput(middle);
   const at::Tensor down = DownInput(mlp);
   if (inputs) *inputs = {attention, output, mlp, down};
-  return middle + Linear(Role::kDown, down);
+  return AfterMlp(middle, down);
 }
 
 void Block::Write(CheckpointWriter& out) const {

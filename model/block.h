@@ -15,6 +15,8 @@
 
 namespace ecld {
 
+class BlockKernels;
+
 // The inputs of a block's linears, kept by Forward for a pass that calibrates on them. [windows, tokens, features]
 struct BlockInputs {
   at::Tensor attention;  // of q, k and v
@@ -44,23 +46,31 @@ class Block {
   // it back would give. Packed ones are left alone; whoever packs them puts the values of their grid here.
   void RoundTo(const ModelConfig& stored);
 
+  // From now on what is run without gradients is run by these, which must outlive the block: see block_kernels.h.
+  void Use(BlockKernels* kernels) { kernels_ = kernels; }
+  BlockKernels* Kernels() const;  // null where Torch's operations run
+
   // hidden [windows, tokens, hidden_size] -> the same shape. Differentiable in the parameters. inputs: optional.
   at::Tensor Forward(const at::Tensor& hidden, BlockInputs* inputs = nullptr) const;
 
   // Forward in its parts, for a pass that changes a block linear by linear: what q, k and v get, what o gets from that,
-  // the states after attention, what gate and up get from those, and what down gets from that.
+  // the states after attention, what gate and up get from those, what down gets from that, and the block's output.
   at::Tensor AttentionInput(const at::Tensor& hidden) const;
   at::Tensor OutputInput(const at::Tensor& attention_input) const;
   at::Tensor AfterAttention(const at::Tensor& hidden, const at::Tensor& output_input) const;
   at::Tensor MlpInput(const at::Tensor& after_attention) const;
   at::Tensor DownInput(const at::Tensor& mlp_input) const;
+  at::Tensor AfterMlp(const at::Tensor& after_attention, const at::Tensor& down_input) const;
 
   // Writes every parameter that out does not hold yet, rounded to out's dtype. REQUIRES: out's shapes are the block's.
   void Write(CheckpointWriter& out) const;
 
  private:
-  at::Tensor Linear(Role role, const at::Tensor& input) const;
+  std::vector<at::Tensor> Linears(std::initializer_list<Role> roles, const at::Tensor& input) const;
+  at::Tensor Norm(Role role, const at::Tensor& input) const;
+  at::Tensor Sum(const at::Tensor& states, const at::Tensor& more) const;
 
+  BlockKernels* kernels_ = nullptr;
   int64_t layer_ = 0;
   ModelConfig config_;
   std::map<std::pair<Role, bool>, at::Tensor> parameters_;

@@ -4,7 +4,9 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
+#include <utility>
 
 #include "core/error.h"
 #include "core/progress.h"
@@ -41,16 +43,23 @@ void ForWindowBatches(int64_t windows, int64_t window_tok, const std::function<v
   for (int64_t first = 0; first < windows; first += batch) body(first, std::min(batch, windows - first));
 }
 
-void AdvanceStates(const Block& block, at::Tensor& hidden) {
+void AdvanceStates(const Block& block, at::Tensor& hidden, const at::Tensor& after_attention) {
   at::NoGradGuard no_grad;
+  std::optional<TorchOnOneThread> one_thread;
+  if (block.Kernels()) one_thread.emplace();
   ForWindowBatches(hidden.size(0), hidden.size(1), [&](int64_t first, int64_t count) {
     at::Tensor slice = hidden.narrow(0, first, count);
-    slice.copy_(block.Forward(slice));
+    if (after_attention.defined()) {
+      const at::Tensor middle = after_attention.narrow(0, first, count);
+      slice.copy_(block.AfterMlp(middle, block.DownInput(block.MlpInput(middle))));
+    } else {
+      slice.copy_(block.Forward(slice));
+    }
   });
 }
 
 at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWindows& calibration,
-                      const std::string& label, const CompressBlock& compress) {
+                      const std::string& label, const CompressBlock& compress, const WalkHelp& help) {
   at::NoGradGuard no_grad;
   CopyEnds(in, out);
   at::Tensor hidden = Embed(in, calibration.windows);
@@ -60,7 +69,10 @@ at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWi
   for (int64_t layer = 0; layer < layers; ++layer) {
     const bool resumed = out.LayerWritten(layer);
     std::optional<Block> block;
-    if (!resumed) block = Block::Load(in, layer);
+    if (!resumed) {
+      block = Block::Load(in, layer);
+      block->Use(help.kernels);
+    }
     in.DropPages(layer);
     compress(layer, hidden, resumed ? nullptr : &*block);
     if (!resumed) {
@@ -68,10 +80,11 @@ at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWi
       block->Write(out);
     }
     const Checkpoint staged = out.View();
-    const Block written = Block::Load(staged, layer);
+    Block written = Block::Load(staged, layer);
+    written.Use(help.kernels);
     if (!resumed) CompareWithWritten(*block, written, hidden);
     block.reset();
-    AdvanceStates(written, hidden);
+    AdvanceStates(written, hidden, help.after_attention ? std::exchange(*help.after_attention, {}) : at::Tensor());
     out.Commit();
     progress.Advance(1);
   }
@@ -95,6 +108,12 @@ double WalkFlops(const ModelConfig& config, const PlanInput& input) {
   for (const auto& spec : TensorTable(config))
     if (spec.layer >= 0 && spec.matrix()) matrix_weights += static_cast<double>(spec.Elements());
   return 2 * matrix_weights * static_cast<double>(input.calibration_windows * input.window_tok);
+}
+
+double AttentionFlops(const ModelConfig& config, const PlanInput& input) {
+  const auto tokens = static_cast<double>(input.calibration_windows * input.window_tok);
+  const auto pairs = tokens * static_cast<double>(input.window_tok) / 2;
+  return 4 * pairs * static_cast<double>(config.QueryWidth() * config.num_layers);
 }
 
 void RequireDenseAndCalibrated(const PlanInput& input) {

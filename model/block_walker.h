@@ -14,6 +14,7 @@
 #include <string>
 
 #include "model/block.h"
+#include "model/block_kernels.h"
 #include "model/pass.h"
 
 namespace ecld {
@@ -24,18 +25,26 @@ constexpr int64_t kWalkBatchTok = 2048;  // tokens run through a block at a time
 void ForWindowBatches(int64_t windows, int64_t window_tok,
                       const std::function<void(int64_t first, int64_t count)>& body);
 
-// Runs all windows through the block, in place. hidden: [windows, tokens, hidden_size].
-void AdvanceStates(const Block& block, at::Tensor& hidden);
+// Runs all windows through the block, in place. hidden: [windows, tokens, hidden_size]. after_attention: the states
+// there, of the same shape, where they are known: the block is then run from them on.
+void AdvanceStates(const Block& block, at::Tensor& hidden, const at::Tensor& after_attention = {});
 
 // Called for every block with the states that enter it. block: as read from the input, the pass changes it in place;
 // null when an earlier run has written this block already and there is nothing left to decide.
 using CompressBlock = std::function<void(int64_t layer, const at::Tensor& hidden, Block* block)>;
 
+struct WalkHelp {
+  BlockKernels* kernels = nullptr;  // what blocks are run by; null: Torch, in float32
+  // A pass that has run the states through the attention of a block that it has finished, just as the walk would, may
+  // leave them here, so that the walk need not: it takes them away.
+  at::Tensor* after_attention = nullptr;
+};
+
 // label: the pass's name, for the progress line. Embedding, final norm and head are copied, but for those that out
 // packs, which are the caller's. Returns the states that leave the last block, [windows, tokens, hidden_size].
 // THROWS Error for NaN weights; std::runtime_error when a written block does not give the states it gave in memory.
 at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWindows& calibration,
-                      const std::string& label, const CompressBlock& compress);
+                      const std::string& label, const CompressBlock& compress, const WalkHelp& help = {});
 
 // For plans: float32 bytes of one block, of all hidden states, and of the activations of one batch of windows.
 struct WalkMemory {
@@ -45,6 +54,9 @@ WalkMemory MemoryOfWalk(const ModelConfig& config, const PlanInput& input);
 
 // Multiply-adds times two of running every calibration token through all blocks once.
 double WalkFlops(const ModelConfig& config, const PlanInput& input);
+
+// The same of attention's scores and sums, which are no products with weights.
+double AttentionFlops(const ModelConfig& config, const PlanInput& input);
 
 // THROWS Error for what no block pass can do: a quantized input, or no calibration windows.
 void RequireDenseAndCalibrated(const PlanInput& input);

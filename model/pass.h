@@ -29,7 +29,8 @@ struct PlanInput {
   int64_t calibration_windows = 0;
   int64_t window_tok = 0;        // tokens of one window
   uint64_t memory_budget_B = 0;  // 0: whatever the machine has free
-  double gemm_flops = 0;         // measured rate of this machine, 0 = unknown
+  double gemm_flops = 0;         // measured rate of this machine in float32 through Torch, 0 = unknown
+  double kernel_flops = 0;       // the same of block_kernels.h on this checkpoint
   std::string where;             // "recipe.yaml:14: stages[2]", for errors
 };
 

@@ -8,9 +8,9 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "model/block_kernels.h"
 #include "model/block_walker.h"
 #include "model/embedding.h"
-#include "model/operations.h"
 #include "quantize/packed_rows.h"
 #include "quantize/round.h"
 
@@ -30,8 +30,9 @@ at::Tensor HessianOfHead(const Checkpoint& in, const at::Tensor& hidden) {
   const int64_t features = hidden.size(2);
   const at::Tensor norm = at::tensor(in.ReadFloats(Find(in.table(), Role::kFinalNorm)));
   at::Tensor hessian = at::zeros({features, features}, at::kFloat);
+  BlockKernels kernels(in.config());
   ForWindowBatches(hidden.size(0), hidden.size(1), [&](int64_t first, int64_t count) {
-    AddGram(RmsNorm(hidden.narrow(0, first, count), norm, in.config().rms_norm_eps), hessian);
+    kernels.AddGram(kernels.Norm(hidden.narrow(0, first, count), norm), hessian);
   });
   Symmetrize(hessian);
   return hessian;

@@ -16,11 +16,12 @@ namespace {
 // Rounds the linears of one block, in the order in which they run.
 class BlockQuantizer {
  public:
-  BlockQuantizer(const GptqOptions& options, CheckpointWriter& out, Block& block, const at::Tensor& hidden,
-                 ReportRows& rows)
-      : options_(options), out_(out), block_(block), hidden_(hidden), rows_(rows) {}
+  BlockQuantizer(const GptqOptions& options, CheckpointWriter& out, Block& block, BlockKernels& kernels,
+                 const at::Tensor& hidden, ReportRows& rows)
+      : options_(options), out_(out), block_(block), kernels_(kernels), hidden_(hidden), rows_(rows) {}
 
-  void Run() {
+  // Returns the states after attention.
+  at::Tensor Run() {
     Round({Role::kQuery, Role::kKey, Role::kValue}, hidden_,
           [&](const at::Tensor& states) { return block_.AttentionInput(states); });
     at::Tensor mixed = Map(hidden_, [&](int64_t first, int64_t count) {
@@ -33,11 +34,13 @@ class BlockQuantizer {
     mixed.reset();
     Round({Role::kGate, Role::kUp}, middle, [&](const at::Tensor& states) { return block_.MlpInput(states); });
     Round({Role::kDown}, middle, [&](const at::Tensor& states) { return block_.DownInput(block_.MlpInput(states)); });
+    return middle;
   }
 
  private:
   template <class Body>  // (first, count) -> [count, tokens, features]
   static at::Tensor Map(const at::Tensor& like, Body body) {
+    const TorchOnOneThread one_thread;
     at::Tensor all;
     ForWindowBatches(like.size(0), like.size(1), [&](int64_t first, int64_t count) {
       const at::Tensor part = body(first, count);
@@ -56,8 +59,12 @@ class BlockQuantizer {
     if (targets.empty()) return;
     const int64_t features = targets.front()->shape[1];
     at::Tensor hessian = at::zeros({features, features}, at::kFloat);
-    ForWindowBatches(states.size(0), states.size(1),
-                     [&](int64_t first, int64_t count) { AddGram(input_of(states.narrow(0, first, count)), hessian); });
+    {
+      const TorchOnOneThread one_thread;
+      ForWindowBatches(states.size(0), states.size(1), [&](int64_t first, int64_t count) {
+        kernels_.AddGram(input_of(states.narrow(0, first, count)), hessian);
+      });
+    }
     Symmetrize(hessian);
     const HessianRoot root = RootOf(hessian, options_.hessian.damping, options_.hessian.activation_order);
     for (const TensorSpec* target : targets) {
@@ -77,6 +84,7 @@ class BlockQuantizer {
   const GptqOptions& options_;
   CheckpointWriter& out_;
   Block& block_;
+  BlockKernels& kernels_;
   const at::Tensor& hidden_;
   ReportRows& rows_;
 };
@@ -92,34 +100,46 @@ Planned GptqPass::Plan(const PlanInput& input) const {
   planned.output_B = WeightFileBytes(planned.config);
   planned.notes = ClientNotes(planned.config);
   const auto tokens = static_cast<double>(input.calibration_windows * input.window_tok);
-  double flops = 0;
-  uint64_t largest_B = 0;
+  double flops = 0, kernel_flops = 0;
+  const WalkMemory memory = MemoryOfWalk(input.config, input);
+  const uint64_t batch_B = memory.batch_B + memory.block_B / 2;
+  uint64_t largest_B = batch_B;
+  const auto batch_tok = static_cast<uint64_t>(std::max(kWalkBatchTok, input.window_tok));
   for (const auto& spec : TensorTable(planned.config)) {
     if (!spec.format) continue;
     const auto features = static_cast<uint64_t>(spec.shape[1]);
-    const int64_t rows = spec.layer >= 0 ? spec.shape[0] : std::min(spec.shape[0], EndChunkRows(spec.shape[1]));
-    // The Hessian, its reversed copy, factor, inverse and root; of the weights values and codes, and either a copy in
-    // the order of processing, or what the two sums of the report are made of.
-    largest_B = std::max(largest_B, 5 * 4 * features * features + 18 * static_cast<uint64_t>(rows) * features);
+    const auto rows =
+        static_cast<uint64_t>(spec.layer >= 0 ? spec.shape[0] : std::min(spec.shape[0], EndChunkRows(spec.shape[1])));
+    // While inputs are run and summed up: a batch, its weights and inputs rounded, the Hessian, the inputs as columns,
+    // a panel of sums. While the root is sought: the Hessian, a factor, the identity and its solution. While rows are
+    // rounded: Hessian and root, of the weights values and codes, and either a copy in the order of processing, or what
+    // the two sums of the report are made of.
+    largest_B = std::max({largest_B, batch_B + 4 * features * features + (6 * batch_tok + 4 * 512) * features,
+                          16 * features * features, 8 * features * features + 18 * rows * features});
     const double in = static_cast<double>(features), elements = static_cast<double>(spec.Elements());
     flops += 3 * elements * in;  // compensation, and the energy that the error is relative to
     // The inputs that q, k, v and gate, up share are counted once.
     if (spec.role != Role::kKey && spec.role != Role::kValue && spec.role != Role::kUp)
-      flops += tokens * in * in + in * in * in;
+      kernel_flops += tokens * in * in, flops += in * in * in;
   }
-  const WalkMemory memory = MemoryOfWalk(input.config, input);
-  planned.peak_memory_B = 2 * memory.block_B + 3 * memory.states_B + std::max(memory.batch_B, largest_B);
-  // Every linear but down runs once to find the inputs of the next, and all of them to go on.
-  if (input.gemm_flops > 0) planned.seconds = (1.8 * WalkFlops(input.config, input) + flops) / input.gemm_flops;
+  planned.peak_memory_B = 2 * memory.block_B + 3 * memory.states_B + largest_B;
+  // Every linear but down runs to find the inputs of the next; gate, up and down run to go on.
+  kernel_flops += 1.5 * WalkFlops(input.config, input);
+  if (input.gemm_flops > 0 && input.kernel_flops > 0)
+    planned.seconds = flops / input.gemm_flops + kernel_flops / input.kernel_flops +
+                      AttentionFlops(input.config, input) / input.gemm_flops;
   return planned;
 }
 
 void GptqPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
   at::NoGradGuard no_grad;
-  const at::Tensor hidden =
-      WalkBlocks(in, out, *context.calibration, "quantize.gptq", [&](int64_t, const at::Tensor& states, Block* block) {
-        if (block) BlockQuantizer(options_, out, *block, states, context.rows).Run();
-      });
+  BlockKernels kernels(in.config());
+  at::Tensor after_attention;
+  const auto compress = [&](int64_t, const at::Tensor& states, Block* block) {
+    if (block) after_attention = BlockQuantizer(options_, out, *block, kernels, states, context.rows).Run();
+  };
+  const at::Tensor hidden = WalkBlocks(in, out, *context.calibration, "quantize.gptq", compress,
+                                       {.kernels = &kernels, .after_attention = &after_attention});
   QuantizeEnds(options_.hessian, options_.clip, in, out, hidden, context.rows);
   (*context.report)["tensors"] = TensorReports(out, context.rows);
 }

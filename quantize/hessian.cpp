@@ -7,20 +7,10 @@
 namespace ecld {
 namespace {
 
-constexpr int64_t kPanel = 512;  // columns of a Gram matrix added at a time: those right of the diagonal are skipped
+constexpr int64_t kPanel = 512;  // columns that are copied at a time
 constexpr int kMaxRepairs = 8;
 
 }  // namespace
-
-void AddGram(const at::Tensor& inputs, at::Tensor& gram) {
-  const int64_t features = gram.size(0);
-  const at::Tensor x = inputs.reshape({-1, features});
-  for (int64_t first = 0; first < features; first += kPanel) {
-    const int64_t columns = std::min(kPanel, features - first);
-    at::Tensor panel = gram.slice(0, first, features).slice(1, first, first + columns);
-    panel.addmm_(x.slice(1, first, features).t(), x.slice(1, first, first + columns));
-  }
-}
 
 void Symmetrize(at::Tensor& matrix) {
   const int64_t size = matrix.size(0);
@@ -49,8 +39,10 @@ HessianRoot RootOf(const at::Tensor& hessian, double damping, bool activation_or
     at::Tensor reversed = hessian.index_select(0, reversed_order).index_select(1, reversed_order);
     reversed.diagonal().add_(result.damping * mean_energy);
     auto [factor, info] = at::linalg_cholesky_ex(reversed);
+    reversed.reset();  // a matrix of a wide layer is a large part of the memory that the pass takes
     if (info.item<int>() == 0) {
       at::Tensor inverse = at::linalg_solve_triangular(factor, at::eye(features, factor.options()), /*upper=*/false);
+      factor.reset();
       result.root = inverse.flip(at::IntArrayRef{0, 1});
       if (at::isfinite(result.root).all().item<bool>()) return result;
     }

@@ -1,15 +1,12 @@
 #pragma once
-// What calibration says about the inputs of a linear: the Gram matrix H = sum_t x_t x_t^T, which is the Hessian of the
-// squared error of its outputs, and the triangular root of its inverse that GPTQ works with.
+// What calibration says about the inputs of a linear: the Gram matrix H = sum_t x_t x_t^T (model/block_kernels.h adds it
+// up), which is the Hessian of the squared error of its outputs, and the triangular root of its inverse that GPTQ works with.
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 
 namespace ecld {
-
-// Adds the inputs x [..., features] to gram [features, features]. Only its lower triangle is sure to be filled in.
-void AddGram(const at::Tensor& inputs, at::Tensor& gram);
 
 // Copies the lower triangle of a square matrix to the upper one.
 void Symmetrize(at::Tensor& matrix);

@@ -5,21 +5,39 @@
 #include <algorithm>
 #include <chrono>
 
-namespace ecld {
+#include "model/block_kernels.h"
 
-double MeasureGemmFlops() {
+namespace ecld {
+namespace {
+
+// The best rate of a product of so many operations, in a tenth of a second.
+template <class Product>
+double BestRate(double operations, const Product& product) {
   using Clock = std::chrono::steady_clock;
-  constexpr int64_t kSize = 768;  // large enough to reach the rate of a decoder's products, small enough to be quick
-  constexpr double kOperations = 2.0 * kSize * kSize * kSize;
-  at::Tensor a = at::ones({kSize, kSize}), b = at::ones({kSize, kSize}), c = at::empty({kSize, kSize});
   double best = 0;
-  auto start = Clock::now();
+  const auto start = Clock::now();
   do {
-    auto before = Clock::now();
-    at::mm_out(c, a, b);
-    best = std::max(best, kOperations / std::chrono::duration<double>(Clock::now() - before).count());
+    const auto before = Clock::now();
+    product();
+    best = std::max(best, operations / std::chrono::duration<double>(Clock::now() - before).count());
   } while (Clock::now() - start < std::chrono::milliseconds(80));
   return best;
+}
+
+}  // namespace
+
+double MeasureGemmFlops() {
+  constexpr int64_t kSize = 768;  // large enough to reach the rate of a decoder's products, small enough to be quick
+  at::Tensor a = at::ones({kSize, kSize}), b = at::ones({kSize, kSize}), c = at::empty({kSize, kSize});
+  return BestRate(2.0 * kSize * kSize * kSize, [&] { at::mm_out(c, a, b); });
+}
+
+double MeasureKernelFlops(const ModelConfig& config) {
+  constexpr int64_t kLargest = 2048, kRows = 512;
+  const int64_t in = std::min(kLargest, config.hidden_size), out = std::min(kLargest, config.intermediate_size);
+  const at::Tensor x = at::ones({kRows, in}), weight = at::ones({out, in});
+  BlockKernels kernels(config);
+  return BestRate(2.0 * kRows * static_cast<double>(in * out), [&] { kernels.Linears(x, {{weight, {}}}); });
 }
 
 }  // namespace ecld

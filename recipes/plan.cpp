@@ -54,6 +54,7 @@ PlanInput InputOf(const PreparedStage& stage, const ModelConfig& config, const P
   }
   input.memory_budget_B = request.memory_budget_B;
   input.gemm_flops = plan.gemm_flops;
+  input.kernel_flops = plan.kernel_flops;
   input.where = stage.where;
   return input;
 }
@@ -61,8 +62,10 @@ PlanInput InputOf(const PreparedStage& stage, const ModelConfig& config, const P
 RunPlan PlanRun(const std::vector<PreparedStage>& stages, const PlanRequest& request) {
   RunPlan plan;
   plan.memory_budget_B = request.memory_budget_B > 0 ? request.memory_budget_B : AvailableMemoryBytes();
-  if (AnyStage(stages, [](const PassNeeds& needs) { return needs.calibration || needs.gradient; }))
+  if (AnyStage(stages, [](const PassNeeds& needs) { return needs.calibration || needs.gradient; })) {
     plan.gemm_flops = MeasureGemmFlops();
+    plan.kernel_flops = MeasureKernelFlops(request.input->config());
+  }
   plan.process_B = ResidentBytes();
 
   ModelConfig config = request.input->config();

@@ -36,7 +36,7 @@ struct RunPlan {
   uint64_t disk_B = 0;           // most that outputs, stages and scratch take at one time
   uint64_t free_disk_B = 0;
   double seconds = 0;     // 0: some pass cannot say
-  double gemm_flops = 0;  // measured; 0 where no pass asked for it
+  double gemm_flops = 0, kernel_flops = 0;  // measured; 0 where no pass asked for them
 };
 
 struct PlanRequest {

@@ -9,18 +9,6 @@
 namespace ecld {
 namespace {
 
-TEST(Gram, IsTheProductOfAllInputsWhateverTheirNumberOfPanels) {
-  at::manual_seed(1);
-  for (int64_t features : {5, 512, 700}) {
-    at::Tensor inputs = at::randn({2, 40, features}), gram = at::zeros({features, features});
-    AddGram(inputs.narrow(0, 0, 1), gram);
-    AddGram(inputs.narrow(0, 1, 1), gram);
-    Symmetrize(gram);
-    const at::Tensor flat = inputs.reshape({-1, features});
-    EXPECT_TRUE(Near(Floats(gram), Floats(flat.t().matmul(flat)), Relative(1e-5)));
-  }
-}
-
 TEST(HessianRoot, IsTheRootOfTheDampedInverseInTheOrderOfEnergy) {
   const at::Tensor hessian = CorrelatedHessian(40, 3);
   for (bool activation_order : {false, true}) {

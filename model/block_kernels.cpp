@@ -1,0 +1,212 @@
+#include "model/block_kernels.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "kernels/elementwise/elementwise.h"
+#include "model/operations.h"
+
+namespace ecld {
+namespace {
+
+constexpr int64_t kMinElements = 1 << 12;  // for which another thread is worth having
+constexpr int64_t kPanel = 512;  // columns of a Gram matrix at a time: those right of the diagonal are skipped
+constexpr int64_t kTile = 32;    // of a matrix that is transposed
+
+int64_t MinRows(int64_t width) { return 1 + kMinElements / width; }
+
+int64_t RowsOf(const at::Tensor& tensor) { return tensor.numel() / tensor.size(-1); }
+
+at::Tensor EmptyLike(const at::Tensor& tensor, int64_t width) {
+  std::vector<int64_t> shape = tensor.sizes().vec();
+  shape.back() = width;
+  return at::empty(shape, at::kFloat);
+}
+
+template <class Element>
+void Grow(std::vector<Element>& room, int64_t count) {
+  if (room.size() < static_cast<size_t>(count)) room.resize(static_cast<size_t>(count));
+}
+
+WeightView DenseView(DType dtype, const void* data, int64_t out_features, int64_t in_features) {
+  return {.out_features = out_features,
+          .in_features = in_features,
+          .dtype = dtype,
+          .data = static_cast<const std::byte*>(data)};
+}
+
+}  // namespace
+
+TorchOnOneThread::TorchOnOneThread() : threads_(at::get_num_threads()) { at::set_num_threads(1); }
+TorchOnOneThread::~TorchOnOneThread() { at::set_num_threads(threads_); }
+
+BlockKernels::BlockKernels(ModelConfig config) : config_(std::move(config)), exact_(config_.dtype != DType::kBF16) {}
+
+WeightView BlockKernels::View(const at::Tensor& matrix, std::vector<uint16_t>& room) {
+  const float* values = matrix.data_ptr<float>();
+  if (exact_) return DenseView(DType::kF32, values, matrix.size(0), matrix.size(1));
+  Grow(room, matrix.numel());
+  pool_.ParallelFor(matrix.numel(), kMinElements, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) room[static_cast<size_t>(i)] = FloatToBf16(values[i]);
+  });
+  return DenseView(DType::kBF16, room.data(), matrix.size(0), matrix.size(1));
+}
+
+std::vector<at::Tensor> BlockKernels::Linears(const at::Tensor& inputs, const std::vector<Weight>& weights) {
+  const at::Tensor x = inputs.contiguous();
+  const int64_t rows = RowsOf(x);
+  if (rounded_.size() < weights.size()) rounded_.resize(weights.size());
+  std::vector<at::Tensor> results;
+  std::vector<GemmArgs> products;
+  for (const Weight& weight : weights) {
+    const int64_t width = weight.matrix.size(0);
+    at::Tensor& y = results.emplace_back(EmptyLike(x, width));
+    products.push_back({.weight = View(weight.matrix, rounded_[products.size()]),
+                        .x = x.data_ptr<float>(),
+                        .m = rows,
+                        .y = y.data_ptr<float>(),
+                        .exact = exact_});
+  }
+  Gemm(products, pool_, gemm_scratch_);
+  for (size_t i = 0; const Weight& weight : weights) {
+    float* y = results[i++].data_ptr<float>();
+    if (!weight.bias) continue;
+    const int64_t width = weight.matrix.size(0);
+    pool_.ParallelFor(rows, MinRows(width), [&, bias = weight.bias->data_ptr<float>()](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) Elementwise().add(bias, width, y + row * width);
+    });
+  }
+  return results;
+}
+
+at::Tensor BlockKernels::Norm(const at::Tensor& inputs, const at::Tensor& weight) {
+  const at::Tensor x = inputs.contiguous();
+  const int64_t width = x.size(-1);
+  at::Tensor y = EmptyLike(x, width);
+  const float *from = x.data_ptr<float>(), *factors = weight.data_ptr<float>();
+  float* to = y.data_ptr<float>();
+  const auto eps = static_cast<float>(config_.rms_norm_eps);
+  pool_.ParallelFor(RowsOf(x), MinRows(width), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row)
+      Elementwise().rms_norm(from + row * width, factors, width, eps, to + row * width);
+  });
+  return y;
+}
+
+void BlockKernels::Rotate(const at::Tensor& query, const at::Tensor& key) {
+  const int64_t tokens = query.size(1), head_dim = config_.head_dim;
+  if (!cosine_.defined() || cosine_.size(0) != tokens) {
+    const RotaryTables tables = MakeRotaryTables(config_, tokens);
+    cosine_ = tables.cosine.contiguous();
+    sine_ = tables.sine.contiguous();
+  }
+  const float *cosine = cosine_.data_ptr<float>(), *sine = sine_.data_ptr<float>();
+  for (const at::Tensor& states : {query, key}) {
+    const int64_t heads = states.size(2), width = heads * head_dim;
+    float* rows = states.data_ptr<float>();
+    pool_.ParallelFor(query.size(0) * tokens, MinRows(width), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        const int64_t place = row % tokens * head_dim;
+        Elementwise().rotate(rows + row * width, cosine + place, sine + place, heads, head_dim);
+      }
+    });
+  }
+}
+
+at::Tensor BlockKernels::Attend(int64_t layer, const at::Tensor& query, const at::Tensor& key,
+                                const at::Tensor& value) {
+  Rotate(query, key);
+  const int64_t windows = query.size(0), tokens = query.size(1), width = config_.QueryWidth();
+  const KvShape shape = {.type = KvType::kF32, .num_kv_heads = config_.num_kv_heads, .head_dim = config_.head_dim};
+  const int64_t capacity = (tokens + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
+  const int64_t window_B = (shape.Bytes(capacity) + 63) / 64 * 64;
+  if (!keys_values_.defined() || keys_values_.numel() < windows * window_B)
+    keys_values_ = at::zeros({windows * window_B}, at::kByte);
+  at::Tensor out = at::empty({windows, tokens, width}, at::kFloat);
+  std::vector<AttentionPiece> pieces;
+  for (int64_t i = 0; i < windows; ++i)
+    pieces.push_back({.query = query.data_ptr<float>() + i * tokens * width,
+                      .kv = {.shape = shape,
+                             .capacity = capacity,
+                             .data = reinterpret_cast<std::byte*>(keys_values_.data_ptr<uint8_t>()) + i * window_B},
+                      .rows = tokens,
+                      .out = out.data_ptr<float>() + i * tokens * width});
+  float *keys = key.data_ptr<float>(), *values = value.data_ptr<float>();
+  pool_.ParallelFor(windows * tokens, MinRows(config_.KeyWidth()), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row)
+      AppendKv(pieces[static_cast<size_t>(row / tokens)].kv, row % tokens, keys + row * config_.KeyWidth(),
+               values + row * config_.KeyWidth());
+  });
+  Attention({.pieces = pieces,
+             .num_heads = config_.num_heads,
+             .window = config_.sliding_window[static_cast<size_t>(layer)],
+             .scale = 1.0f / std::sqrt(static_cast<float>(config_.head_dim))},
+            pool_, attention_scratch_);
+  return out;
+}
+
+at::Tensor BlockKernels::Gate(const at::Tensor& gate, const at::Tensor& up) {
+  at::Tensor y = EmptyLike(gate, gate.size(-1));
+  const float *gates = gate.data_ptr<float>(), *ups = up.data_ptr<float>();
+  pool_.ParallelFor(y.numel(), kMinElements, [&, to = y.data_ptr<float>()](int64_t begin, int64_t end) {
+    Elementwise().swiglu(gates + begin, ups + begin, end - begin, to + begin);
+  });
+  return y;
+}
+
+at::Tensor BlockKernels::Sum(const at::Tensor& states, const at::Tensor& more) {
+  const at::Tensor x = states.contiguous();
+  at::Tensor y = EmptyLike(x, x.size(-1));
+  const float *from = x.data_ptr<float>(), *add = more.data_ptr<float>();
+  pool_.ParallelFor(y.numel(), kMinElements, [&, to = y.data_ptr<float>()](int64_t begin, int64_t end) {
+    std::copy(from + begin, from + end, to + begin);
+    Elementwise().add(add + begin, end - begin, to + begin);
+  });
+  return y;
+}
+
+// Tile by tile: a tile's rows of the result are so few that all their pages stay known to the processor.
+void BlockKernels::Transpose(const float* inputs, int64_t tokens, int64_t features) {
+  Grow(columns_, features * tokens);
+  if (!exact_) Grow(rounded_[0], features * tokens);
+  pool_.ParallelFor((features + kTile - 1) / kTile, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t tile = begin * kTile; tile < std::min(end * kTile, features); tile += kTile)
+      for (int64_t first = 0; first < tokens; first += kTile)
+        for (int64_t f = tile; f < std::min(tile + kTile, features); ++f)
+          for (int64_t t = first; t < std::min(first + kTile, tokens); ++t) {
+            const float value = inputs[t * features + f];
+            columns_[static_cast<size_t>(f * tokens + t)] = value;
+            if (!exact_) rounded_[0][static_cast<size_t>(f * tokens + t)] = FloatToBf16(value);
+          }
+  });
+}
+
+void BlockKernels::AddGram(const at::Tensor& inputs, at::Tensor& gram) {
+  const at::Tensor x = inputs.contiguous();
+  const int64_t features = x.size(-1), tokens = RowsOf(x);
+  Transpose(x.data_ptr<float>(), tokens, features);
+  Grow(panel_, features * std::min(kPanel, features));
+  float* sums = gram.data_ptr<float>();
+  for (int64_t first = 0; first < features; first += kPanel) {
+    const int64_t width = std::min(kPanel, features - first), rows = features - first;
+    const float* columns = columns_.data() + first * tokens;
+    const GemmArgs product = {
+        .weight = exact_ ? DenseView(DType::kF32, columns, width, tokens)
+                         : DenseView(DType::kBF16, rounded_[0].data() + first * tokens, width, tokens),
+        .x = columns,
+        .m = rows,
+        .y = panel_.data(),
+        .exact = exact_};
+    Gemm({&product, 1}, pool_, gemm_scratch_);
+    pool_.ParallelFor(rows, MinRows(width), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row)
+        Elementwise().add(product.y + row * width, width, sums + (first + row) * features + first);
+    });
+  }
+}
+
+}  // namespace ecld

@@ -1,0 +1,90 @@
+#include "model/block_kernels.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <gtest/gtest.h>
+
+#include "model/block.h"
+#include "tests/testing/near.h"
+#include "tests/testing/temp_dir.h"
+#include "tests/testing/tiny_checkpoint.h"
+
+namespace ecld {
+namespace {
+
+at::Tensor RandomStates(at::IntArrayRef shape, uint64_t seed = 3) {
+  return at::randn(shape, at::detail::createCPUGenerator(seed));
+}
+
+double Difference(const at::Tensor& a, const at::Tensor& b) { return ((a - b).norm() / b.norm()).item<double>(); }
+
+at::Tensor ThroughBf16(const at::Tensor& tensor) { return tensor.to(at::kBFloat16).to(at::kFloat); }
+
+struct Case {
+  Family family;
+  DType dtype;
+  double tolerance;  // relative: products of values rounded to bfloat16, or sums in another order
+};
+
+class KernelsOfFamily : public testing::TestWithParam<Case> {};
+
+TEST_P(KernelsOfFamily, GiveWhatTorchGivesPartByPart) {
+  TempDir directory;
+  const ModelConfig config = WriteTinyCheckpoint(
+      directory / "m", {.family = GetParam().family, .dtype = GetParam().dtype, .sliding_window = 5});
+  const Checkpoint checkpoint = Checkpoint::Open(directory / "m");
+  BlockKernels kernels(config);
+  at::NoGradGuard no_grad;
+  for (int64_t layer = 0; layer < config.num_layers; ++layer) {
+    const Block torch = Block::Load(checkpoint, layer);
+    Block ours = Block::Load(checkpoint, layer);
+    ours.Use(&kernels);
+    for (int64_t tokens : {1, 12, 40}) {
+      const at::Tensor states = RandomStates({3, tokens, config.hidden_size});
+      BlockInputs expected, inputs;
+      const at::Tensor out = torch.Forward(states, &expected);
+      EXPECT_LT(Difference(ours.Forward(states, &inputs), out), GetParam().tolerance) << tokens;
+      EXPECT_LT(Difference(inputs.attention, expected.attention), GetParam().tolerance) << tokens;
+      EXPECT_LT(Difference(inputs.output, expected.output), GetParam().tolerance) << tokens;
+      EXPECT_LT(Difference(inputs.mlp, expected.mlp), GetParam().tolerance) << tokens;
+      EXPECT_LT(Difference(inputs.down, expected.down), GetParam().tolerance) << tokens;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, KernelsOfFamily,
+    testing::Values(Case{Family::kLlama, DType::kF32, 2e-6}, Case{Family::kQwen2, DType::kF32, 2e-6},
+                    Case{Family::kQwen3, DType::kF32, 2e-6}, Case{Family::kMistral, DType::kF32, 2e-6},
+                    Case{Family::kLlama, DType::kBF16, 8e-3}, Case{Family::kQwen3, DType::kBF16, 8e-3}));
+
+TEST(BlockKernels, LeaveTrainingToTorch) {
+  TempDir directory;
+  const ModelConfig config = WriteTinyCheckpoint(directory / "m", {.dtype = DType::kBF16});
+  BlockKernels kernels(config);
+  Block block = Block::Load(Checkpoint::Open(directory / "m"), 0);
+  block.Use(&kernels);
+  const at::Tensor& weight = block.Parameter(Role::kQuery).requires_grad_();
+  block.Forward(RandomStates({1, 4, config.hidden_size})).sum().backward();
+  EXPECT_GT(weight.grad().norm().item<double>(), 0);
+}
+
+TEST(BlockKernels, AGramMatrixIsTheProductOfAllInputsWhateverTheirNumberOfPanels) {
+  for (DType dtype : {DType::kF32, DType::kBF16}) {
+    ModelConfig config;
+    config.dtype = dtype;
+    BlockKernels kernels(config);
+    for (int64_t features : {5, 512, 700}) {
+      const at::Tensor inputs = RandomStates({2, 43, features});
+      at::Tensor gram = at::zeros({features, features});
+      kernels.AddGram(inputs.narrow(0, 0, 1), gram);
+      kernels.AddGram(inputs.narrow(0, 1, 1), gram);
+      at::Tensor flat = inputs.reshape({-1, features});
+      if (dtype == DType::kBF16) flat = ThroughBf16(flat);
+      EXPECT_LT(Difference(gram.tril(), flat.t().matmul(flat).tril()), 1e-6) << Name(dtype) << features;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ecld
