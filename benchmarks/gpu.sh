@@ -6,14 +6,16 @@
 #   benchmarks/gpu.sh OUT_DIR [BUILD] [SECONDS_FOR_TIMING]
 #
 # OUT_DIR gets build.log, tests.log, operators.log, sanitizer.log, bench.log, results.json, roofline.svg and
-# dispatch.csv. BUILD: a preset of scripts/build.sh, "cuda" where none is given, or a folder that holds test_gpu and
-# gpu_gemm_bench already. LibTorch is that of .venv, else of python3; where Python can import it, the operators of
-# libecld_operators.so run there too. wgmma enters dispatch.csv only where its tests have passed here. Exit status: 0
-# when all that was run has passed.
+# dispatch.csv, and decode.log with decode.json: a model of Llama-3.1-8B's shapes, random 4-bit weights, decoding. BUILD:
+# a preset of scripts/build.sh, "cuda" where none is given, or a folder that holds what is built here already. LibTorch
+# is that of .venv, else of python3; where Python can import it, the operators of libecld_operators.so run there too.
+# wgmma enters dispatch.csv only where its tests have passed here. ECLD_GPU_MODEL=DIR: a packed checkpoint, whose text
+# on the GPU the tests compare with the processor's. Needs 6 GB in TMPDIR. Exit status: 0 when all that was run has
+# passed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if (( $# < 1 || $# > 3 )); then
-  sed -n 's/^# \{0,1\}//; 2,12p' "$0" >&2
+  sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
   exit 2
 fi
 out=$1 build=${2:-cuda} seconds=${3:-200}
@@ -47,7 +49,7 @@ else
   preset=$build build=build/$build
   {
     [[ -d .venv ]] || cmake --preset "$preset" -DECLD_TORCH_DIR="$site/torch"
-    scripts/build.sh "$preset" test_gpu gpu_gemm_bench ecld_operators
+    scripts/build.sh "$preset" test_gpu gpu_gemm_bench ecld_operators ecld-device random_checkpoint
   } >"$out/build.log" 2>&1 || { tail -n 30 "$out/build.log"; exit 1; }
 fi
 
@@ -84,7 +86,17 @@ fi
 
 say "timing ($out/bench.log)"
 "$build/gpu_gemm_bench" --out "$out" --bits 4,8,3,2 --budget "$seconds" "${trust[@]}" \
-  benchmarks/shapes/fused/{llama-3.1-8b,qwen3-8b,mistral-nemo-12b}.txt >"$out/bench.log" 2>"$out/bench.err" || { failed=1; cat "$out/bench.err"; }
+  benchmarks/shapes/fused/{llama-3.1-8b,published,qwen3-8b,mistral-nemo-12b}.txt >"$out/bench.log" 2>"$out/bench.err" || { failed=1; cat "$out/bench.err"; }
 sed -n '/^block/,$p' "$out/bench.log"
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+mkdir "$scratch/shape"
+cp benchmarks/shapes/llama-3.1-8b-w4.json "$scratch/shape/config.json"
+say "a model of Llama-3.1-8B's shapes ($out/decode.log)"
+{
+  "$build/random_checkpoint" "$scratch/shape/config.json" "$scratch/random-8b-w4" &&
+    "$build/ecld-device" bench "$scratch/random-8b-w4" --device cuda --prompt 512 --generate 128 --json "$out/decode.json"
+} >"$out/decode.log" 2>&1 || { failed=1; tail -n 20 "$out/decode.log"; }
+grep -E '"(test|tok_per_s|roof_share|J_per_tok)"' "$out/decode.json" || true
 say "done; copy $out/dispatch.csv to kernels/gemm/dispatch/cuda.csv to take it over"
 exit "$failed"

@@ -1,9 +1,9 @@
 #pragma once
-// Clocks, power and temperature of the first GPU as its management library (NVML) says; none of it is changed. The
+// Clocks, power and temperature of a GPU as its management library (NVML) says; none of it is changed. The
 // library is opened when it is asked for.
 
 #include <cstdint>
-#include <optional>
+#include <string>
 
 #include "core/error.h"
 #include "core/json.h"
@@ -13,10 +13,12 @@ namespace ecld {
 
 class GpuClocks {
  public:
-  // THROWS Error where there is no NVML.
-  GpuClocks() : library_(SharedLibrary::Open("NVML", {"libnvidia-ml.so.1"})) {
+  // The GPU at this address ("0000:17:00.0"). THROWS Error where there is no NVML, or it knows none there.
+  explicit GpuClocks(const std::string& pci_bus_id) : library_(SharedLibrary::Open("NVML", {"libnvidia-ml.so.1"})) {
     int status = library_.Function<int()>("nvmlInit_v2")();
-    if (status == 0) status = library_.Function<int(unsigned, void**)>("nvmlDeviceGetHandleByIndex_v2")(0, &device_);
+    if (status == 0)
+      status =
+          library_.Function<int(const char*, void**)>("nvmlDeviceGetHandleByPciBusId_v2")(pci_bus_id.c_str(), &device_);
     if (status != 0) Fail(library_.name(), "status {}", status);
   }
 
@@ -42,9 +44,9 @@ class GpuClocks {
 };
 
 // What GpuClocks reads, or why it cannot.
-inline Json ReadClocks() {
+inline Json ReadClocks(const std::string& pci_bus_id) {
   try {
-    return GpuClocks().Read();
+    return GpuClocks(pci_bus_id).Read();
   } catch (const Error& error) {
     return {{"unknown", error.what()}};
   }

@@ -149,7 +149,7 @@ void Write(const GpuBench& bench, const GpuRoof& roof, const Json& before) {
                {"group", bench.options.group},
                {"seconds", SecondsSince(bench.begin)},
                {"clocks_before", before},
-               {"clocks_after", ReadClocks()},
+               {"clocks_after", ReadClocks(bench.device.pci_bus_id)},
                {"copy_TBps", roof.copy_Bps / 1e12},
                {"bf16_TFlops", roof.bf16_flops / 1e12},
                {"left_out", bench.left_out}};
@@ -187,7 +187,7 @@ void Run(const GpuBenchOptions& options) {
   const auto device = FindCudaDevice(&why);
   if (!device) Fail("", "these products are timed on a GPU, and there is none: {}", why);
   GpuBench bench{.options = options, .device = *device};
-  const Json before = ReadClocks();
+  const Json before = ReadClocks(device->pci_bus_id);
   const auto [copy_Bps, flops] = MeasureGpuRoof(bench.blas, bench.blas_workspace, bench.random);
   const GpuRoof roof = {.copy_Bps = copy_Bps, .bf16_flops = flops};
   fmt::print("{}: copies at {:.2f} TB/s, multiplies bfloat16 at {:.0f} Tflop/s (measured)\n", device->name,

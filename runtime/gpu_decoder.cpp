@@ -89,8 +89,7 @@ void GpuDecoder::MakeRoom() {
   uint64_t workspace = 0;
   const auto see = [&](const DeviceProduct& product) {
     for (const DeviceMatrix& part : product.parts)
-      for (const char* implementation : {"", "mma"})  // which is taken where another does not give floats
-        workspace = std::max(workspace, CudaGemmWorkspace(part.out_features, part.in_features, rows, implementation));
+      workspace = std::max(workspace, CudaGemmWorkspace(part.out_features, part.in_features, rows));
   };
   see(head_);
   for (const Layer& layer : layers_)

@@ -9,7 +9,7 @@ namespace {
 
 // cublas_api.h and library_types.h.
 constexpr int kNoTranspose = 0, kTranspose = 1;
-constexpr int kHalf = 2, kBfloat16 = 14;  // CUDA_R_16F, CUDA_R_16BF
+constexpr int kFloat = 0, kHalf = 2, kBfloat16 = 14;  // CUDA_R_32F, CUDA_R_16F, CUDA_R_16BF
 constexpr int kCompute32F = 68;
 constexpr int kDefaultAlgorithm = -1;
 constexpr int kSumsInFloat32 = 16;  // CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION
@@ -65,8 +65,8 @@ void Cublas::Multiply(const DenseProduct& p, void* workspace, CudaStream stream)
   Check(functions_->set_workspace(handle_, workspace, kCublasWorkspaceBytes), "cublasSetWorkspace");
   // cuBLAS counts by columns: y^T [n, m] = weight [n, k] * x^T [k, m].
   Check(functions_->gemm(handle_, kTranspose, kNoTranspose, as_int(p.n), as_int(p.m), as_int(p.k), &one, p.weight, type,
-                         as_int(p.weight_stride), p.x, type, as_int(p.x_stride), &zero, p.y, type, as_int(p.y_stride),
-                         kCompute32F, kDefaultAlgorithm),
+                         as_int(p.weight_stride), p.x, type, as_int(p.x_stride), &zero, p.y, p.wide_y ? kFloat : type,
+                         as_int(p.y_stride), kCompute32F, kDefaultAlgorithm),
         "cublasGemmEx");
 }
 

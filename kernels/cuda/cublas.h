@@ -27,6 +27,7 @@ struct DenseProduct {
   int64_t x_stride = 0;
   void* y = nullptr;
   int64_t y_stride = 0;
+  bool wide_y = false;  // y holds floats, else type
 };
 
 class Cublas {

@@ -2,6 +2,8 @@
 // How nvcc launches a kernel that is an object: its arguments are its members, its constants say how many threads it
 // has, Shape() how many blocks, and its call operator is the body.
 
+#include "kernels/cuda/early.h"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/machine.cuh"
 
 namespace ecld::cuda {
@@ -10,14 +12,14 @@ namespace ecld::cuda {
 template <class Kernel>
 __global__ void __launch_bounds__(Kernel::kThreads, 1) Entry(const Kernel kernel) {
   Gpu gpu;
-  kernel(gpu);
+  RunAfterPrevious(gpu, kernel);
 }
 
 template <class Kernel>
 void QueueKernel(const Kernel& kernel, CudaStream stream) {
   const auto shape = kernel.Shape();
   const dim3 grid(shape.x, shape.y, shape.z);
-  Entry<<<grid, Kernel::kThreads, shape.shared_bytes, stream>>>(kernel);
+  LaunchEarly(Entry<Kernel>, grid, Kernel::kThreads, shape.shared_bytes, stream, kernel);
 }
 
 }  // namespace ecld::cuda

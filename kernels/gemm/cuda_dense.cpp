@@ -40,8 +40,9 @@ void RunDense(const CudaGemmArgs& args, const Cublas& blas, std::byte* workspace
                    .weight_stride = weight.TilesK() * kCudaTile,
                    .x = args.x,
                    .x_stride = args.x_stride,
-                   .y = static_cast<uint16_t*>(args.y) + first * kCudaTile,
-                   .y_stride = args.y_stride},
+                   .y = static_cast<std::byte*>(args.y) + first * kCudaTile * (args.wide_y ? 4 : 2),
+                   .y_stride = args.y_stride,
+                   .wide_y = args.wide_y},
                   aligned, stream);
   }
 }

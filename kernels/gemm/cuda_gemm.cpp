@@ -50,10 +50,7 @@ std::string GemvUnsupported(const CudaGemmArgs& args, const CudaDevice& device) 
   return Unsupported(args, device);
 }
 
-constexpr const char* kNarrowAlone = "y holds floats; this one gives what x is";
-
 std::string DenseUnsupported(const CudaGemmArgs& args, const CudaDevice& device) {
-  if (args.wide_y) return kNarrowAlone;  // before the library is looked for
   std::string why = Unsupported(args, device);
   if (why.empty()) FindCublas(&why);
   return why;
@@ -65,7 +62,6 @@ std::string WgmmaUnsupported(const CudaGemmArgs& args, const CudaDevice& device)
   if (BuiltWithCuda() && cc != 90)
     return fmt::format("{} has compute capability {}.{}; this one is for 9.0 alone", device.name, cc / 10, cc % 10);
   if (args.m > kMaxRows) return fmt::format("{} rows of x, at most {}", args.m, kMaxRows);
-  if (args.wide_y) return kNarrowAlone;
   return Unsupported(args, device);
 }
 

@@ -35,7 +35,7 @@ struct CudaGemmArgs {
   int64_t m = 0;
   void* y = nullptr;  // [m, y_stride]; elements beyond out_features are left alone
   int64_t y_stride = 0;
-  bool wide_y = false;  // y holds floats: the sums before they are rounded; gemv and mma alone
+  bool wide_y = false;  // y holds floats: the sums before they are rounded
   // The batch-invariant mode: a row of y has the same bits whatever m is and whatever the other rows hold. Only
   // implementations that keep to it are taken.
   bool invariant = false;

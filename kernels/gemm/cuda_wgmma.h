@@ -212,8 +212,7 @@ ECLD_DEVICE void WgmmaMultiply(Machine& machine, const Product& product, int hal
       const int output = tile_n * 64 + WgmmaRow(thread, i),
                 token = (machine.BlockZ() * kQuads + q) * 8 + WgmmaColumn(thread, i);
       if (token < product.m && output < product.out_features)
-        machine.Store(static_cast<uint16_t*>(product.y) + token * product.y_stride + output,
-                      FromFloat<kType>(total[q][i]));
+        StoreResult<kType>(machine, product, token, output, total[q][i]);
     }
   }
 }

@@ -99,7 +99,10 @@ TEST(CudaDense, ProductsAgreeWithDoublePrecision) {
         cuda::RunDense(problem.args(), blas, workspace.front().bytes + 16, nullptr, dequantize, 64 * 64 * 2 * 4);
         EXPECT_LE(most, 4 / problem.args().weight.TilesK() + 1);
         // Twice rounded: weights, and the result.
-        EXPECT_TRUE(Near(problem.Result(), problem.Expected(), Relative(2 * problem.Bound().max_abs)));
+        EXPECT_TRUE(Near(problem.Result(), problem.Expected(), Relative(2 * problem.Rounding())));
+        problem.Widen();
+        cuda::RunDense(problem.args(), blas, workspace.front().bytes + 16, nullptr, dequantize, 64 * 64 * 2 * 4);
+        EXPECT_TRUE(Near(problem.Result(), problem.Expected(), Relative(2 * problem.Rounding())));
       }
 }
 

@@ -130,6 +130,16 @@ TEST_P(CudaProducts, RowsDoNotDependOnTheBatch) {
   }
 }
 
+// What is to be rounded later comes as the sums.
+TEST_P(CudaProducts, FloatsAreNotRounded) {
+  const Shape shapes[] = {{2, 66, 200}, {11, 20, 97}};
+  ForEach(shapes, [](CudaProblem& problem) {
+    problem.Widen();
+    RunKernel(GetParam().kernel, problem);
+    ASSERT_TRUE(Near(problem.Result(), problem.Expected(), problem.Bound()));
+  });
+}
+
 TEST_P(CudaProducts, NanStaysInItsRow) {
   CudaProblem problem(2, 20, 130, Format(true), GetParam().type, DType::kF16, 4);
   problem.SetX(1, 129, NAN);
@@ -143,26 +153,36 @@ std::vector<Case> Cases() {
   for (Kernel kernel : {Kernel::kGemv, Kernel::kMma})
     for (int bits : {2, 3, 4, 8})
       for (DType type : {DType::kF16, DType::kBF16})
-        for (int64_t group_size : {32, 64, 128, 0}) cases.push_back({kernel, bits, type, group_size});
+        for (int64_t group_size : CudaGroups(type)) cases.push_back({kernel, bits, type, group_size});
   return cases;
 }
 INSTANTIATE_TEST_SUITE_P(, CudaProducts, testing::ValuesIn(Cases()), CaseName);
 
-class CudaLargeProducts : public testing::TestWithParam<Case> {};
+// As large as a test can have them: whole tiles and groups, and parts of everything.
+using CudaLargeProducts = CudaProducts;
 
 TEST_P(CudaLargeProducts, AgreeWithDoublePrecision) {
-  const PackedFormat format = {.bits = GetParam().bits, .group_size = 128, .symmetric = false};
-  CudaProblem problem(GetParam().kernel == Kernel::kGemv ? 2 : 64, 512, 1024, format, GetParam().type, GetParam().type,
-                      5);
-  RunKernel(GetParam().kernel, problem);
-  EXPECT_TRUE(Near(problem.Result(), problem.Expected(), problem.Bound()));
-  EXPECT_LT(problem.RelativeNorm(), GetParam().type == DType::kF16 ? 5e-4 : 3e-3);
+  const int64_t m = GetParam().kernel == Kernel::kGemv ? 2 : 64;
+  for (auto [symmetric, shape] : {std::pair{true, Shape{m, 512, 1024}}, {false, {m - 1, 509, 1021}}}) {
+    CudaProblem problem(shape.m, shape.n, shape.k, Format(symmetric), GetParam().type, GetParam().type, 5);
+    SCOPED_TRACE(problem.rows().format.Name());
+    RunKernel(GetParam().kernel, problem);
+    EXPECT_TRUE(Near(problem.Result(), problem.Expected(), problem.Bound()));
+    EXPECT_LT(problem.RelativeNorm(), GetParam().type == DType::kF16 ? 5e-4 : 3e-3);
+  }
 }
 
-INSTANTIATE_TEST_SUITE_P(, CudaLargeProducts,
-                         testing::Values(Case{Kernel::kGemv, 4, DType::kBF16}, Case{Kernel::kGemv, 4, DType::kF16},
-                                         Case{Kernel::kMma, 4, DType::kBF16}, Case{Kernel::kMma, 4, DType::kF16}),
-                         CaseName);
+// Every width in every size of group, in one type or the other.
+std::vector<Case> LargeCases() {
+  if (kSanitized) return {{Kernel::kGemv, 4, DType::kBF16}, {Kernel::kMma, 4, DType::kBF16}};
+  std::vector<Case> cases;
+  for (Kernel kernel : {Kernel::kGemv, Kernel::kMma})
+    for (int bits : {2, 3, 4, 8})
+      for (int64_t group_size : {32, 64, 128, 0})
+        cases.push_back({kernel, bits, cases.size() % 2 ? DType::kF16 : DType::kBF16, group_size});
+  return cases;
+}
+INSTANTIATE_TEST_SUITE_P(, CudaLargeProducts, testing::ValuesIn(LargeCases()), CaseName);
 
 }  // namespace
 }  // namespace ecld

@@ -8,6 +8,8 @@ import sys
 REPORT = re.compile(r"Compiling entry function '(\S+)' for '(\S+)'.*?(\d+) bytes stack frame, (\d+) bytes spill stores, "
                     r"(\d+) bytes spill loads.*?Used (\d+) registers", re.DOTALL)
 
+MMA_REGISTERS = 65536 // (4 * 128)
+
 
 def main():
     reports = sorted(pathlib.Path(os.environ["ECLD_BIN_DIR"], "cuda").rglob("*.ptxas"))
@@ -25,6 +27,10 @@ def main():
         # Products of a warpgroup that the assembler runs one by one, and register counts that it does not take over.
         problems += [f"{path.name}: {line.strip()}" for line in path.read_text().splitlines()
                      if "serialized" in line or "setmaxnreg" in line]
+        # Four blocks of 128 threads on a multiprocessor, as MmaSplits counts on.
+        problems += [f"{path.name}: {name} for {architecture}: {kernel_registers} registers, at most {MMA_REGISTERS}"
+                     for name, architecture, *_, kernel_registers in kernels
+                     if path.name.startswith("cuda_mma.") and int(kernel_registers) > MMA_REGISTERS]
         problems += [f"{path.name}: {name} for {architecture}: {stack} bytes of stack, {stores} and {loads} spilled"
                      for name, architecture, stack, stores, loads, _ in kernels if int(stack) + int(stores) + int(loads)]
     print("\n".join(problems))

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <numeric>
 #include <span>
 #include <string>
@@ -14,8 +15,15 @@
 #include "kernels/gemm/cuda_gemm.h"
 #include "tests/testing/near.h"
 #include "tests/testing/owned_weight.h"
+#include "tests/testing/sanitized.h"
 
 namespace ecld {
+
+// Sizes of group to try a format with.
+inline std::vector<int64_t> CudaGroups(DType type) {
+  if (!kSanitized) return {32, 64, 128, 0};
+  return type == DType::kF16 ? std::vector<int64_t>{32, 0} : std::vector<int64_t>{64, 128};
+}
 
 class CudaProblem {
  public:
@@ -27,7 +35,7 @@ class CudaProblem {
         tiled_((CudaTiledBytes(rows_.view()) + 15) / 16),
         x_((static_cast<size_t>(m * x_stride_) + 7) / 8),
         workspace_((WorkspaceBytes(n, k, m) + 15) / 16) {
-    ThreadPool pool(1);
+    ThreadPool pool(PoolSize());
     CudaTile(rows_.view(), Bytes(tiled_), pool);
     args_ = {.weight = CudaTiled(rows_.view(), Bytes(tiled_)),
              .type = type,
@@ -59,9 +67,15 @@ class CudaProblem {
 
   void SetX(int64_t row, int64_t input, float value) { FromFloat(args_.type, &value, 1, Element(row, input)); }
 
+  // From now on y holds floats.
+  void Widen() {
+    args_.wide_y = true;
+    Poison();
+  }
+
   // Fills y with NaN.
   void Poison() {
-    y_.assign(static_cast<size_t>(args_.m * y_stride_), 0x7fff);
+    y_.assign(static_cast<size_t>(args_.m * y_stride_ * (args_.wide_y ? 2 : 1)), 0x7fff);
     args_.y = y_.data();
   }
 
@@ -70,12 +84,15 @@ class CudaProblem {
     std::vector<float> result;
     for (int64_t r = 0; r < args_.m; ++r)
       for (int64_t o = 0; o < y_stride_; ++o) {
-        const uint16_t bits = y_[static_cast<size_t>(r * y_stride_ + o)];
+        const auto place = static_cast<size_t>(r * y_stride_ + o);
+        const uint16_t bits = y_[args_.wide_y ? place * 2 : place];
         if (o >= args_.weight.out_features) {
           EXPECT_EQ(bits, 0x7fff) << "written between the rows of y";
           continue;
         }
-        result.push_back(args_.type == DType::kF16 ? HalfToFloat(bits) : Bf16ToFloat(bits));
+        float value = args_.type == DType::kF16 ? HalfToFloat(bits) : Bf16ToFloat(bits);
+        if (args_.wide_y) std::memcpy(&value, &y_[place * 2], sizeof(value));
+        result.push_back(value);
       }
     return result;
   }
@@ -91,17 +108,21 @@ class CudaProblem {
   std::vector<double> ExpectedRows(std::span<const int64_t> rows) const {
     const int64_t n = rows_.view().out_features, k = rows_.view().in_features;
     std::vector<double> expected(rows.size() * static_cast<size_t>(n));
-    std::vector<float> weight(static_cast<size_t>(k)), x(static_cast<size_t>(k) * rows.size());
-    for (size_t r = 0; r < rows.size(); ++r)
-      ToFloat(args_.type, Element(rows[r], 0), weight.size(), x.data() + r * weight.size());
-    for (int64_t o = 0; o < n; ++o) {
-      ReadRow(rows_.view(), o, weight.data());
-      for (size_t r = 0; r < rows.size(); ++r) {
-        double sum = 0;
-        for (size_t i = 0; i < weight.size(); ++i) sum += double{weight[i]} * x[r * weight.size() + i];
-        expected[r * static_cast<size_t>(n) + static_cast<size_t>(o)] = sum;
+    const auto inputs = static_cast<size_t>(k);
+    std::vector<float> x(inputs * rows.size());
+    for (size_t r = 0; r < rows.size(); ++r) ToFloat(args_.type, Element(rows[r], 0), inputs, x.data() + r * inputs);
+    ThreadPool pool(PoolSize());
+    pool.ParallelFor(n, 1, [&](int64_t begin, int64_t end) {
+      std::vector<float> weight(static_cast<size_t>(k));
+      for (int64_t o = begin; o < end; ++o) {
+        ReadRow(rows_.view(), o, weight.data());
+        for (size_t r = 0; r < rows.size(); ++r) {
+          double sum = 0;
+          for (size_t i = 0; i < weight.size(); ++i) sum += double{weight[i]} * x[r * weight.size() + i];
+          expected[r * static_cast<size_t>(n) + static_cast<size_t>(o)] = sum;
+        }
       }
-    }
+    });
     return expected;
   }
 
@@ -117,10 +138,15 @@ class CudaProblem {
     return std::sqrt(difference / size);
   }
 
-  // What rounding the result once to the type allows (2^-11, 2^-8), and a little for the sums in float32.
-  Tolerance Bound() const { return Relative(args_.type == DType::kF16 ? 5e-4 : 4e-3); }
+  // What rounding the result once to the type allows (2^-11, 2^-8; not at all where it is floats), and a little for the
+  // sums in float32.
+  Tolerance Bound() const { return Relative(args_.wide_y ? 1e-5 : Rounding()); }
+  double Rounding() const { return args_.type == DType::kF16 ? 5e-4 : 4e-3; }
 
  private:
+  // Threads for work on the weights; a few are not worth it.
+  int PoolSize() const { return rows_.view().out_features * rows_.view().in_features < 1 << 22 ? 1 : 0; }
+
   // Of every implementation but the one by way of dense weights, which are large.
   static uint64_t WorkspaceBytes(int64_t n, int64_t k, int64_t m) {
     return std::max(CudaGemmWorkspace(n, k, m, "mma"), CudaGemmWorkspace(n, k, m, "wgmma"));

@@ -58,7 +58,8 @@ int cublasGemmEx(void* handle, int op_a, int op_b, int m, int n, int k, const vo
                  int lda, const void* b, int type_b, int ldb, const void* beta, void* c, int type_c, int ldc,
                  int compute, int algorithm) {
   const auto* state = static_cast<const Handle*>(handle);
-  const bool types = (type_a == 2 || type_a == 14) && type_b == type_a && type_c == type_a && compute == 68;
+  const bool types =
+      (type_a == 2 || type_a == 14) && type_b == type_a && (type_c == type_a || type_c == 0) && compute == 68;
   const bool sizes = lda >= (op_a != 0 ? k : m) && ldb >= (op_b != 0 ? n : k) && ldc >= m && m > 0 && n > 0 && k > 0;
   if (!types || !sizes || algorithm != -1 || state->workspace == nullptr || state->math_mode != 16 ||
       *static_cast<const float*>(beta) != 0)
@@ -70,6 +71,10 @@ int cublasGemmEx(void* handle, int op_a, int op_b, int m, int n, int k, const vo
         sum += double{Element(type_a, a, op_a != 0 ? row * lda + i : i * lda + row)} *
                Element(type_b, b, op_b != 0 ? i * ldb + column : column * ldb + i);
       const auto value = static_cast<float>(sum) * *static_cast<const float*>(alpha);
+      if (type_c == 0) {
+        static_cast<float*>(c)[column * ldc + row] = value;
+        continue;
+      }
       static_cast<uint16_t*>(c)[column * ldc + row] = type_c == 2 ? ecld::FloatToHalf(value) : ecld::FloatToBf16(value);
     }
   return kSuccess;

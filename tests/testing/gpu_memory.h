@@ -19,14 +19,16 @@ class GpuGlobalMemory {
 
   // What a kernel still running ahead of this one may read or write: not to be touched before WaitForPrevious.
   void AfterPrevious(const void* begin, size_t bytes) { late_.push_back({Address(begin), bytes, false}); }
+  void AllAfterPrevious() { late_ = ranges_; }
 
   // waited: for the kernel ahead of this one.
   void Check(const void* at, size_t bytes, size_t alignment, bool write, bool waited) const {
     if (Address(at) % alignment != 0)
       throw GpuFault("global access of " + std::to_string(bytes) + " bytes is not on " + std::to_string(alignment));
-    for (const Range& range : late_)
-      if (!waited && Address(at) < range.begin + range.bytes && range.begin < Address(at) + bytes)
-        throw GpuFault("global access before the kernel ahead has ended");
+    if (!waited)
+      for (const Range& range : late_)
+        if (Address(at) < range.begin + range.bytes && range.begin < Address(at) + bytes)
+          throw GpuFault("global access before the kernel ahead has ended");
     if (last_ < ranges_.size() && ranges_[last_].Holds(Address(at), bytes) && (!write || ranges_[last_].writable))
       return;
     for (size_t i = 0; i < ranges_.size(); ++i)

@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/cuda/early.h"
 #include "kernels/decode/attend.h"
 #include "kernels/decode/dense.h"
 #include "kernels/decode/rotate.h"
@@ -46,9 +47,10 @@ class HostGpu {
   void Run(const Step& step, bool backwards = false) {
     cuda::WithKernel(step, [&](const auto& kernel) {
       const cuda::LaunchShape shape = kernel.Shape();
-      Executor(std::decay_t<decltype(kernel)>::kThreads)
-          .Launch(
-              {shape.x, shape.y, shape.z}, shape.shared_bytes, [&](GpuThread& thread) { kernel(thread); }, backwards);
+      GpuExecutor& executor = Executor(std::decay_t<decltype(kernel)>::kThreads);
+      executor.memory.AllAfterPrevious();
+      const auto body = [&](GpuThread& thread) { cuda::RunAfterPrevious(thread, kernel); };
+      executor.Launch({shape.x, shape.y, shape.z}, shape.shared_bytes, body, backwards);
     });
   }
 

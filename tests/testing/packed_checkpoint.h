@@ -1,5 +1,5 @@
 #pragma once
-// A tiny checkpoint whose matrices, embedding and head included, hold random codes.
+// Checkpoints whose matrices hold random codes, tiny ones with embedding and head included.
 
 #include <cstring>
 #include <filesystem>

@@ -1,6 +1,7 @@
 // random_checkpoint CONFIG.json OUT_DIR [SEED]: a checkpoint of exactly the shapes of a config, with seeded random
-// weights of a plausible size (normal, standard deviation 0.02; norms are 1). Streams, so that it can write models
-// larger than memory: for benchmarks and memory tests, where only the shapes matter.
+// weights of a plausible size (normal, standard deviation 0.02; norms are 1), random codes where the config has a
+// matrix packed. Streams, so that it can write models larger than memory: for benchmarks and memory tests, where only
+// the shapes matter.
 
 #include <fmt/core.h>
 
@@ -11,6 +12,7 @@
 #include "checkpoint/checkpoint_writer.h"
 #include "core/error.h"
 #include "core/random.h"
+#include "tests/testing/packed_checkpoint.h"
 
 namespace ecld {
 namespace {
@@ -39,10 +41,10 @@ void WriteRandom(CheckpointWriter& writer, const TensorSpec& spec, Random& rando
 
 void WriteCheckpoint(const std::filesystem::path& config_json, const std::filesystem::path& out, uint64_t seed) {
   ModelConfig config = ReadConfig(config_json);
-  config.quantization.reset();
   CheckpointWriter writer(out, config);
   Random random(seed);
-  for (const auto& spec : writer.table()) WriteRandom(writer, spec, random);
+  for (const auto& spec : writer.table())
+    spec.format ? WriteRandomPacked(writer, spec, random) : WriteRandom(writer, spec, random);
   writer.Finish(config_json.parent_path());
 }
 
