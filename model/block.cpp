@@ -66,7 +66,7 @@ std::vector<at::Tensor> Block::Linears(std::initializer_list<Role> roles, const 
   }
   if (Kernels()) return Kernels()->Linears(input, weights);
   std::vector<at::Tensor> results;
-  for (const auto& [matrix, bias] : weights) results.push_back(at::linear(input, matrix, bias));
+  for (const auto& [matrix, bias] : weights) results.push_back(at::linear(input, matrix, bias).to(at::kFloat));
   return results;
 }
 
@@ -93,7 +93,7 @@ at::Tensor Block::OutputInput(const at::Tensor& attention_input) const {
   for (at::Tensor& states : heads) states = states.transpose(1, 2);
   at::Tensor mixed = CausalAttention(Rotate(heads[0], tables), Rotate(heads[1], tables), heads[2],
                                      config_.sliding_window[static_cast<size_t>(layer_)]);
-  return mixed.transpose(1, 2).reshape({windows, tokens, config_.QueryWidth()});
+  return mixed.transpose(1, 2).reshape({windows, tokens, config_.QueryWidth()}).to(at::kFloat);
 }
 
 at::Tensor Block::AfterAttention(const at::Tensor& hidden, const at::Tensor& output_input) const {

@@ -1,6 +1,7 @@
 #include "model/block_training.h"
 
 #include <ATen/ATen.h>
+#include <ATen/autocast_mode.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
@@ -27,6 +28,15 @@ double MeanBlockLoss(const Block& block, const at::Tensor& states, const at::Ten
   });
   return sum / static_cast<double>(windows);
 }
+
+// Weights are cast anew for each product: those of a rounding that is learned are not kept from step to step.
+MixedPrecision::MixedPrecision(DType checkpoint) {
+  at::autocast::set_autocast_cache_enabled(false);
+  at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
+  at::autocast::set_autocast_enabled(at::kCPU, checkpoint == DType::kBF16);
+}
+
+MixedPrecision::~MixedPrecision() { at::autocast::set_autocast_enabled(at::kCPU, false); }
 
 int64_t HeldOutWindows(int64_t windows, double share) {
   return std::max<int64_t>(1, std::llround(static_cast<double>(windows) * share));

@@ -13,6 +13,10 @@
 namespace ecld {
 namespace {
 
+// Of a run's time, at the rates that plans measure; the rest goes into grids, memory and files. Measured on blocks of
+// SmolLM2-135M (0.64) and of Llama-3.1-8B (0.65).
+constexpr double kShareOfProducts = 0.65;
+
 // Rounds the linears of one block, in the order in which they run.
 class BlockQuantizer {
  public:
@@ -126,8 +130,9 @@ Planned GptqPass::Plan(const PlanInput& input) const {
   // Every linear but down runs to find the inputs of the next; gate, up and down run to go on.
   kernel_flops += 1.5 * WalkFlops(input.config, input);
   if (input.gemm_flops > 0 && input.kernel_flops > 0)
-    planned.seconds = flops / input.gemm_flops + kernel_flops / input.kernel_flops +
-                      AttentionFlops(input.config, input) / input.gemm_flops;
+    planned.seconds =
+        ((flops + AttentionFlops(input.config, input)) / input.gemm_flops + kernel_flops / input.kernel_flops) /
+        kShareOfProducts;
   return planned;
 }
 

@@ -61,7 +61,7 @@ class BlockTuner {
       if (static_cast<int64_t>(order.size()) < batch_windows) order = ShuffledIndices(train_windows, random);
       const at::Tensor batch = at::tensor(std::vector<int64_t>(order.end() - batch_windows, order.end()));
       order.resize(order.size() - static_cast<size_t>(batch_windows));
-      BlockLoss(Rounded().Forward(states.index_select(0, batch)), targets.index_select(0, batch)).backward();
+      BlockLoss(Forward(states.index_select(0, batch)), targets.index_select(0, batch)).backward();
       Step(parameters, rate * (1 - static_cast<double>(step) / static_cast<double>(options_.steps)));
     }
     for (auto& parameter : parameters) parameter.set_requires_grad(false);
@@ -96,6 +96,12 @@ class BlockTuner {
   }
 
  private:
+  at::Tensor Forward(const at::Tensor& states) const {
+    const Block rounded = Rounded();
+    const MixedPrecision mixed(dense_.config().dtype);
+    return rounded.Forward(states);
+  }
+
   void Step(std::vector<at::Tensor>& parameters, double rate) {
     at::NoGradGuard no_grad;
     for (auto& parameter : parameters) {
@@ -140,15 +146,17 @@ void TunePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& con
   const TokenWindows& calibration = *context.calibration;
   const auto windows = static_cast<int64_t>(calibration.windows.size());
   const int64_t train_windows = windows - HeldOutWindows(windows, options_.held_out);
+  BlockKernels kernels(in.config());
   at::Tensor targets = Embed(in, calibration.windows);
   const auto tune = [&](int64_t layer, const at::Tensor& states, Block* block) {
-    AdvanceStates(block ? *block : Block::Load(in, layer), targets);
+    Block original = block ? *block : Block::Load(in, layer);
+    original.Use(&kernels);
+    AdvanceStates(original, targets);
     const std::string name = fmt::format("block {}", layer);
     if (!block && context.rows.Find(name)) return;
     Json row = {{"layer", layer}, {"held_out_before", nullptr}, {"held_out_after", nullptr}, {"tuned", nullptr}};
     if (block) {
-      const Block dense = *block;
-      BlockTuner tuner(options_, out, dense);
+      BlockTuner tuner(options_, out, original);
       if (!tuner.Empty()) {
         const double before = MeanBlockLoss(tuner.Rounded(), states, targets, train_windows);
         tuner.Train(states, targets, train_windows, context.seed + static_cast<uint64_t>(layer));
@@ -166,7 +174,7 @@ void TunePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& con
     }
     context.rows.Add(name, std::move(row));
   };
-  const at::Tensor hidden = WalkBlocks(in, out, calibration, "quantize.tune", tune);
+  const at::Tensor hidden = WalkBlocks(in, out, calibration, "quantize.tune", tune, {.kernels = &kernels});
   QuantizeEnds(options_.ends, options_.clip, in, out, hidden, context.rows);
   (*context.report)["held_out_windows"] = windows - train_windows;
   (*context.report)["blocks"] = context.rows.All("block ");

@@ -46,13 +46,18 @@ TokenWindows CutWindows(std::span<const int32_t> ids, const CalibrationOptions& 
   return result;
 }
 
-TokenWindows ReadCalibration(const CalibrationOptions& options, const Checkpoint& model) {
-  if (options.text.empty())
-    Fail("calibration.text",
-         "a pass of this recipe needs calibration text, and none is named; give --calibration FILE");
+void CheckWindow(const CalibrationOptions& options, const Checkpoint& model) {
   if (options.window_tok > model.config().max_position)
     Fail("calibration.window_tok", "{} is more than the {} positions of {}", options.window_tok,
          model.config().max_position, model.directory().string());
+}
+
+TokenWindows ReadCalibration(const CalibrationOptions& options, const Checkpoint& model) {
+  if (options.text.empty())
+    Fail("calibration.text",
+         "a pass of this recipe needs calibration text, and none is named; give --calibration FILE, or set "
+         "calibration.source=model");
+  CheckWindow(options, model);
   std::string text = ReadTextFile(options.text);
   std::vector<int32_t> ids = Tokenizer::Open(model.directory())->Encode(text, false);
   for (int32_t id : ids)

@@ -18,4 +18,7 @@ TokenWindows CutWindows(std::span<const int32_t> ids, const CalibrationOptions& 
 // model's vocabulary does not have.
 TokenWindows ReadCalibration(const CalibrationOptions& options, const Checkpoint& model);
 
+// THROWS Error when a window has more tokens than the model has positions.
+void CheckWindow(const CalibrationOptions& options, const Checkpoint& model);
+
 }  // namespace ecld

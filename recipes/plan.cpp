@@ -7,6 +7,7 @@
 #include "core/memory.h"
 #include "core/progress.h"
 #include "recipes/gemm_rate.h"
+#include "recipes/sampled_calibration.h"
 
 namespace ecld {
 namespace {
@@ -81,6 +82,11 @@ RunPlan PlanRun(const std::vector<PreparedStage>& stages, const PlanRequest& req
     seconds_known = seconds_known && planned.seconds > 0;
     plan.stages.push_back({stage.pass, input_B, std::move(planned)});
     input_B = plan.stages.back().planned.output_B;
+  }
+  if (NeedsCalibration(stages) && request.calibration->source == "model") {
+    const SamplingCost sampling = CostOfSampling(*request.calibration, *request.input);
+    plan.seconds += sampling.seconds;
+    plan.peak_memory_B = std::max(plan.peak_memory_B, plan.process_B + sampling.memory_B);
   }
   if (!seconds_known) plan.seconds = 0;
 

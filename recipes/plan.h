@@ -35,7 +35,7 @@ struct RunPlan {
   uint64_t memory_budget_B = 0;  // given, or what the machine has free
   uint64_t disk_B = 0;           // most that outputs, stages and scratch take at one time
   uint64_t free_disk_B = 0;
-  double seconds = 0;     // 0: some pass cannot say
+  double seconds = 0;                       // 0: some pass cannot say
   double gemm_flops = 0, kernel_flops = 0;  // measured; 0 where no pass asked for them
 };
 

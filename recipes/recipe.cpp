@@ -23,7 +23,10 @@ std::string ReadPath(Options& options, const std::string& key, const fs::path& b
 
 CalibrationOptions ReadCalibration(Options options, uint64_t seed, const fs::path& base) {
   CalibrationOptions calibration;
+  calibration.source = options.Choice("source", calibration.source, {"text", "model"});
   calibration.text = ReadPath(options, "text", base);
+  if (calibration.source == "model" && !calibration.text.empty())
+    Fail(options.Where("text"), "is of no use where source is model: the model writes the windows itself; remove one");
   calibration.windows = options.Int("windows", calibration.windows, 1, 1 << 20);
   calibration.window_tok = options.Int("window_tok", calibration.window_tok, 2, 1 << 20);
   calibration.choice = options.Choice("choice", calibration.choice, {"even", "random"});

@@ -22,10 +22,11 @@
 namespace ecld {
 
 struct CalibrationOptions {
+  std::string source = "text";  // "model": the model writes the windows itself, sampled_calibration.h
   std::string text;             // a UTF-8 file; empty: none was named
   int64_t windows = 64;         // how many
   int64_t window_tok = 512;     // tokens of each
-  std::string choice = "even";  // "even": spread over the text; "random": seeded places
+  std::string choice = "even";  // "even": spread over the text; "random": seeded places; only of a text
   uint64_t seed = 0;
 };
 

@@ -15,6 +15,7 @@
 #include "recipes/calibration.h"
 #include "recipes/journal.h"
 #include "recipes/run_files.h"
+#include "recipes/sampled_calibration.h"
 #include "recipes/verify.h"
 
 namespace ecld {
@@ -32,6 +33,7 @@ class Runner {
   RunResult Run();
 
  private:
+  bool Sampled() const { return recipe_.calibration.source == "model"; }
   size_t FirstOpenStage() const;
   void RunStage(size_t index, Journal& journal);
   Json RunPass(size_t index, const Checkpoint& in, const Planned& planned, Journal& journal);
@@ -82,7 +84,11 @@ void Runner::Plan() {
   plan_request_.disk_in_use_B = files_.WorkBytes();
   plan_request_.keep_stages = request_.keep_stages;
   plan_ = PlanRun(stages_, plan_request_);
-  if (NeedsCalibration(stages_)) calibration_ = ReadCalibration(recipe_.calibration, input_);
+  if (!NeedsCalibration(stages_)) return;
+  if (Sampled())
+    CheckWindow(recipe_.calibration, input_);
+  else
+    calibration_ = ReadCalibration(recipe_.calibration, input_);
 }
 
 RunResult Runner::Run() {
@@ -99,6 +105,8 @@ RunResult Runner::Run() {
   files_.PrepareWork(request_.restart);
   Journal journal(files_.work, identity);
   size_t first = FirstOpenStage();
+  if (first < stages_.size() && NeedsCalibration(stages_) && Sampled())
+    calibration_ = SampleCalibration(recipe_.calibration, input_, files_.work / "calibration.json");
   if (journal.resumed()) LogInfo("resuming the run in {} at stage {}", files_.work.string(), first + 1);
   for (size_t index = first; index < stages_.size(); ++index) RunStage(index, journal);
   Json report = Publish(journal);

@@ -27,6 +27,8 @@ def recipe(method):
         return [GPTQModifier(**SCOPE)]
     if method == "AWQ":
         from llmcompressor.modifiers.transform.awq import AWQModifier
+        if not torch.cuda.is_available():  # it pins memory all the same, which fails without a GPU
+            torch.Tensor.pin_memory = lambda tensor: tensor
         return [AWQModifier(), QuantizationModifier(**SCOPE)]
     from llmcompressor.modifiers.autoround import AutoRoundModifier
     return [AutoRoundModifier(iters=50, enable_torch_compile=False, **SCOPE)]
