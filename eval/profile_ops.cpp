@@ -12,8 +12,9 @@
 namespace ecld {
 namespace {
 
+// Steps of microseconds are repeated over tens of milliseconds: a shorter look sees one mood of the machine.
 constexpr MeasureOptions kOpMeasure = {
-    .warmup = kProfileWarmup, .min_reps = kProfileReps, .max_reps = 50, .budget_ms = 100};
+    .warmup = kProfileWarmup, .min_reps = kProfileReps, .max_reps = 1000, .budget_ms = 50};
 
 // "bf16", "int4_wo": how the weights of a product are stored.
 std::string DTypeName(const WeightView& weight) {
