@@ -1,6 +1,7 @@
 #pragma once
-// What calibration says about the inputs of a linear: the Gram matrix H = sum_t x_t x_t^T (model/block_kernels.h adds it
-// up), which is the Hessian of the squared error of its outputs, and the triangular root of its inverse that GPTQ works with.
+// What calibration says about the inputs of a linear: the Gram matrix H = sum_t x_t x_t^T (model/block_kernels.h adds
+// it up), which is the Hessian of the squared error of its outputs, and the triangular root of its inverse that GPTQ
+// works with.
 
 #include <ATen/core/Tensor.h>
 
