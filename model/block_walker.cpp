@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/memory.h"
 #include "core/progress.h"
 #include "model/embedding.h"
 
@@ -86,6 +87,7 @@ at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWi
     block.reset();
     AdvanceStates(written, hidden, help.after_attention ? std::exchange(*help.after_attention, {}) : at::Tensor());
     out.Commit();
+    ReturnFreeMemory();  // the pieces that a block's work leaves would add up
     progress.Advance(1);
   }
   return hidden;
