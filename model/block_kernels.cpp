@@ -14,8 +14,7 @@ namespace ecld {
 namespace {
 
 constexpr int64_t kMinElements = 1 << 12;  // for which another thread is worth having
-constexpr int64_t kPanel = 512;  // columns of a Gram matrix at a time: those right of the diagonal are skipped
-constexpr int64_t kTile = 32;    // of a matrix that is transposed
+constexpr int64_t kTile = 32;              // of a matrix that is transposed
 
 int64_t MinRows(int64_t width) { return 1 + kMinElements / width; }
 
@@ -189,10 +188,10 @@ void BlockKernels::AddGram(const at::Tensor& inputs, at::Tensor& gram) {
   const at::Tensor x = inputs.contiguous();
   const int64_t features = x.size(-1), tokens = RowsOf(x);
   Transpose(x.data_ptr<float>(), tokens, features);
-  Grow(panel_, features * std::min(kPanel, features));
+  Grow(panel_, features * std::min(kGramPanel, features));
   float* sums = gram.data_ptr<float>();
-  for (int64_t first = 0; first < features; first += kPanel) {
-    const int64_t width = std::min(kPanel, features - first), rows = features - first;
+  for (int64_t first = 0; first < features; first += kGramPanel) {
+    const int64_t width = std::min(kGramPanel, features - first), rows = features - first;
     const float* columns = columns_.data() + first * tokens;
     const GemmArgs product = {
         .weight = exact_ ? DenseView(DType::kF32, columns, width, tokens)

@@ -32,6 +32,8 @@ class TorchOnOneThread {
   int threads_;
 };
 
+constexpr int64_t kGramPanel = 512;  // columns of a Gram matrix at a time: those right of the diagonal are skipped
+
 // All tensors are float32; results are new and contiguous.
 class BlockKernels {
  public:

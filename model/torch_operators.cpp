@@ -5,10 +5,9 @@
 //   codes, scales, *zero_points = torch.ops.ecld.tile_packed(codes, scales, zero_points, in_features, bits, group_size)
 //
 // packed_linear  x [..., in_features] -> [..., out_features] of its type. On the processor the weight's arrays are
-// those
-//                of a checkpoint (kernels/packing/packed_format.h), x float32, float16 or bfloat16; on a GPU those that
-//                tile_packed has made of them, moved there, x float16 or bfloat16. zero_points: none where symmetric.
-//                group_size 0: one scale for each row. Not differentiable.
+//                those of a checkpoint (kernels/packing/packed_format.h), x float32, float16 or bfloat16; on a GPU
+//                those that tile_packed has made of them, moved there, x float16 or bfloat16. zero_points: none where
+//                symmetric. group_size 0: one scale for each row. Not differentiable.
 // tile_packed    on the processor: the arrays as a GPU reads them (tiled_weight.h), two where symmetric, else three.
 //
 // Both have shapes without data (meta), so models with them can be exported and compiled. What does not fit is a
@@ -84,7 +83,6 @@ at::Tensor LinearOnGpu(const at::Tensor& x, const at::Tensor& codes, const at::T
                                 .codes = codes,
                                 .scales = scales,
                                 .zero_points = OrUndefined(zero_points)};
-    CheckTiled(weight, x.device());
     return MultiplyTiled(weight, x);
   });
 }

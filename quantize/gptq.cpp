@@ -118,7 +118,7 @@ Planned GptqPass::Plan(const PlanInput& input) const {
     // a panel of sums. While the root is sought: the Hessian, a factor, the identity and its solution. While rows are
     // rounded: Hessian and root, of the weights values and codes, and either a copy in the order of processing, or what
     // the two sums of the report are made of.
-    largest_B = std::max({largest_B, batch_B + 4 * features * features + (6 * batch_tok + 4 * 512) * features,
+    largest_B = std::max({largest_B, batch_B + 4 * features * features + (6 * batch_tok + 4 * kGramPanel) * features,
                           16 * features * features, 8 * features * features + 18 * rows * features});
     const double in = static_cast<double>(features), elements = static_cast<double>(spec.Elements());
     flops += 3 * elements * in;  // compensation, and the energy that the error is relative to

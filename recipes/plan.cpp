@@ -83,7 +83,7 @@ RunPlan PlanRun(const std::vector<PreparedStage>& stages, const PlanRequest& req
     plan.stages.push_back({stage.pass, input_B, std::move(planned)});
     input_B = plan.stages.back().planned.output_B;
   }
-  if (NeedsCalibration(stages) && request.calibration->source == "model") {
+  if (NeedsCalibration(stages) && request.calibration->FromModel()) {
     const SamplingCost sampling = CostOfSampling(*request.calibration, *request.input);
     plan.seconds += sampling.seconds;
     plan.peak_memory_B = std::max(plan.peak_memory_B, plan.process_B + sampling.memory_B);

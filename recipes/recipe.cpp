@@ -25,7 +25,7 @@ CalibrationOptions ReadCalibration(Options options, uint64_t seed, const fs::pat
   CalibrationOptions calibration;
   calibration.source = options.Choice("source", calibration.source, {"text", "model"});
   calibration.text = ReadPath(options, "text", base);
-  if (calibration.source == "model" && !calibration.text.empty())
+  if (calibration.FromModel() && !calibration.text.empty())
     Fail(options.Where("text"), "is of no use where source is model: the model writes the windows itself; remove one");
   calibration.windows = options.Int("windows", calibration.windows, 1, 1 << 20);
   calibration.window_tok = options.Int("window_tok", calibration.window_tok, 2, 1 << 20);

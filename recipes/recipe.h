@@ -28,6 +28,8 @@ struct CalibrationOptions {
   int64_t window_tok = 512;     // tokens of each
   std::string choice = "even";  // "even": spread over the text; "random": seeded places; only of a text
   uint64_t seed = 0;
+
+  bool FromModel() const { return source == "model"; }
 };
 
 struct Stage {

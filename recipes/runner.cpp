@@ -33,7 +33,6 @@ class Runner {
   RunResult Run();
 
  private:
-  bool Sampled() const { return recipe_.calibration.source == "model"; }
   size_t FirstOpenStage() const;
   void RunStage(size_t index, Journal& journal);
   Json RunPass(size_t index, const Checkpoint& in, const Planned& planned, Journal& journal);
@@ -85,7 +84,7 @@ void Runner::Plan() {
   plan_request_.keep_stages = request_.keep_stages;
   plan_ = PlanRun(stages_, plan_request_);
   if (!NeedsCalibration(stages_)) return;
-  if (Sampled())
+  if (recipe_.calibration.FromModel())
     CheckWindow(recipe_.calibration, input_);
   else
     calibration_ = ReadCalibration(recipe_.calibration, input_);
@@ -105,7 +104,7 @@ RunResult Runner::Run() {
   files_.PrepareWork(request_.restart);
   Journal journal(files_.work, identity);
   size_t first = FirstOpenStage();
-  if (first < stages_.size() && NeedsCalibration(stages_) && Sampled())
+  if (first < stages_.size() && NeedsCalibration(stages_) && recipe_.calibration.FromModel())
     calibration_ = SampleCalibration(recipe_.calibration, input_, files_.work / "calibration.json");
   if (journal.resumed()) LogInfo("resuming the run in {} at stage {}", files_.work.string(), first + 1);
   for (size_t index = first; index < stages_.size(); ++index) RunStage(index, journal);

@@ -66,10 +66,11 @@ def on_processor(ecld):
 def compiled(ecld):
     """Torch's own checks of an operator, and a model with it that is exported and compiled for any number of rows."""
     import torch
+    from torch import library
     codes, scales, zeros, dense = problem(4, 32, False, 2)
     for name, arguments in (("packed_linear", (torch.randn(3, IN), codes, scales, zeros, OUT, 4, 32)),
                             ("tile_packed", (codes, scales, zeros, IN, 4, 32))):
-        found = torch.library.opcheck(getattr(ecld, name).default, arguments)
+        found = library.opcheck(getattr(ecld, name).default, arguments)
         compare.check(f"opcheck {name}", set(found.values()) == {"SUCCESS"}, str(found))
 
     class Model(torch.nn.Module):
