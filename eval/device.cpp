@@ -4,15 +4,13 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
-#include <atomic>
 #include <fstream>
 #include <sstream>
 #include <string_view>
-#include <vector>
 
-#include "core/large_pages.h"
 #include "core/memory.h"
 #include "eval/measure.h"
+#include "eval/memory_stream.h"
 
 namespace ecld {
 namespace {
@@ -65,20 +63,9 @@ DeviceFacts ReadDeviceFacts() {
 
 double MeasureReadBandwidth(ThreadPool& pool) {
   // 128 MiB lie beyond the caches of edge devices; a small device gives what it can spare.
-  const size_t words = std::min<size_t>(size_t{128} << 20, AvailableMemoryBytes() / 4) / sizeof(uint64_t);
-  std::vector<uint64_t, LargePages<uint64_t>> buffer(words);
-  pool.ParallelFor(static_cast<int64_t>(words), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) buffer[i] = static_cast<uint64_t>(i);
-  });
-  std::atomic<uint64_t> sink = 0;  // keeps the sums, and so the reads, from being left out
-  Timing timing = Measure([&] {
-    pool.ParallelFor(static_cast<int64_t>(words), 1, [&](int64_t begin, int64_t end) {
-      uint64_t sum = 0;
-      for (int64_t i = begin; i < end; ++i) sum += buffer[i];
-      sink += sum;
-    });
-  });
-  return static_cast<double>(words * sizeof(uint64_t)) / (timing.median_ms / 1000);
+  MemoryStream stream(std::min<uint64_t>(uint64_t{128} << 20, AvailableMemoryBytes() / 4), pool);
+  const Timing timing = Measure([&] { stream.Read(); });
+  return static_cast<double>(stream.bytes()) / (timing.median_ms / 1000);
 }
 
 }  // namespace ecld

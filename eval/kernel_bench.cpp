@@ -106,7 +106,7 @@ class KernelBench {
     const int64_t context = std::max(rows, options_.context_tok);
     for (KvType type : kKvTypes) {
       const KvShape kv{.type = type, .num_kv_heads = shape.sizes[1], .head_dim = shape.sizes[2]};
-      TimeAll(AttentionCases(rows, context, shape.sizes[0], kv, pool_),
+      TimeAll(AttentionCases(rows, context, shape.sizes[0], kv, 1, pool_),
               {.shape = shape, .weights = std::string(Name(type)), .rows = rows});
     }
   }

@@ -80,12 +80,13 @@ std::vector<KernelCase> GemmCases(const std::vector<WeightView>& weights, int64_
 }
 
 std::vector<KernelCase> AttentionCases(int64_t rows, int64_t context, int64_t heads, const KvShape& shape,
-                                       ThreadPool& pool) {
-  assert(rows <= context);
+                                       int64_t caches, ThreadPool& pool) {
+  assert(rows <= context && caches > 0);
   const auto query = RandomFloats(rows * heads * shape.head_dim), out = RandomFloats(rows * heads * shape.head_dim);
-  const auto cache = std::make_shared<RandomCache>(shape, context);
-  const AttentionPiece piece{
-      .query = query->data(), .kv = cache->view, .rows = rows, .first_position = context - rows, .out = out->data()};
+  const auto of_layers = std::make_shared<std::vector<RandomCache>>();
+  while (std::ssize(*of_layers) < caches) of_layers->emplace_back(shape, context);
+  AttentionPiece piece{
+      .query = query->data(), .rows = rows, .first_position = context - rows, .out = out->data()};
   // Row r attends to first_position + r + 1 positions; each costs a product with its key and one with its value.
   const double positions = static_cast<double>(rows) * static_cast<double>(2 * context - rows + 1) / 2;
   std::vector<KernelCase> cases;
@@ -96,11 +97,12 @@ std::vector<KernelCase> AttentionCases(int64_t rows, int64_t context, int64_t he
            .exact = shape.type == KvType::kF32,
            .flop = 4 * positions * static_cast<double>(heads * shape.head_dim),
            .bytes = static_cast<double>(shape.Bytes(context)) + FloatBytes(2 * rows * heads * shape.head_dim),
-           .run = [piece, heads, query, out, cache, run = kernel.run, &pool,
-                   scratch = std::make_shared<AttentionScratch>()] {
+           .run = [piece, heads, query, out, of_layers, head_dim = shape.head_dim, run = kernel.run, &pool,
+                   next = size_t{0}, scratch = std::make_shared<AttentionScratch>()]() mutable {
+             piece.kv = (*of_layers)[next++ % of_layers->size()].view;
              const AttentionArgs args{.pieces = std::span(&piece, 1),
                                       .num_heads = heads,
-                                      .scale = 1 / std::sqrt(static_cast<float>(piece.kv.shape.head_dim))};
+                                      .scale = 1 / std::sqrt(static_cast<float>(head_dim))};
              run(args, pool, *scratch);
            }});
   return cases;

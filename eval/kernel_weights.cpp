@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
 
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/progress.h"
 #include "core/random.h"
+#include "eval/memory_stream.h"
 #include "kernels/packing/interleaved.h"
 
 namespace ecld {
@@ -16,17 +16,6 @@ namespace {
 constexpr uint64_t kLineBytes = 64;
 
 uint64_t RoundUp(uint64_t bytes) { return (bytes + kLineBytes - 1) / kLineBytes * kLineBytes; }
-
-// As Linux says it. (sysconf's figure is several times too large on some processors.)
-uint64_t LastCacheBytes() {
-  uint64_t largest_KiB = 0;
-  for (int index = 0; index < 8; ++index) {
-    std::ifstream stream(fmt::format("/sys/devices/system/cpu/cpu0/cache/index{}/size", index));
-    uint64_t size_KiB = 0;  // "32768K"
-    if (stream >> size_KiB) largest_KiB = std::max(largest_KiB, size_KiB);
-  }
-  return largest_KiB > 0 ? largest_KiB << 10 : uint64_t{32} << 20;  // 32 MiB where it does not say
-}
 
 // Small numbers, of which none is so small that arithmetic would be slow on it.
 void FillBf16(std::byte* to, int64_t count, Random& random) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cctype>
+#include <functional>
 #include <map>
 #include <string>
 #include <tuple>
@@ -7,14 +8,17 @@
 #include "core/log.h"
 #include "eval/kernel_case.h"
 #include "eval/measure.h"
+#include "eval/memory_stream.h"
 #include "eval/profile_tables.h"
 
 namespace ecld {
 namespace {
 
-// Steps of microseconds are repeated over tens of milliseconds: a shorter look sees one mood of the machine.
+// Steps of microseconds are repeated over tens of milliseconds: a shorter look sees one mood of the machine. What needs
+// the caches emptied before each run is repeated less often.
 constexpr MeasureOptions kOpMeasure = {
     .warmup = kProfileWarmup, .min_reps = kProfileReps, .max_reps = 1000, .budget_ms = 50};
+constexpr int kColdReps = 200;
 
 // "bf16", "int4_wo": how the weights of a product are stored.
 std::string DTypeName(const WeightView& weight) {
@@ -39,19 +43,36 @@ std::map<Shape, std::vector<WeightView>> Shapes(const RuntimeModel& model) {
   return shapes;
 }
 
+// What a step reads between two uses of a matrix or of a layer's cache: the weights of the rest of the model. Without
+// it a small matrix or a short cache would be timed from the processor's caches, where a step does not find it.
+MemoryStream RestOfModel(const RuntimeModel& model, ThreadPool& pool) {
+  int64_t weights_B = 0;
+  for (int64_t layer_B : WeightBytesByLayer(model.checkpoint())) weights_B += layer_B;
+  return {std::min<uint64_t>(static_cast<uint64_t>(weights_B), 2 * LastCacheBytes()), pool};
+}
+
+// Reads it before every `period`th run.
+std::function<void()> Before(MemoryStream& rest, size_t period) {
+  return [&rest, period, run = size_t{0}]() mutable {
+    if (run++ % period == 0) rest.Read();
+  };
+}
+
 class OpsTable {
  public:
   OpsTable(const TimeBudget& budget) : budget_(budget) {}
 
-  // Times a kernel and appends its row, with the sizes that its op has. Returns the milliseconds, 0 where the budget
-  // does not allow expected_ms for a run.
+  // Times a kernel, each run after `prepare`, and appends its row, with the sizes that its op has. Returns the
+  // milliseconds, 0 where the budget does not allow expected_ms for a run.
   double Add(const std::string& op, const std::string& dtype, const KernelCase& kernel, double expected_ms,
-             const std::vector<std::pair<const char*, int64_t>>& sizes) {
+             const std::vector<std::pair<const char*, int64_t>>& sizes, const std::function<void()>& prepare = {}) {
     if (!budget_.Allows(expected_ms / 1000 * (kOpMeasure.warmup + kOpMeasure.min_reps))) {
       ops_.status = TableStatus::kPartial;
       return 0;
     }
-    const Timing timing = Measure(kernel.run, kOpMeasure);
+    MeasureOptions options = kOpMeasure;
+    if (prepare) options.max_reps = kColdReps;
+    const Timing timing = Measure(kernel.run, options, prepare);
     Table& table = ops_.table;
     table.AddRow();
     table.Set("op", op);
@@ -78,27 +99,33 @@ class OpsTable {
   ProfileTable ops_{TableStatus::kComplete, Table(FindTableSchema("ops", "profile"))};
 };
 
-void AddProducts(OpsTable& ops, const RuntimeModel& model, ThreadPool& pool, const ProfileGrid& grid) {
+void AddProducts(OpsTable& ops, const RuntimeModel& model, MemoryStream& rest, ThreadPool& pool,
+                 const ProfileGrid& grid) {
   for (const auto& [shape, weights] : Shapes(model)) {
     const auto& [op, n, k, dtype] = shape;
     std::map<std::string, double> ms_per_row;  // by kernel
     for (int64_t m : grid.op_rows)
       for (const KernelCase& kernel : GemmCases(weights, m, pool)) {
         double& known = ms_per_row[kernel.kernel];
-        const double ms = ops.Add(op, dtype, kernel, known * static_cast<double>(m), {{"m", m}, {"n", n}, {"k", k}});
+        const double ms = ops.Add(op, dtype, kernel, known * static_cast<double>(m), {{"m", m}, {"n", n}, {"k", k}},
+                                  Before(rest, weights.size()));
         if (ms > 0) known = ms / static_cast<double>(m);
       }
   }
 }
 
-void AddAttention(OpsTable& ops, const RuntimeModel& model, ThreadPool& pool, const ProfileGrid& grid) {
+void AddAttention(OpsTable& ops, const RuntimeModel& model, MemoryStream& rest, ThreadPool& pool,
+                  const ProfileGrid& grid) {
   const ModelConfig& config = model.config();
   const KvShape shape{.type = model.options().Kv(), .num_kv_heads = config.num_kv_heads, .head_dim = config.head_dim};
   for (const char* op : {"attn_prefill", "attn_decode"}) {
     std::map<std::string, double> ms_per_flop;  // by kernel
     for (int64_t context : grid.prompts_tok) {
       const int64_t rows = std::string_view(op) == "attn_prefill" ? context : 1;
-      for (const KernelCase& kernel : AttentionCases(rows, context, config.num_heads, shape, pool)) {
+      // As many caches as there are layers, or as the processor's own cannot hold.
+      const auto beyond = static_cast<int64_t>(1 + 2 * LastCacheBytes() / static_cast<uint64_t>(shape.Bytes(context)));
+      const int64_t caches = std::min(config.num_layers, beyond);
+      for (const KernelCase& kernel : AttentionCases(rows, context, config.num_heads, shape, caches, pool)) {
         double& known = ms_per_flop[kernel.kernel];
         const double ms = ops.Add(op, std::string(Name(shape.type)), kernel, known * kernel.flop,
                                   {{"m", rows},
@@ -106,7 +133,8 @@ void AddAttention(OpsTable& ops, const RuntimeModel& model, ThreadPool& pool, co
                                    {"ctx_tok", context},
                                    {"heads", config.num_heads},
                                    {"kv_heads", config.num_kv_heads},
-                                   {"head_dim", config.head_dim}});
+                                   {"head_dim", config.head_dim}},
+                                  Before(rest, static_cast<size_t>(caches)));
         if (ms > 0) known = ms / kernel.flop;
       }
     }
@@ -131,9 +159,10 @@ void AddElementwise(OpsTable& ops, const ModelConfig& config, ThreadPool& pool, 
 ProfileTable MeasureOps(const RuntimeModel& model, ThreadPool& pool, const ProfileGrid& grid,
                         const TimeBudget& budget) {
   OpsTable ops(budget);
+  MemoryStream rest = RestOfModel(model, pool);
   AddElementwise(ops, model.config(), pool, grid);
-  AddAttention(ops, model, pool, grid);
-  AddProducts(ops, model, pool, grid);
+  AddAttention(ops, model, rest, pool, grid);
+  AddProducts(ops, model, rest, pool, grid);
   return ops.Take();
 }
 

@@ -1,10 +1,12 @@
 """NVIDIA AIConfigurator 0.12.0 on the tables of our device profile: it loads them, adds the time of a token up as we do by
-hand, and comes within a tenth of what was measured for whole steps. Its environment is .venv-aiconfigurator.
+hand, and comes within a tenth of what was measured for whole steps: in the median of several profiles, as the rate of a
+shared machine's memory may be another by more than that from one minute to the next. Its environment is .venv-aiconfigurator.
 """
 import csv
 import json
 import pathlib
 import re
+import statistics
 import subprocess
 
 import compare
@@ -13,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".venv-aiconfigurator/bin/python"
 GEN_TOK = 8  # as the short grid of a profile generates
 PROMPTS = (16, 64, 256)
-ATTEMPTS = 3  # another program on the machine makes a profile useless
+PROFILES = 5
 
 PREDICT = """
 import json, logging, sys
@@ -47,7 +49,8 @@ def rows(path):
 
 
 def by_hand(folder, prompt):
-    """The same sum from the exported tables: products and attention of every layer, what lies between, the head."""
+    """The same sum from the exported tables: products and attention of every layer, what lies between, the head. Twice:
+    with the attention of this prompt, and with that of the next longer one; how it goes between is its own affair."""
     config = json.loads((folder / "model/config.json").read_text())
     data = folder / "systems/data/device"
     layers, hidden, vocab = (config[key] for key in ("num_hidden_layers", "hidden_size", "vocab_size"))
@@ -55,15 +58,13 @@ def by_hand(folder, prompt):
             if row["m"] == "1"]
     attention = {1 + int(row["step"]): float(row["latency"])
                  for row in rows(data / "attention/vllm/0.24.0/generation_attention_perf.csv")}
-    before, after = prompt, min(at for at in attention if at > prompt)
-    share = (GEN_TOK / 2 + 0.5) / (after - before)
     spec = dict(re.findall(r"^  (mem\w+): (\S+)$", (folder / "systems/device.yaml").read_text(), re.M))
     bytes_per_ms = float(spec["mem_bw"]) * float(spec["mem_bw_empirical_scaling_factor"]) / 1000
     constant_ms = 1000 * float(spec["mem_empirical_constant_latency"])
     # Two additions with norms, the gate; two bytes of each value read and written.
     between = 3 * constant_ms + 2 * (2 * 4 * hidden + 3 * config["intermediate_size"]) / bytes_per_ms
-    blocks = sum(ms for n, ms in gemm if n != vocab) + attention[before] * (1 - share) + attention[after] * share + between
-    return layers * blocks + sum(ms for n, ms in gemm if n == vocab)
+    products = layers * (sum(ms for n, ms in gemm if n != vocab) + between) + sum(ms for n, ms in gemm if n == vocab)
+    return [products + layers * attention[at] for at in (prompt, min(at for at in attention if at > prompt))]
 
 
 def profile(model, folder):
@@ -79,18 +80,21 @@ def profile(model, folder):
 
 
 def compare_model(name, model, quant, folder):
-    for attempt in range(ATTEMPTS):
+    errors = {prompt: [] for prompt in PROMPTS}
+    for _ in range(PROFILES):
         measured = profile(model, folder)
         predicted = predict(folder / "exported", quant)
+        low, high = by_hand(folder / "exported", PROMPTS[0])
+        compare.check(f"{name}: its sum over our tables is ours, within 1 %", 0.99 * low < predicted[PROMPTS[0]] < 1.01 * high,
+                      f"{predicted[PROMPTS[0]]:.3f} ms, by hand {low:.3f} to {high:.3f}")
         print(f"{name}, {quant}: " + "; ".join(f"prompt {prompt}: predicted {predicted[prompt]:.3f} ms per token, measured "
                                                f"{measured[prompt]:.3f}" for prompt in PROMPTS), flush=True)
-        errors = {prompt: predicted[prompt] / measured[prompt] - 1 for prompt in PROMPTS}
-        if max(map(abs, errors.values())) < 0.1:
-            break
-    hand = by_hand(folder / "exported", 64)
-    compare.near(f"{name}: its sum over our tables, by hand, relative", predicted[64] / hand, 1, 0.01)
-    for prompt, error in errors.items():
-        compare.check(f"{name}: time per token after {prompt} tokens", abs(error) < 0.1, f"{error:+.1%} of measured")
+        for prompt in PROMPTS:
+            errors[prompt].append(predicted[prompt] / measured[prompt] - 1)
+    for prompt, found in errors.items():
+        error = statistics.median(found)
+        compare.check(f"{name}: time per token after {prompt} tokens, median of {PROFILES} profiles", abs(error) < 0.1,
+                      f"{error:+.1%} of measured; {min(found):+.1%} to {max(found):+.1%}")
 
 
 def main(folder):
