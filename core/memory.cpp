@@ -26,6 +26,10 @@ uint64_t ResidentBytes() { return ProcBytes("/proc/self/status", "VmRSS"); }
 uint64_t AnonymousBytes() { return ProcBytes("/proc/self/status", "RssAnon"); }
 void ResetPeakResident() { std::ofstream("/proc/self/clear_refs") << "5"; }
 void ReturnFreeMemory() { malloc_trim(0); }
+void KeepFreeMemory() {
+  mallopt(M_MMAP_THRESHOLD, 16 << 20);
+  mallopt(M_TRIM_THRESHOLD, 64 << 20);
+}
 uint64_t AvailableMemoryBytes() { return ProcBytes("/proc/meminfo", "MemAvailable"); }
 uint64_t TotalMemoryBytes() { return ProcBytes("/proc/meminfo", "MemTotal"); }
 

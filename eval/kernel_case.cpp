@@ -26,7 +26,7 @@ double FloatBytes(int64_t count) { return static_cast<double>(count) * sizeof(fl
 // A cache that holds `positions` random ones.
 struct RandomCache {
   RandomCache(const KvShape& shape, int64_t positions) {
-    view = {.shape = shape, .capacity = (positions + kKeyBlock - 1) / kKeyBlock * kKeyBlock};
+    view = {.shape = shape, .capacity = WholeKeyBlocks(positions)};
     lines.resize(static_cast<size_t>(shape.Bytes(view.capacity) / 64 + 1));
     view.data = lines[0].bytes;
     const auto vector = RandomFloats(shape.num_kv_heads * shape.head_dim);
@@ -85,8 +85,7 @@ std::vector<KernelCase> AttentionCases(int64_t rows, int64_t context, int64_t he
   const auto query = RandomFloats(rows * heads * shape.head_dim), out = RandomFloats(rows * heads * shape.head_dim);
   const auto of_layers = std::make_shared<std::vector<RandomCache>>();
   while (std::ssize(*of_layers) < caches) of_layers->emplace_back(shape, context);
-  AttentionPiece piece{
-      .query = query->data(), .rows = rows, .first_position = context - rows, .out = out->data()};
+  AttentionPiece piece{.query = query->data(), .rows = rows, .first_position = context - rows, .out = out->data()};
   // Row r attends to first_position + r + 1 positions; each costs a product with its key and one with its value.
   const double positions = static_cast<double>(rows) * static_cast<double>(2 * context - rows + 1) / 2;
   std::vector<KernelCase> cases;

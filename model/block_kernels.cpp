@@ -7,16 +7,12 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/dtype.h"
 #include "kernels/elementwise/elementwise.h"
 #include "model/operations.h"
 
 namespace ecld {
 namespace {
-
-constexpr int64_t kMinElements = 1 << 12;  // for which another thread is worth having
-constexpr int64_t kTile = 32;              // of a matrix that is transposed
-
-int64_t MinRows(int64_t width) { return 1 + kMinElements / width; }
 
 int64_t RowsOf(const at::Tensor& tensor) { return tensor.numel() / tensor.size(-1); }
 
@@ -44,6 +40,32 @@ TorchOnOneThread::TorchOnOneThread() : threads_(at::get_num_threads()) { at::set
 TorchOnOneThread::~TorchOnOneThread() { at::set_num_threads(threads_); }
 
 BlockKernels::BlockKernels(ModelConfig config) : config_(std::move(config)), exact_(config_.dtype != DType::kBF16) {}
+
+at::Tensor BlockKernels::RoomFor(int64_t windows, int64_t tokens, int64_t features) const {
+  return at::empty({windows, tokens, features}, exact_ ? at::kFloat : at::kBFloat16);
+}
+
+void BlockKernels::Keep(const at::Tensor& inputs, int64_t first, at::Tensor& room) {
+  const at::Tensor x = inputs.contiguous();
+  const float* from = x.data_ptr<float>();
+  const at::Tensor part = room.narrow(0, first, x.size(0));
+  auto* const to = static_cast<std::byte*>(part.data_ptr());
+  const auto size = static_cast<int64_t>(room.element_size());
+  pool_.ParallelFor(x.numel(), kMinElements, [&](int64_t begin, int64_t end) {
+    FromFloat(exact_ ? DType::kF32 : DType::kBF16, from + begin, static_cast<size_t>(end - begin), to + begin * size);
+  });
+}
+
+at::Tensor BlockKernels::Floats(const at::Tensor& kept) {
+  if (exact_) return kept;
+  at::Tensor floats = EmptyLike(kept, kept.size(-1));
+  const auto* const from = static_cast<const std::byte*>(kept.data_ptr());
+  float* const to = floats.data_ptr<float>();
+  pool_.ParallelFor(kept.numel(), kMinElements, [&](int64_t begin, int64_t end) {
+    ToFloat(DType::kBF16, from + begin * 2, static_cast<size_t>(end - begin), to + begin);
+  });
+  return floats;
+}
 
 WeightView BlockKernels::View(const at::Tensor& matrix, std::vector<uint16_t>& room) {
   const float* values = matrix.data_ptr<float>();
@@ -121,7 +143,7 @@ at::Tensor BlockKernels::Attend(int64_t layer, const at::Tensor& query, const at
   Rotate(query, key);
   const int64_t windows = query.size(0), tokens = query.size(1), width = config_.QueryWidth();
   const KvShape shape = {.type = KvType::kF32, .num_kv_heads = config_.num_kv_heads, .head_dim = config_.head_dim};
-  const int64_t capacity = (tokens + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
+  const int64_t capacity = WholeKeyBlocks(tokens);
   const int64_t window_B = (shape.Bytes(capacity) + 63) / 64 * 64;
   if (!keys_values_.defined() || keys_values_.numel() < windows * window_B)
     keys_values_ = at::zeros({windows * window_B}, at::kByte);
@@ -168,44 +190,14 @@ at::Tensor BlockKernels::Sum(const at::Tensor& states, const at::Tensor& more) {
   return y;
 }
 
-// Tile by tile: a tile's rows of the result are so few that all their pages stay known to the processor.
-void BlockKernels::Transpose(const float* inputs, int64_t tokens, int64_t features) {
-  Grow(columns_, features * tokens);
-  if (!exact_) Grow(rounded_[0], features * tokens);
-  pool_.ParallelFor((features + kTile - 1) / kTile, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t tile = begin * kTile; tile < std::min(end * kTile, features); tile += kTile)
-      for (int64_t first = 0; first < tokens; first += kTile)
-        for (int64_t f = tile; f < std::min(tile + kTile, features); ++f)
-          for (int64_t t = first; t < std::min(first + kTile, tokens); ++t) {
-            const float value = inputs[t * features + f];
-            columns_[static_cast<size_t>(f * tokens + t)] = value;
-            if (!exact_) rounded_[0][static_cast<size_t>(f * tokens + t)] = FloatToBf16(value);
-          }
-  });
-}
-
 void BlockKernels::AddGram(const at::Tensor& inputs, at::Tensor& gram) {
   const at::Tensor x = inputs.contiguous();
-  const int64_t features = x.size(-1), tokens = RowsOf(x);
-  Transpose(x.data_ptr<float>(), tokens, features);
-  Grow(panel_, features * std::min(kGramPanel, features));
-  float* sums = gram.data_ptr<float>();
-  for (int64_t first = 0; first < features; first += kGramPanel) {
-    const int64_t width = std::min(kGramPanel, features - first), rows = features - first;
-    const float* columns = columns_.data() + first * tokens;
-    const GemmArgs product = {
-        .weight = exact_ ? DenseView(DType::kF32, columns, width, tokens)
-                         : DenseView(DType::kBF16, rounded_[0].data() + first * tokens, width, tokens),
-        .x = columns,
-        .m = rows,
-        .y = panel_.data(),
-        .exact = exact_};
-    Gemm({&product, 1}, pool_, gemm_scratch_);
-    pool_.ParallelFor(rows, MinRows(width), [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; ++row)
-        Elementwise().add(product.y + row * width, width, sums + (first + row) * features + first);
-    });
-  }
+  Gram({.x = x.data_ptr<float>(),
+        .tokens = RowsOf(x),
+        .features = x.size(-1),
+        .sums = gram.data_ptr<float>(),
+        .exact = exact_},
+       pool_, gram_scratch_);
 }
 
 }  // namespace ecld

@@ -4,7 +4,7 @@
 // while an operation runs; the cores are the pool's.
 //
 // A bfloat16 checkpoint is run as its clients run it: inputs and weights of a product are rounded to bfloat16, which
-// puts each product off by at most 2^-8 of it, and summed in float32. Any other is run in float32.
+// puts each product off by at most 2^-7 of it, and summed in float32. Any other is run in float32.
 
 #include <ATen/core/Tensor.h>
 
@@ -15,7 +15,7 @@
 #include "checkpoint/config.h"
 #include "core/threads.h"
 #include "kernels/attention/attention.h"
-#include "kernels/gemm/gemm.h"
+#include "kernels/gemm/gram.h"
 
 namespace ecld {
 
@@ -32,13 +32,17 @@ class TorchOnOneThread {
   int threads_;
 };
 
-constexpr int64_t kGramPanel = 512;  // columns of a Gram matrix at a time: those right of the diagonal are skipped
-
-// All tensors are float32; results are new and contiguous.
+// All tensors are float32, but for what is kept; results are new and contiguous.
 class BlockKernels {
  public:
   // config: of the checkpoint that the blocks are of.
   explicit BlockKernels(ModelConfig config);
+
+  // Inputs of products lose nothing when they are kept as products round them. Room for them, [windows, tokens,
+  // features]; inputs [count, tokens, features] into it, from window `first` on; and what is kept, as float32.
+  at::Tensor RoomFor(int64_t windows, int64_t tokens, int64_t features) const;
+  void Keep(const at::Tensor& inputs, int64_t first, at::Tensor& room);
+  at::Tensor Floats(const at::Tensor& kept);
 
   struct Weight {
     at::Tensor matrix;  // [out_features, in_features]
@@ -59,8 +63,6 @@ class BlockKernels {
  private:
   // A matrix as a product takes it; what is rounded is kept in `room`.
   WeightView View(const at::Tensor& matrix, std::vector<uint16_t>& room);
-  // Inputs [tokens, features] as [features, tokens], in columns_, and rounded in rounded_[0] unless exact.
-  void Transpose(const float* inputs, int64_t tokens, int64_t features);
   void Rotate(const at::Tensor& query, const at::Tensor& key);
 
   ModelConfig config_;
@@ -68,10 +70,10 @@ class BlockKernels {
   ThreadPool pool_;
   GemmScratch gemm_scratch_;
   AttentionScratch attention_scratch_;
-  std::vector<std::vector<uint16_t>> rounded_ = std::vector<std::vector<uint16_t>>(1);
-  std::vector<float> columns_, panel_;  // of the inputs and the products of a Gram matrix
-  at::Tensor cosine_, sine_;            // [tokens, head_dim]
-  at::Tensor keys_values_;              // of a batch of windows, as kv.h lays them out
+  GramScratch gram_scratch_;
+  std::vector<std::vector<uint16_t>> rounded_;
+  at::Tensor cosine_, sine_;  // [tokens, head_dim]
+  at::Tensor keys_values_;    // of a batch of windows, as kv.h lays them out
 };
 
 }  // namespace ecld

@@ -30,13 +30,17 @@ double MeanBlockLoss(const Block& block, const at::Tensor& states, const at::Ten
 }
 
 // Weights are cast anew for each product: those of a rounding that is learned are not kept from step to step.
-MixedPrecision::MixedPrecision(DType checkpoint) {
+MixedPrecision::MixedPrecision(DType checkpoint)
+    : cache_was_on_(at::autocast::is_autocast_cache_enabled()), was_on_(at::autocast::is_autocast_enabled(at::kCPU)) {
   at::autocast::set_autocast_cache_enabled(false);
   at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
   at::autocast::set_autocast_enabled(at::kCPU, checkpoint == DType::kBF16);
 }
 
-MixedPrecision::~MixedPrecision() { at::autocast::set_autocast_enabled(at::kCPU, false); }
+MixedPrecision::~MixedPrecision() {
+  at::autocast::set_autocast_enabled(at::kCPU, was_on_);
+  at::autocast::set_autocast_cache_enabled(cache_was_on_);
+}
 
 int64_t HeldOutWindows(int64_t windows, double share) {
   return std::max<int64_t>(1, std::llround(static_cast<double>(windows) * share));

@@ -29,6 +29,9 @@ class MixedPrecision {
   ~MixedPrecision();
   MixedPrecision(const MixedPrecision&) = delete;
   MixedPrecision& operator=(const MixedPrecision&) = delete;
+
+ private:
+  bool cache_was_on_, was_on_;
 };
 
 // How many windows, the last ones, only judge: this share, at least one.

@@ -19,9 +19,7 @@ namespace {
 // Rounding to the stored type happens before this comparison, so that only a fault in writing or reading shows here.
 constexpr double kWrittenTolerance = 1e-5;
 
-void CompareWithWritten(const Block& in_memory, const Block& written, const at::Tensor& hidden) {
-  at::Tensor sample =
-      hidden.slice(0, 0, std::max<int64_t>(1, std::min(hidden.size(0), kWalkBatchTok / hidden.size(1))));
+void CompareWithWritten(const Block& in_memory, const Block& written, const at::Tensor& sample) {
   at::Tensor expected = in_memory.Forward(sample);
   const double difference = ((written.Forward(sample) - expected).norm() / expected.norm()).item<double>();
   if (!(difference <= kWrittenTolerance))
@@ -44,24 +42,22 @@ void ForWindowBatches(int64_t windows, int64_t window_tok, const std::function<v
   for (int64_t first = 0; first < windows; first += batch) body(first, std::min(batch, windows - first));
 }
 
-void AdvanceStates(const Block& block, at::Tensor& hidden, const at::Tensor& after_attention) {
+void AdvanceStates(const Block& block, at::Tensor& hidden, const at::Tensor& down_inputs) {
   at::NoGradGuard no_grad;
   std::optional<TorchOnOneThread> one_thread;
   if (block.Kernels()) one_thread.emplace();
   ForWindowBatches(hidden.size(0), hidden.size(1), [&](int64_t first, int64_t count) {
     at::Tensor slice = hidden.narrow(0, first, count);
-    if (after_attention.defined()) {
-      const at::Tensor middle = after_attention.narrow(0, first, count);
-      slice.copy_(block.AfterMlp(middle, block.DownInput(block.MlpInput(middle))));
-    } else {
-      slice.copy_(block.Forward(slice));
-    }
+    slice.copy_(down_inputs.defined()
+                    ? block.AfterMlp(slice, block.Kernels()->Floats(down_inputs.narrow(0, first, count)))
+                    : block.Forward(slice));
   });
 }
 
 at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWindows& calibration,
                       const std::string& label, const CompressBlock& compress, const WalkHelp& help) {
   at::NoGradGuard no_grad;
+  KeepFreeMemory();
   CopyEnds(in, out);
   at::Tensor hidden = Embed(in, calibration.windows);
   in.DropPages(-1);
@@ -75,6 +71,8 @@ at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWi
       block->Use(help.kernels);
     }
     in.DropPages(layer);
+    at::Tensor sample;
+    if (!resumed) sample = hidden.slice(0, 0, 1).clone();  // one window; the pass may carry the states on
     compress(layer, hidden, resumed ? nullptr : &*block);
     if (!resumed) {
       block->RoundTo(out.config());
@@ -83,9 +81,9 @@ at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWi
     const Checkpoint staged = out.View();
     Block written = Block::Load(staged, layer);
     written.Use(help.kernels);
-    if (!resumed) CompareWithWritten(*block, written, hidden);
+    if (!resumed) CompareWithWritten(*block, written, sample);
     block.reset();
-    AdvanceStates(written, hidden, help.after_attention ? std::exchange(*help.after_attention, {}) : at::Tensor());
+    AdvanceStates(written, hidden, help.down_inputs ? std::exchange(*help.down_inputs, {}) : at::Tensor());
     out.Commit();
     ReturnFreeMemory();  // the pieces that a block's work leaves would add up
     progress.Advance(1);

@@ -25,19 +25,21 @@ constexpr int64_t kWalkBatchTok = 2048;  // tokens run through a block at a time
 void ForWindowBatches(int64_t windows, int64_t window_tok,
                       const std::function<void(int64_t first, int64_t count)>& body);
 
-// Runs all windows through the block, in place. hidden: [windows, tokens, hidden_size]. after_attention: the states
-// there, of the same shape, where they are known: the block is then run from them on.
-void AdvanceStates(const Block& block, at::Tensor& hidden, const at::Tensor& after_attention = {});
+// Runs all windows through the block, in place. hidden: [windows, tokens, hidden_size]. down_inputs, [windows, tokens,
+// intermediate_size]: what enters the last product, where its kernels have kept it; hidden are the states after
+// attention then.
+void AdvanceStates(const Block& block, at::Tensor& hidden, const at::Tensor& down_inputs = {});
 
 // Called for every block with the states that enter it. block: as read from the input, the pass changes it in place;
 // null when an earlier run has written this block already and there is nothing left to decide.
-using CompressBlock = std::function<void(int64_t layer, const at::Tensor& hidden, Block* block)>;
+using CompressBlock = std::function<void(int64_t layer, at::Tensor& hidden, Block* block)>;
 
 struct WalkHelp {
   BlockKernels* kernels = nullptr;  // what blocks are run by; null: Torch, in float32
-  // A pass that has run the states through the attention of a block that it has finished, just as the walk would, may
-  // leave them here, so that the walk need not: it takes them away.
-  at::Tensor* after_attention = nullptr;
+  // A pass that has run the states through a block that it has finished, just as the walk would, up to the last
+  // product may leave what enters that here, and the states after attention in `hidden`: the walk goes on from there,
+  // and takes it away. As BlockKernels::Keep gives it; needs kernels.
+  at::Tensor* down_inputs = nullptr;
 };
 
 // label: the pass's name, for the progress line. Embedding, final norm and head are copied, but for those that out

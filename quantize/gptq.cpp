@@ -20,36 +20,45 @@ constexpr double kShareOfProducts = 0.65;
 // Rounds the linears of one block, in the order in which they run.
 class BlockQuantizer {
  public:
+  // hidden: the states that enter the block; Run carries them on.
   BlockQuantizer(const GptqOptions& options, CheckpointWriter& out, Block& block, BlockKernels& kernels,
-                 const at::Tensor& hidden, ReportRows& rows)
+                 at::Tensor& hidden, ReportRows& rows)
       : options_(options), out_(out), block_(block), kernels_(kernels), hidden_(hidden), rows_(rows) {}
 
-  // Returns the states after attention.
+  // Leaves the states after attention in hidden, and returns the inputs of the down projection.
   at::Tensor Run() {
+    const auto of_kept = [&](const at::Tensor& kept) { return kernels_.Floats(kept); };
     Round({Role::kQuery, Role::kKey, Role::kValue}, hidden_,
           [&](const at::Tensor& states) { return block_.AttentionInput(states); });
-    at::Tensor mixed = Map(hidden_, [&](int64_t first, int64_t count) {
-      return block_.OutputInput(block_.AttentionInput(hidden_.narrow(0, first, count)));
-    });
-    Round({Role::kOutput}, mixed, [](const at::Tensor& states) { return states; });
-    at::Tensor middle = Map(hidden_, [&](int64_t first, int64_t count) {
-      return block_.AfterAttention(hidden_.narrow(0, first, count), mixed.narrow(0, first, count));
+    at::Tensor mixed =
+        Inputs([&](const at::Tensor& states) { return block_.OutputInput(block_.AttentionInput(states)); });
+    Round({Role::kOutput}, mixed, of_kept);
+    ForBatches([&](at::Tensor states, int64_t first) {
+      states.copy_(block_.AfterAttention(states, of_kept(mixed.narrow(0, first, states.size(0)))));
     });
     mixed.reset();
-    Round({Role::kGate, Role::kUp}, middle, [&](const at::Tensor& states) { return block_.MlpInput(states); });
-    Round({Role::kDown}, middle, [&](const at::Tensor& states) { return block_.DownInput(block_.MlpInput(states)); });
-    return middle;
+    Round({Role::kGate, Role::kUp}, hidden_, [&](const at::Tensor& states) { return block_.MlpInput(states); });
+    at::Tensor down = Inputs([&](const at::Tensor& states) { return block_.DownInput(block_.MlpInput(states)); });
+    Round({Role::kDown}, down, of_kept);
+    return down;
   }
 
  private:
-  template <class Body>  // (first, count) -> [count, tokens, features]
-  static at::Tensor Map(const at::Tensor& like, Body body) {
+  template <class Body>  // (states [count, tokens, hidden_size], the first of these windows)
+  void ForBatches(Body body) {
     const TorchOnOneThread one_thread;
+    ForWindowBatches(hidden_.size(0), hidden_.size(1),
+                     [&](int64_t first, int64_t count) { body(hidden_.narrow(0, first, count), first); });
+  }
+
+  // What input_of makes of all states, as products take it.
+  template <class InputOf>
+  at::Tensor Inputs(InputOf input_of) {
     at::Tensor all;
-    ForWindowBatches(like.size(0), like.size(1), [&](int64_t first, int64_t count) {
-      const at::Tensor part = body(first, count);
-      if (!all.defined()) all = at::empty({like.size(0), like.size(1), part.size(2)}, at::kFloat);
-      all.narrow(0, first, count).copy_(part);
+    ForBatches([&](const at::Tensor& states, int64_t first) {
+      const at::Tensor part = input_of(states);
+      if (!all.defined()) all = kernels_.RoomFor(hidden_.size(0), hidden_.size(1), part.size(2));
+      kernels_.Keep(part, first, all);
     });
     return all;
   }
@@ -89,7 +98,7 @@ class BlockQuantizer {
   CheckpointWriter& out_;
   Block& block_;
   BlockKernels& kernels_;
-  const at::Tensor& hidden_;
+  at::Tensor& hidden_;
   ReportRows& rows_;
 };
 
@@ -114,21 +123,25 @@ Planned GptqPass::Plan(const PlanInput& input) const {
     const auto features = static_cast<uint64_t>(spec.shape[1]);
     const auto rows =
         static_cast<uint64_t>(spec.layer >= 0 ? spec.shape[0] : std::min(spec.shape[0], EndChunkRows(spec.shape[1])));
-    // While inputs are run and summed up: a batch, its weights and inputs rounded, the Hessian, the inputs as columns,
-    // a panel of sums. While the root is sought: the Hessian, a factor, the identity and its solution. While rows are
+    // While inputs are run and summed up: a batch, its weights and inputs rounded, the Hessian, and what
+    // its sums need. While the root is sought: the Hessian, a factor, the identity and its solution. While rows are
     // rounded: Hessian and root, of the weights values and codes, and either a copy in the order of processing, or what
     // the two sums of the report are made of.
-    largest_B = std::max({largest_B, batch_B + 4 * features * features + (6 * batch_tok + 4 * kGramPanel) * features,
-                          16 * features * features, 8 * features * features + 18 * rows * features});
+    largest_B =
+        std::max({largest_B,
+                  batch_B + 4 * features * features + GramScratchBytes(static_cast<int64_t>(batch_tok), spec.shape[1]),
+                  16 * features * features, 8 * features * features + 18 * rows * features});
     const double in = static_cast<double>(features), elements = static_cast<double>(spec.Elements());
     flops += 3 * elements * in;  // compensation, and the energy that the error is relative to
     // The inputs that q, k, v and gate, up share are counted once.
     if (spec.role != Role::kKey && spec.role != Role::kValue && spec.role != Role::kUp)
       kernel_flops += tokens * in * in, flops += in * in * in;
   }
-  planned.peak_memory_B = 2 * memory.block_B + 3 * memory.states_B + largest_B;
-  // Every linear but down runs to find the inputs of the next; gate, up and down run to go on.
-  kernel_flops += 1.5 * WalkFlops(input.config, input);
+  // All inputs of the output or of the down projection, as products take them.
+  const auto kept = static_cast<uint64_t>(std::max(input.config.intermediate_size, input.config.QueryWidth()));
+  const uint64_t kept_B = static_cast<uint64_t>(tokens) * kept * (input.config.dtype == DType::kBF16 ? 2 : 4);
+  planned.peak_memory_B = 2 * memory.block_B + memory.states_B + kept_B + largest_B;
+  kernel_flops += WalkFlops(input.config, input);
   if (input.gemm_flops > 0 && input.kernel_flops > 0)
     planned.seconds =
         ((flops + AttentionFlops(input.config, input)) / input.gemm_flops + kernel_flops / input.kernel_flops) /
@@ -139,12 +152,12 @@ Planned GptqPass::Plan(const PlanInput& input) const {
 void GptqPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
   at::NoGradGuard no_grad;
   BlockKernels kernels(in.config());
-  at::Tensor after_attention;
-  const auto compress = [&](int64_t, const at::Tensor& states, Block* block) {
-    if (block) after_attention = BlockQuantizer(options_, out, *block, kernels, states, context.rows).Run();
+  at::Tensor down_inputs;
+  const auto compress = [&](int64_t, at::Tensor& states, Block* block) {
+    if (block) down_inputs = BlockQuantizer(options_, out, *block, kernels, states, context.rows).Run();
   };
   const at::Tensor hidden = WalkBlocks(in, out, *context.calibration, "quantize.gptq", compress,
-                                       {.kernels = &kernels, .after_attention = &after_attention});
+                                       {.kernels = &kernels, .down_inputs = &down_inputs});
   QuantizeEnds(options_.hessian, options_.clip, in, out, hidden, context.rows);
   (*context.report)["tensors"] = TensorReports(out, context.rows);
 }

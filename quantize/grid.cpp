@@ -51,12 +51,13 @@ Range RangeOf(std::span<const float> weights) {
   return {*std::min_element(low.begin(), low.end()), *std::max_element(high.begin(), high.end())};
 }
 
-// Sum of cost * |error|^kClipNorm.
-double ClipError(std::span<const float> weights, std::span<const float> cost, const GroupGrid& grid, int bits) {
+// Sum of cost * |error|^kClipNorm, or as much of it as is above `enough`.
+double ClipError(std::span<const float> weights, std::span<const float> cost, const GroupGrid& grid, int bits,
+                 double enough) {
   const auto zero_point = static_cast<float>(grid.zero_point);
   const auto max_code = static_cast<float>((1 << bits) - 1);
   double sum = 0;
-  for (size_t i = 0; i < weights.size(); ++i) {
+  for (size_t i = 0; i < weights.size() && sum <= enough; ++i) {
     const float code = NearestCode(weights[i], grid.scale, zero_point, max_code);
     const float error = std::fabs(weights[i] - (code - zero_point) * grid.scale);
     sum += std::pow(error, static_cast<float>(kClipNorm)) * (cost.empty() ? 1.0f : cost[i]);
@@ -82,12 +83,12 @@ GroupGrid FitGrid(std::span<const float> weights, const PackedFormat& format, Cl
   const Range range = RangeOf(weights);
   GroupGrid best = GridOfRange(range.low, range.high, format, scale_dtype);
   if (clip == Clip::kMinMax) return best;
-  double best_error = ClipError(weights, cost, best, format.bits);
+  double best_error = ClipError(weights, cost, best, format.bits, std::numeric_limits<double>::infinity());
   int best_step = 0;
   for (int step = 1; step <= kClipSteps && step - best_step <= kClipPatience; ++step) {
     float shrink = 1.0f - 0.01f * static_cast<float>(step);
     GroupGrid grid = GridOfRange(range.low * shrink, range.high * shrink, format, scale_dtype);
-    double error = ClipError(weights, cost, grid, format.bits);
+    double error = ClipError(weights, cost, grid, format.bits, best_error);
     if (error < best_error) {
       best_error = error;
       best = grid;

@@ -23,8 +23,7 @@ KvShape CacheShape(const ModelConfig& config) {
 }
 
 uint64_t WindowBytes(const CalibrationOptions& options, const ModelConfig& config) {
-  const int64_t capacity = (options.window_tok + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
-  return static_cast<uint64_t>(CacheShape(config).Bytes(capacity) * config.num_layers);
+  return static_cast<uint64_t>(CacheShape(config).Bytes(WholeKeyBlocks(options.window_tok)) * config.num_layers);
 }
 
 int64_t WindowsAtOnce(const CalibrationOptions& options, const ModelConfig& config) {

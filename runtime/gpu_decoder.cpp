@@ -15,7 +15,7 @@ GpuDecoder::GpuDecoder(const RuntimeModel& model, std::unique_ptr<StepMachine> m
   CheckOptions();
   context_tok_ = std::min(options.context_tok, config().max_position);
   // A prompt's last rows may stand for no token.
-  capacity_ = (context_tok_ + options.prompt_rows + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
+  capacity_ = WholeKeyBlocks(context_tok_ + options.prompt_rows);
   LoadWeights(pool);
   MakeRoom();
   MakeRotations();

@@ -10,8 +10,6 @@ KvShape ShapeOf(const RuntimeModel& model) {
       .type = model.options().Kv(), .num_kv_heads = model.config().num_kv_heads, .head_dim = model.config().head_dim};
 }
 
-int64_t WholeBlocks(int64_t tokens) { return (tokens + kKeyBlock - 1) / kKeyBlock * kKeyBlock; }
-
 }  // namespace
 
 KvCache::KvCache(const RuntimeModel& model)
@@ -30,7 +28,7 @@ uint64_t KvCache::BytesPerToken(const RuntimeModel& model) {
 void KvCache::Reserve(int64_t tokens) {
   for (size_t i = 0; i < layers_.size(); ++i) {
     if (tokens <= capacities_[i]) continue;
-    const int64_t capacity = WholeBlocks(tokens);
+    const int64_t capacity = WholeKeyBlocks(tokens);
     Lines grown((static_cast<size_t>(shape_.Bytes(capacity)) + sizeof(Line) - 1) / sizeof(Line));
     if (length_ > 0) CopyKv(View(i), length_, {.shape = shape_, .capacity = capacity, .data = grown[0].bytes});
     layers_[i] = std::move(grown);

@@ -9,11 +9,6 @@
 namespace ecld {
 namespace {
 
-// Elements for which another thread is worth having: workers are awake while a model runs.
-constexpr int64_t kMinElements = 1 << 12;
-
-int64_t MinRows(int64_t width) { return 1 + kMinElements / width; }
-
 float* Room(std::vector<float>& activations, int64_t count) {
   if (activations.size() < static_cast<size_t>(count)) activations.resize(static_cast<size_t>(count));
   return activations.data();

@@ -27,7 +27,7 @@ void RequirePositive(const char* option, int64_t value) {
 
 // A cache takes room for whole blocks of tokens.
 uint64_t CacheBytes(int64_t tokens, const RuntimeModel& model) {
-  return static_cast<uint64_t>((tokens + kKeyBlock - 1) / kKeyBlock * kKeyBlock) * KvCache::BytesPerToken(model);
+  return static_cast<uint64_t>(WholeKeyBlocks(tokens)) * KvCache::BytesPerToken(model);
 }
 
 EngineOptions Complete(EngineOptions options, const RuntimeModel& model) {

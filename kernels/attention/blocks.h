@@ -229,7 +229,7 @@ ECLD_TARGET void AddValues(const TaskRun<Element>& run, Panel values, int64_t st
 template <class Element, class Stored>
 ECLD_TARGET void Step(const TaskRun<Element>& run, int64_t key, const Stored* keys, const Stored* values) {
   const int64_t depth = std::min(kKeyStep, run.task.end_key - key), half = run.shape.KeyHalf();
-  const int64_t columns = (depth + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
+  const int64_t columns = WholeKeyBlocks(depth);
   for (int64_t c = 0; c < columns; c += kKeyBlock) {
     if constexpr (std::is_same_v<Stored, CodePair>) {
       Score(run, Codes<Bits4::kLow>{keys + c * half}, 0, half, run.scores + c);

@@ -30,6 +30,9 @@ namespace ecld {
 
 inline constexpr int64_t kKeyBlock = 32;
 
+// What a cache has room for is a multiple of a block: the least one that holds so many positions.
+constexpr int64_t WholeKeyBlocks(int64_t positions) { return (positions + kKeyBlock - 1) / kKeyBlock * kKeyBlock; }
+
 // Two codes of q4.
 enum class CodePair : uint8_t {};
 inline constexpr float kMiddleCode = 7.5f;

@@ -26,6 +26,10 @@ struct ElementwiseKernels {
   bool (*all_finite)(const float* x, int64_t count);
 };
 
+// Work for which another thread is worth having, its workers being awake: elements, and rows of so many.
+inline constexpr int64_t kMinElements = 1 << 12;
+constexpr int64_t MinRows(int64_t width) { return 1 + kMinElements / width; }
+
 // The list, fastest first.
 std::span<const ElementwiseKernels> ElementwiseImplementations();
 

@@ -4,7 +4,7 @@
 // reference.cpp is the definition, and every other one agrees with it up to the order of the sums (the difference is
 // below 4e-7 of the largest sum of absolute products). Where the caller allows it (exact = false), an implementation
 // may round the activations: against dense bfloat16 weights to bfloat16, to nearest, which puts each product off by at
-// most 2^-9 of it; and against interleaved packed weights to 8 bits, symmetric, one scale for each group of at most 128
+// most 2^-8 of it; and against interleaved packed weights to 8 bits, symmetric, one scale for each group of at most 128
 // inputs; int8_portable.cpp defines that. How a row is rounded does not depend on the other rows.
 
 #include <cstddef>

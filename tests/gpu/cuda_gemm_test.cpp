@@ -10,14 +10,13 @@
 #include "kernels/cuda/graph.h"
 #include "tests/testing/cuda_problem.h"
 #include "tests/testing/expect_error.h"
+#include "tests/testing/gemm_shapes.h"
 #include "tests/testing/gpu_test.h"
 
 namespace ecld {
 namespace {
 
-struct Shape {
-  int64_t m, n, k;
-};
+using Shape = GemmShape;
 
 class GpuGemm : public GpuTest {
  protected:
@@ -129,18 +128,7 @@ std::vector<Others> ShapesOfOthers() {
     for (auto [k, n] : {std::pair{4096, 12288}, {4096, 4096}, {4096, 21504}, {10752, 4096}})
       llama.shapes.push_back({m, n, k});
   all.push_back(llama);
-  all.push_back({"vLLM's test_machete_mm.py",
-                 {4, 8},
-                 {0, 128},
-                 {{1, 128, 128},
-                  {1, 8192, 28672},
-                  {13, 8192, 4096},
-                  {26, 4096, 8192},
-                  {64, 4096, 4096},
-                  {64, 8192, 28672},
-                  {257, 128, 4096},
-                  {257, 4224, 4160},
-                  {1024, 8192, 4096}}});
+  all.push_back({"vLLM's test_machete_mm.py", {4, 8}, {0, 128}, kMacheteShapes});
   Others marlin{"vLLM's test_marlin_gemm.py", {4, 8}, {0, 32, 64, 128}, {}};
   for (auto [m, n, k] : {Shape{1, 1, 1}, {1, 4, 8}, {26, 37, 13}, {257, 13, 11}})
     for (int64_t chunk : {64, 256}) marlin.shapes.push_back({m, n * chunk, k * 128});

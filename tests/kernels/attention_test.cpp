@@ -24,7 +24,7 @@ struct Problem {
 class Cache {
  public:
   Cache(const KvShape& shape, int64_t positions) {
-    const int64_t capacity = (positions + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
+    const int64_t capacity = WholeKeyBlocks(positions);
     lines_ = std::make_unique<Line[]>(static_cast<size_t>(shape.Bytes(capacity) / 64 + 1));
     view = {.shape = shape, .capacity = capacity, .data = lines_[0].bytes};
   }

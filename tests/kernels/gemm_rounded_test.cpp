@@ -59,7 +59,8 @@ TEST(GemmRounded, DenseProductsAreThoseOfRoundedOrOfExactActivations) {
   }
 }
 
-// What gemm.h promises for whatever implementation is chosen: 2^-9 of each product.
+// What gemm.h promises for whatever implementation is chosen (2^-8 of each product), and half of that: errors of many
+// products cancel.
 TEST(GemmRounded, RoundingCostsLessThanItsBudget) {
   Random random(2);
   ThreadPool pool(2);

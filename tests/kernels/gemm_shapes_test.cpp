@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "kernels/gemm/implementations.h"
+#include "tests/testing/gemm_shapes.h"
 #include "tests/testing/near.h"
 #include "tests/testing/owned_weight.h"
 
@@ -28,9 +29,7 @@ constexpr int64_t kMostProducts = 1 << 18, kMostWeights = 1 << 15, kFewestOutput
 constexpr int64_t kMostProducts = 2 << 20, kMostWeights = 1 << 18, kFewestOutputs = 40, kMostRows = 1 << 20;
 #endif
 
-struct Shape {
-  int64_t m, n, k;
-};
+using Shape = GemmShape;
 
 struct List {
   const char* name;
@@ -81,16 +80,7 @@ const std::vector<List>& Lists() {
                                      {0, 128, 176},
                                      {0, 192, 128},
                                      {0, 128, 2816}})},
-      {"machete",
-       {{1, 128, 128},
-        {1, 8192, 28672},
-        {13, 8192, 4096},
-        {26, 4096, 8192},
-        {64, 4096, 4096},
-        {64, 8192, 28672},
-        {257, 128, 4096},
-        {257, 4224, 4160},
-        {1024, 8192, 4096}}},
+      {"machete", kMacheteShapes},
       {"cutlass_residues", ForRows({1, 128}, {{0, 128, 320}, {0, 128, 192}, {0, 5120, 8192}})},
       {"tensorrt_llm", ForRows({2, 4, 6, 8, 10, 12, 14}, {{0, 4096, 2048}})},
       {"exllama", ForRows({1, 5, 17}, {{0, 4096, 128}, {0, 128, 4096}, {0, 128256, 4096}})},

@@ -66,6 +66,30 @@ TEST_F(Walk, EachBlockSeesWhatTheWrittenOnesGive) {
     EXPECT_TRUE(Near(Values(seen[static_cast<size_t>(layer)]), Values(StatesBefore(out, windows_, layer)), Exact()));
 }
 
+// A pass that has run a finished block up to its last product saves the walk from doing so, and changes nothing else.
+TEST_F(Walk, GoesOnFromWhereAPassHasCarriedTheStates) {
+  BlockKernels kernels(config_);
+  const auto states_after = [&](const char* name, bool carry) {
+    CheckpointWriter writer(directory_ / name, config_);
+    at::Tensor down_inputs;
+    at::Tensor states =
+        WalkBlocks(Checkpoint::Open(directory_ / "in"), writer, windows_, "test",
+                   [&](int64_t, at::Tensor& hidden, Block* block) {
+                     block->Parameter(Role::kDown).mul_(0.5f);
+                     if (!carry) return;
+                     hidden.copy_(block->AfterAttention(hidden, block->OutputInput(block->AttentionInput(hidden))));
+                     const at::Tensor inputs = block->DownInput(block->MlpInput(hidden));
+                     down_inputs = kernels.RoomFor(hidden.size(0), hidden.size(1), inputs.size(2));
+                     for (int64_t window = 0; window < hidden.size(0); ++window)
+                       kernels.Keep(inputs.narrow(0, window, 1), window, down_inputs);
+                   },
+                   {.kernels = &kernels, .down_inputs = &down_inputs});
+    EXPECT_FALSE(down_inputs.defined());
+    return Values(states);
+  };
+  EXPECT_TRUE(Near(states_after("carried", true), states_after("run", false), Exact()));
+}
+
 TEST_F(Walk, StoppedWalkGoesOnToTheSameBytes) {
   // What is done to a block depends on the states that reach it, so states lost by the stop would show.
   const CompressBlock scale_by_states = [](int64_t, const at::Tensor& hidden, Block* block) {
@@ -75,13 +99,13 @@ TEST_F(Walk, StoppedWalkGoesOnToTheSameBytes) {
   for (int64_t stop : {0, 1, 2}) {
     const std::string name = "stopped" + std::to_string(stop);
     EXPECT_THROW(Go(name.c_str(),
-                    [&](int64_t layer, const at::Tensor& hidden, Block* block) {
+                    [&](int64_t layer, at::Tensor& hidden, Block* block) {
                       if (layer == stop) throw std::runtime_error("stopped");
                       scale_by_states(layer, hidden, block);
                     }),
                  std::runtime_error);
     int64_t handed_out = 0;
-    Go(name.c_str(), [&](int64_t layer, const at::Tensor& hidden, Block* block) {
+    Go(name.c_str(), [&](int64_t layer, at::Tensor& hidden, Block* block) {
       handed_out += block != nullptr;
       scale_by_states(layer, hidden, block);
     });
