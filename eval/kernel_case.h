@@ -25,8 +25,8 @@ struct KernelCase {
 // ones where it is made for those alone. weights: at least one, all of one shape and format.
 std::vector<KernelCase> GemmCases(const std::vector<WeightView>& weights, int64_t m, ThreadPool& pool);
 
-// rows new tokens of one sequence, the last of them at position context - 1. caches: so many, of as many layers, are used
-// in turn. REQUIRES: rows <= context, caches > 0.
+// rows new tokens of one sequence, the last of them at position context - 1. caches: so many, of as many layers, are
+// used in turn. REQUIRES: rows <= context, caches > 0.
 std::vector<KernelCase> AttentionCases(int64_t rows, int64_t context, int64_t heads, const KvShape& shape,
                                        int64_t caches, ThreadPool& pool);
 

@@ -30,7 +30,8 @@ void AddMean(const std::vector<Figure>& of_tasks, std::vector<Figure>* figures) 
               .src = 'm',
               .n = static_cast<int64_t>(of_tasks.size()),
               .method = "unweighted mean of",
-              .higher_is_better = true};
+              .higher_is_better = true,
+              .headline = true};
   for (const Figure& figure : of_tasks) {
     sum += *figure.value;
     mean.method += " " + figure.name.substr(0, figure.name.find(','));
@@ -59,7 +60,8 @@ void AddNewErrors(const DeviceProfile& profile, std::vector<Figure>* figures) {
        .interval = {{value - reach, value + reach}},
        .n = errors.At("n").Int(),
        .method = fmt::format("{} new, {} fixed; {}, p {:.3g}", errors.At("new_errors").Int(),
-                             errors.At("fixed_errors").Int(), errors.At("test").String(), errors.At("p").Number())});
+                             errors.At("fixed_errors").Int(), errors.At("test").String(), errors.At("p").Number()),
+       .headline = true});
 }
 
 void AddQuality(const DeviceProfile& profile, std::vector<Figure>* figures) {
@@ -78,15 +80,17 @@ void AddQuality(const DeviceProfile& profile, std::vector<Figure>* figures) {
     const std::string_view task = quality.Text(row, "task");
     const bool hallucination = hallucination_tasks.contains(task) || metric == "abstain_frac";
     const std::string_view scored = format.substr(format.find('/') == format.npos ? 0 : format.rfind('/') + 1);
-    Figure figure{.metric = hallucination ? "hallucination" : "accuracy",
-                  .name = fmt::format("{}, {}", task, metric == "ppl" ? "perplexity" : scored),
-                  .value = quality.Number(row, "value"),
-                  .unit = "1",
-                  .src = quality.Text(row, "src")[0],
-                  .interval = Interval(quality, row),
-                  .n = quality.Count(row, "n").value_or(0),
-                  .method = fmt::format("{}, {} shots", format, quality.Count(row, "shots").value_or(0)),
-                  .higher_is_better = metric == "acc" || metric == "f1"};
+    Figure figure{
+        .metric = hallucination ? "hallucination" : "accuracy",
+        .name = fmt::format("{}, {}", task, metric == "ppl" ? "perplexity" : scored),
+        .value = quality.Number(row, "value"),
+        .unit = "1",
+        .src = quality.Text(row, "src")[0],
+        .interval = Interval(quality, row),
+        .n = quality.Count(row, "n").value_or(0),
+        .method = fmt::format("{}, {} shots", format, quality.Count(row, "shots").value_or(0)),
+        .higher_is_better = metric == "acc" || metric == "f1",
+        .headline = scored == "imitative_falsehood" || scored == "recognition_error" || metric == "abstain_frac"};
     // Tasks of a group stand in its mean, which has no file of its own.
     if (scored == "acc" && !hallucination && !quality.Text(row, "dataset_sha256").empty()) averaged.push_back(figure);
     figures->push_back(std::move(figure));
@@ -127,6 +131,16 @@ std::optional<RowEnergy> EnergyOfRow(const DeviceProfile& profile, size_t row, c
                    .idle = "idle power included"};
 }
 
+// The row of one sequence with the longest prompt: what headlines are of.
+std::optional<size_t> LongestPrompt(const Table& phase) {
+  std::optional<size_t> longest;
+  for (size_t row = 0; row < phase.rows().size(); ++row)
+    if (phase.Count(row, "batch") == 1 &&
+        (!longest || phase.Count(row, "prompt_tok") > phase.Count(*longest, "prompt_tok")))
+      longest = row;
+  return longest;
+}
+
 // Joules of a row's request and of one of its tokens, and what of them is above idle power.
 void AddEnergyOfRow(const DeviceProfile& profile, size_t row, const RowEnergy& energy, std::vector<Figure>* figures) {
   const Table& phase = profile.At("phase");
@@ -139,7 +153,8 @@ void AddEnergyOfRow(const DeviceProfile& profile, size_t row, const RowEnergy& e
                   .unit = "J",
                   .src = energy.src,
                   .n = phase.Count(row, "n").value_or(0),
-                  .method = fmt::format("{}, {}", energy.scope, idle)};
+                  .method = fmt::format("{}, {}", energy.scope, idle),
+                  .headline = row == LongestPrompt(phase) && idle == energy.idle};
     if (energy.src != 'm') {
       const double error = joules * std::max(kModelError, energy.error_frac);
       figure.interval = {std::max(0.0, joules - error), joules + error};
@@ -185,7 +200,7 @@ void AddEnergy(const DeviceProfile& profile, const DeviceCatalogue& catalogue, s
 
 void AddAccess(const DeviceProfile& profile, const Coverage& coverage, std::vector<Figure>* figures) {
   const auto add = [&](const std::string& name, std::optional<double> value, const char* unit, char src, int64_t n,
-                       const std::string& method, bool higher = false) {
+                       const std::string& method, bool higher = false, bool headline = false) {
     figures->push_back({.metric = "accessibility",
                         .name = name,
                         .value = value,
@@ -193,18 +208,19 @@ void AddAccess(const DeviceProfile& profile, const Coverage& coverage, std::vect
                         .src = value ? src : '\0',
                         .n = n,
                         .method = method,
-                        .higher_is_better = higher});
+                        .higher_is_better = higher,
+                        .headline = headline});
   };
   const double weights_B = profile.variant["file_B"].get<double>();
   if (const JsonView variant(profile.variant, "profile.json", "variant"); variant.Has("storage_B"))
-    add("bytes to store", variant.At("storage_B").Number(), "B", 'm', 1, "all files that running needs");
+    add("bytes to store", variant.At("storage_B").Number(), "B", 'm', 1, "all files that running needs", false, true);
   add("weights", weights_B, "B", 'm', 1, "tensors as stored");
   add("bits per weight", 8 * weights_B / profile.variant["params"].get<double>(), "bit", 'm', 1, "embeddings included");
   if (profile.tables.contains("load")) {
     const Table& load = profile.At("load");
     for (size_t row = 0; row < load.rows().size(); ++row)
       add(fmt::format("first token after opening, from {}", load.Text(row, "from_state")), load.Number(row, "load_ms"),
-          "ms", load.Text(row, "src")[0], load.Count(row, "n").value_or(0), "median, prompt of one token");
+          "ms", load.Text(row, "src")[0], load.Count(row, "n").value_or(0), "median, prompt of one token", false, true);
   }
   const Table& phase = profile.At("phase");
   for (size_t row = 0; row < phase.rows().size(); ++row) {
@@ -213,7 +229,8 @@ void AddAccess(const DeviceProfile& profile, const Coverage& coverage, std::vect
     const char src = phase.Text(row, "src")[0];
     const auto of_row = [&](const char* name, std::optional<double> value, const char* unit, const char* method,
                             bool higher = false) {
-      if (value) add(fmt::format("{}, prompt of {}", name, prompt_tok), value, unit, src, n, method, higher);
+      const bool headline = row == LongestPrompt(phase) && std::string_view(name) != "peak memory, anonymous";
+      if (value) add(fmt::format("{}, prompt of {}", name, prompt_tok), value, unit, src, n, method, higher, headline);
     };
     of_row("peak memory, resident", phase.Number(row, "mem_peak_B"), "B", "mapped files included");
     if (const auto other_B = phase.Number(row, "act_peak_B"))
@@ -233,7 +250,8 @@ void AddAccess(const DeviceProfile& profile, const Coverage& coverage, std::vect
                                      "interval from sure to possible",
                                      100 * coverage.limits.phone_memory_share, 100 * coverage.limits.memory_share,
                                      coverage.limits.decode_tok_per_s),
-               .higher_is_better = true};
+               .higher_is_better = true,
+               .headline = true};
   figures->push_back(share);
 }
 
@@ -274,7 +292,8 @@ Json ToJson(const std::vector<Scorecard>& cards, const DeviceCatalogue& catalogu
            {"interval", figure.interval ? Json({figure.interval->first, figure.interval->second}) : Json(nullptr)},
            {"n", figure.n},
            {"method", figure.method},
-           {"higher_is_better", figure.higher_is_better}});
+           {"higher_is_better", figure.higher_is_better},
+           {"headline", figure.headline}});
     json["scorecards"].push_back({{"variant", card.variant},
                                   {"device", card.device},
                                   {"weights_sha256", card.weights_sha256},

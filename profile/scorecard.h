@@ -23,6 +23,7 @@ struct Figure {
   int64_t n = 0;                                      // items or repetitions
   std::string method;
   bool higher_is_better = false;
+  bool headline = false;  // of the few that stand for its metric, on what comes first
 };
 
 struct Scorecard {
@@ -39,7 +40,7 @@ Scorecard ScorecardOf(const DeviceProfile& profile, const DeviceCatalogue& catal
 std::string_view KindOf(char src);
 
 inline constexpr std::string_view kScorecardSchema = "ecld.scorecard";
-inline constexpr std::string_view kScorecardVersion = "1.0.0";
+inline constexpr std::string_view kScorecardVersion = "1.1.0";
 Json ToJson(const std::vector<Scorecard>& cards, const DeviceCatalogue& catalogue);
 
 }  // namespace ecld

@@ -20,21 +20,6 @@ import subprocess
 HERE = pathlib.Path(__file__).resolve().parent
 # name: recipe, made from
 VARIANTS = {"dense": None, "quantized": ("gptq4", "dense"), "pruned": (HERE / "prune.yaml", "dense"), "both": ("gptq4", "pruned")}
-FIGURES = [  # metric, how its name begins, what the table calls it
-    ("accuracy", "mean of acc", ""),
-    ("hallucination", "truthfulqa_mc2, imitative_falsehood", "imitative falsehood (TruthfulQA, 1 - mc2)"),
-    ("hallucination", "halueval_qa, recognition_error", "recognition error (HaluEval QA, chance 0.5)"),
-    ("hallucination", "new errors less fixed", ""),
-    ("hallucination", "truthfulqa_abstain, abstain_rate", "abstains (TruthfulQA, free answers)"),
-    ("energy", "per query of 256", ""),
-    ("energy", "per token, context 256", ""),
-    ("accessibility", "bytes to store", ""),
-    ("accessibility", "peak memory, resident, prompt of 256", ""),
-    ("accessibility", "first token after opening, from disk", ""),
-    ("accessibility", "first token after opening, from ram", ""),
-    ("accessibility", "time to first token, prompt of 256", ""),
-    ("accessibility", "decoding, prompt of 256", ""),
-    ("accessibility", "devices that can run it", "")]
 
 
 class Work:
@@ -113,11 +98,12 @@ def cell(figure):
 
 
 def figure_rows(cards):
-    for metric, begins, shown in FIGURES:
-        found = [next((f for f in card["figures"] if f["metric"] == metric and f["name"].startswith(begins)
-                       and not f["name"].endswith("above idle")), None) for card in cards]
-        if any(found):
-            yield metric, shown or next(f["name"] for f in found if f), [cell(figure) for figure in found]
+    """What `ecld` takes for the headlines."""
+    names = dict.fromkeys((f["metric"], f["name"]) for card in cards for f in card["figures"] if f["headline"])
+    order = list(dict.fromkeys(f["metric"] for f in cards[0]["figures"]))
+    for metric, name in sorted(names, key=lambda found: order.index(found[0])):
+        found = [next((f for f in card["figures"] if (f["metric"], f["name"]) == (metric, name)), None) for card in cards]
+        yield metric, name, [cell(figure) for figure in found]
 
 
 def text_row(work, name_of_metric, shown):

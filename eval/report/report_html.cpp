@@ -23,7 +23,7 @@ constexpr std::string_view kPageStyle =
     ".wide th,.wide td{padding:.35rem .75rem .35rem 0;border-bottom:1px solid var(--rule);white-space:nowrap}\n"
     ".wide td{text-align:right}.wide td.format{white-space:normal;min-width:11rem}.wide thead "
     "th{color:var(--soft);font-size:.8125rem}"
-    ".wide thead th+th{text-align:right}\n"
+    ".wide thead th+th{text-align:right}.wide td small{display:block;line-height:1.2}\n"
     ".grid{display:grid;gap:1.25rem 2.5rem;grid-template-columns:repeat(auto-fill,minmax(min(26rem,100%),1fr))}\n"
     ".figure{padding:.6rem 0;border-top:1px solid var(--rule);break-inside:avoid}\n"
     ".figure h3{display:flex;flex-wrap:wrap;gap:0 .6rem;align-items:baseline;overflow-wrap:anywhere}\n"
@@ -42,7 +42,8 @@ constexpr std::string_view kPageStyle =
     "figcaption h3{margin-bottom:.25rem}\n"
     ".absent{color:var(--soft);font-style:italic}.kind-modelled{border-bottom:1px dotted}\n"
     ".sources td,.sources th{font-size:.8125rem;white-space:normal;overflow-wrap:anywhere;text-align:left}\n"
-    "@media(max-width:40rem){body{font-size:15px}h1{font-size:1.4rem}}\n"
+    "@media(max-width:40rem){body{font-size:15px}h1{font-size:1.4rem}.glance tbody th{white-space:normal;"
+    "min-width:8rem;font-size:.8125rem}}\n"
     "@media print{body{max-width:none;padding:0;font-size:11pt}h2{break-after:avoid}.scroll{overflow:visible}"
     ".grid{grid-template-columns:1fr 1fr}}\n"
     "@page{margin:16mm}\n";
@@ -102,16 +103,22 @@ std::string Strip(const ReportFigure& figure, const StripScale& scale, int style
                            Colour(style), figure.kind == "modelled" ? "var(--paper)" : Colour(style));
 }
 
+// With its interval below it.
+std::string Value(const ReportFigure& figure) {
+  std::string html = fmt::format("<span class=\"kind-{}\">{}</span>", EscapeXml(figure.kind),
+                                 Data(*figure.value, Shown(*figure.value, figure.unit)));
+  if (figure.interval)
+    html += fmt::format("<small>{} \u2013 {}</small>",
+                        Data(figure.interval->first, Shown(figure.interval->first, figure.unit)),
+                        Data(figure.interval->second, Shown(figure.interval->second, figure.unit)));
+  return html;
+}
+
 std::string SubjectRow(const ReportSubject& subject, const ReportFigure* figure, const StripScale& scale, int style) {
   std::string row = fmt::format("<tr><th scope=\"row\">{}{}</th>", Key(style), EscapeXml(subject.name));
   if (!figure || !figure->value) return row + "<td class=\"value absent\" colspan=\"2\">not measured</td></tr>";
-  row += fmt::format("<td class=\"value\"><span class=\"kind-{}\">{}</span>", EscapeXml(figure->kind),
-                     Data(*figure->value, Shown(*figure->value, figure->unit)));
-  if (figure->interval)
-    row += fmt::format("<small>{} \u2013 {}</small>",
-                       Data(figure->interval->first, Shown(figure->interval->first, figure->unit)),
-                       Data(figure->interval->second, Shown(figure->interval->second, figure->unit)));
-  return row + fmt::format("</td><td class=\"strip\">{}</td></tr>", Strip(*figure, scale, style));
+  return row + fmt::format("<td class=\"value\">{}</td><td class=\"strip\">{}</td></tr>", Value(*figure),
+                           Strip(*figure, scale, style));
 }
 
 std::string Figure(const Report& report, const std::string& metric, const std::string& name) {
@@ -207,6 +214,38 @@ std::string SubjectTable(const Report& report) {
   return html + "</tbody></table></div>\n";
 }
 
+// The headlines of all, a column for each checkpoint.
+std::string GlanceTable(const Report& report) {
+  std::vector<const ReportFigure*> rows;  // one for each figure
+  for (const Score& score : kScores)
+    for (const ReportSubject& subject : report.subjects)
+      for (const ReportFigure& figure : subject.figures)
+        if (figure.headline && figure.metric == score.metric &&
+            std::ranges::none_of(rows, [&](const ReportFigure* row) { return row->name == figure.name; }))
+          rows.push_back(&figure);
+  if (rows.empty()) return "";
+  std::string html =
+      "<section><h2>At a glance</h2><div class=\"scroll\"><table class=\"wide glance\"><thead><tr><th></th>";
+  for (const ReportSubject& subject : report.subjects)
+    html += fmt::format("<th>{}{}</th>", Key(StyleOf(report, subject)), EscapeXml(subject.name));
+  html += "</tr></thead><tbody>";
+  std::string_view metric;
+  for (const ReportFigure* row : rows) {
+    if (row->metric != metric)
+      html += fmt::format("<tr><th scope=\"rowgroup\" colspan=\"{}\" class=\"soft\">{}</th></tr>",
+                          report.subjects.size() + 1, EscapeXml(row->metric));
+    metric = row->metric;
+    html += fmt::format("<tr><th scope=\"row\">{}{}</th>", EscapeXml(row->name),
+                        row->unit == "1" || row->unit == "B" ? "" : EscapeXml(", " + row->unit));
+    for (const ReportSubject& subject : report.subjects) {
+      const ReportFigure* figure = subject.Find(row->metric, row->name);
+      html += fmt::format("<td>{}</td>", figure && figure->value ? Value(*figure) : "");
+    }
+    html += "</tr>";
+  }
+  return html + "</tbody></table></div></section>\n";
+}
+
 std::string SourceTable(const Report& report) {
   std::string html = "<section><h2>Sources</h2><table class=\"wide sources\"><tbody>";
   for (const auto& [file, sha256] : report.sources)
@@ -229,11 +268,11 @@ std::string ReportHtml(const Report& report) {
       "content=\"width=device-width, initial-scale=1\"/><meta name=\"color-scheme\" content=\"light dark\"/>"
       "<title>{0}</title>\n<style>{1}{2}</style></head>\n<body><header><h1>{0}</h1>\n"
       "<p class=\"soft\">Four scores side by side, never blended into one. Bars and ranges are 95 % intervals; a "
-      "filled dot "
-      "was measured, a hollow one modelled. Whether two "
-      "checkpoints differ is for a paired test to say: new errors against the original.</p></header>\n",
+      "filled dot was measured, a hollow one or a dotted line below a number modelled. Whether two checkpoints differ "
+      "is for a paired test to say: new errors against the original.</p></header>\n",
       EscapeXml(title), ChartStyle(), kPageStyle);
   if (!report.subjects.empty()) html += SubjectTable(report);
+  html += GlanceTable(report);
   for (const Score& score : kScores) html += ScoreSection(report, score);
   html += ChartSection("Size, quality, energy", FrontierCharts(report),
                        "Needs a score of quality and the size of the same weights.");

@@ -95,7 +95,13 @@ class ReportReader {
 
   // The first file that has a figure is the one that is shown.
   static void AddFigure(ReportSubject& subject, ReportFigure figure) {
-    if (!subject.Find(figure.metric, figure.name)) subject.figures.push_back(std::move(figure));
+    const auto known = std::ranges::find_if(subject.figures, [&](const ReportFigure& other) {
+      return other.metric == figure.metric && other.name == figure.name;
+    });
+    if (known == subject.figures.end())
+      subject.figures.push_back(std::move(figure));
+    else
+      known->headline |= figure.headline;
   }
 
   static std::optional<std::pair<double, double>> Interval(const JsonView& view, const char* key) {
@@ -126,7 +132,9 @@ class ReportReader {
       const JsonView metric = view.At("metrics").At(i);
       const std::string name = metric.At("name").String();
       if (name == "nll" || name == "reference_perplexity") continue;  // said by perplexity; another model's
-      AddFigure(subject, FigureOf(metric, fmt::format("{}, {}", text, name), "accuracy"));
+      ReportFigure figure = FigureOf(metric, fmt::format("{}, {}", text, name), "accuracy");
+      figure.headline = name == "perplexity" || name == "kl";
+      AddFigure(subject, std::move(figure));
     }
   }
 
@@ -165,7 +173,8 @@ class ReportReader {
           .interval = {},
           .n = paired.At("n").Int(),
           .method = fmt::format("{} new, {} fixed; McNemar's exact p {:.3g}", paired.At("new_errors").Int(),
-                                paired.At("fixed_errors").Int(), paired.At("p").Number())};
+                                paired.At("fixed_errors").Int(), paired.At("p").Number()),
+          .headline = true};
       AddFigure(subject, std::move(figure));
     }
   }
@@ -200,7 +209,8 @@ class ReportReader {
                             .kind = figure.At("kind").String(),
                             .interval = Interval(figure, "interval"),
                             .n = figure.At("n").Int(),
-                            .method = figure.At("method").String()});
+                            .method = figure.At("method").String(),
+                            .headline = figure.BoolOr("headline", false)});
       }
     }
   }
@@ -245,7 +255,8 @@ class ReportReader {
                           .kind = std::string(KindOf(figure.src)),
                           .interval = figure.interval,
                           .n = figure.n,
-                          .method = figure.method});
+                          .method = figure.method,
+                          .headline = figure.headline});
     }
   }
 

@@ -169,6 +169,11 @@ TEST_F(ReportTest, ThePageHasTheNumbersOfTheFilesWithUnitKindAndInterval) {
   for (const char* title : {"Accuracy", "Hallucination", "Energy", "Accessibility", "Size, quality, energy",
                             "Sensitivity by layer", "Risk and coverage", "Latency", "Sources"})
     EXPECT_THAT(html, HasSubstr(fmt::format("<h2>{}</h2>", title)));
+  const size_t glance = html.find("<h2>At a glance</h2>"), scores = html.find("<h2>Accuracy</h2>");
+  ASSERT_LT(glance, scores) << "what sums the others up comes first";
+  const std::string first = html.substr(glance, scores - glance);
+  EXPECT_THAT(first, HasSubstr("<data value=\"-0.03125\">-0.03125</data>"));
+  EXPECT_THAT(first, Not(HasSubstr("piqa, acc")));
   // Two of quality against size, two against energy, sensitivity, risk, two of latency.
   EXPECT_EQ(Count(html, "<svg class=\"chart\""), 8u);
   EXPECT_EQ(Count(html, "class=\"absent\""), 0u);

@@ -203,13 +203,17 @@ TEST(Scorecard, JsonHasEveryFigureWithItsKind) {
   const Json json = ToJson({ScorecardOf(With(Measured(5000), Scores()), devices, {})}, devices);
   EXPECT_EQ(json["schema"], "ecld.scorecard");
   EXPECT_EQ(json["catalogue"]["devices"], 1);
-  std::set<std::string> metrics;
+  std::set<std::string> metrics, headlines;
   for (const Json& figure : json["scorecards"][0]["figures"]) {
     metrics.insert(figure["metric"]);
+    if (figure["headline"] == true) headlines.insert(figure["name"]);
     EXPECT_EQ(figure["value"].is_null(), figure["kind"] == "not measured") << figure["name"];
     EXPECT_TRUE(figure["value"].is_null() || !figure["unit"].get<std::string>().empty()) << figure["name"];
   }
   EXPECT_EQ(metrics, (std::set<std::string>{"accuracy", "hallucination", "energy", "accessibility"}));
+  EXPECT_EQ(headlines, (std::set<std::string>{"mean of acc, 2 tasks", "peak memory, resident, prompt of 16",
+                                              "time to first token, prompt of 16", "decoding, prompt of 16",
+                                              "devices that can run it at context 64"}));
 }
 
 }  // namespace
