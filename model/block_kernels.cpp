@@ -22,11 +22,6 @@ at::Tensor EmptyLike(const at::Tensor& tensor, int64_t width) {
   return at::empty(shape, at::kFloat);
 }
 
-template <class Element>
-void Grow(std::vector<Element>& room, int64_t count) {
-  if (room.size() < static_cast<size_t>(count)) room.resize(static_cast<size_t>(count));
-}
-
 WeightView DenseView(DType dtype, const void* data, int64_t out_features, int64_t in_features) {
   return {.out_features = out_features,
           .in_features = in_features,
@@ -46,14 +41,7 @@ at::Tensor BlockKernels::RoomFor(int64_t windows, int64_t tokens, int64_t featur
 }
 
 void BlockKernels::Keep(const at::Tensor& inputs, int64_t first, at::Tensor& room) {
-  const at::Tensor x = inputs.contiguous();
-  const float* from = x.data_ptr<float>();
-  const at::Tensor part = room.narrow(0, first, x.size(0));
-  auto* const to = static_cast<std::byte*>(part.data_ptr());
-  const auto size = static_cast<int64_t>(room.element_size());
-  pool_.ParallelFor(x.numel(), kMinElements, [&](int64_t begin, int64_t end) {
-    FromFloat(exact_ ? DType::kF32 : DType::kBF16, from + begin, static_cast<size_t>(end - begin), to + begin * size);
-  });
+  Store(inputs.contiguous(), room.narrow(0, first, inputs.size(0)).data_ptr());
 }
 
 at::Tensor BlockKernels::Floats(const at::Tensor& kept) {
@@ -67,13 +55,21 @@ at::Tensor BlockKernels::Floats(const at::Tensor& kept) {
   return floats;
 }
 
+void BlockKernels::Store(const at::Tensor& floats, void* to) {
+  const DType dtype = exact_ ? DType::kF32 : DType::kBF16;
+  const float* from = floats.data_ptr<float>();
+  auto* const bytes = static_cast<std::byte*>(to);
+  const auto size = static_cast<int64_t>(SizeOf(dtype));
+  pool_.ParallelFor(floats.numel(), kMinElements, [&](int64_t begin, int64_t end) {
+    FromFloat(dtype, from + begin, static_cast<size_t>(end - begin), bytes + begin * size);
+  });
+}
+
 WeightView BlockKernels::View(const at::Tensor& matrix, std::vector<uint16_t>& room) {
   const float* values = matrix.data_ptr<float>();
   if (exact_) return DenseView(DType::kF32, values, matrix.size(0), matrix.size(1));
-  Grow(room, matrix.numel());
-  pool_.ParallelFor(matrix.numel(), kMinElements, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) room[static_cast<size_t>(i)] = FloatToBf16(values[i]);
-  });
+  room.resize(std::max(room.size(), static_cast<size_t>(matrix.numel())));
+  Store(matrix, room.data());
   return DenseView(DType::kBF16, room.data(), matrix.size(0), matrix.size(1));
 }
 

@@ -61,6 +61,8 @@ class BlockKernels {
   void AddGram(const at::Tensor& inputs, at::Tensor& gram);
 
  private:
+  // Contiguous floats as products round them.
+  void Store(const at::Tensor& floats, void* to);
   // A matrix as a product takes it; what is rounded is kept in `room`.
   WeightView View(const at::Tensor& matrix, std::vector<uint16_t>& room);
   void Rotate(const at::Tensor& query, const at::Tensor& key);

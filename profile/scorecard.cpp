@@ -200,44 +200,48 @@ void AddEnergy(const DeviceProfile& profile, const DeviceCatalogue& catalogue, s
 
 void AddAccess(const DeviceProfile& profile, const Coverage& coverage, std::vector<Figure>* figures) {
   const auto add = [&](const std::string& name, std::optional<double> value, const char* unit, char src, int64_t n,
-                       const std::string& method, bool higher = false, bool headline = false) {
+                       const std::string& method) -> Figure& {
     figures->push_back({.metric = "accessibility",
                         .name = name,
                         .value = value,
                         .unit = unit,
                         .src = value ? src : '\0',
                         .n = n,
-                        .method = method,
-                        .higher_is_better = higher,
-                        .headline = headline});
+                        .method = method});
+    return figures->back();
   };
   const double weights_B = profile.variant["file_B"].get<double>();
   if (const JsonView variant(profile.variant, "profile.json", "variant"); variant.Has("storage_B"))
-    add("bytes to store", variant.At("storage_B").Number(), "B", 'm', 1, "all files that running needs", false, true);
+    add("bytes to store", variant.At("storage_B").Number(), "B", 'm', 1, "all files that running needs").headline =
+        true;
   add("weights", weights_B, "B", 'm', 1, "tensors as stored");
   add("bits per weight", 8 * weights_B / profile.variant["params"].get<double>(), "bit", 'm', 1, "embeddings included");
   if (profile.tables.contains("load")) {
     const Table& load = profile.At("load");
     for (size_t row = 0; row < load.rows().size(); ++row)
       add(fmt::format("first token after opening, from {}", load.Text(row, "from_state")), load.Number(row, "load_ms"),
-          "ms", load.Text(row, "src")[0], load.Count(row, "n").value_or(0), "median, prompt of one token", false, true);
+          "ms", load.Text(row, "src")[0], load.Count(row, "n").value_or(0), "median, prompt of one token")
+          .headline = true;
   }
   const Table& phase = profile.At("phase");
+  const std::optional<size_t> longest = LongestPrompt(phase);
   for (size_t row = 0; row < phase.rows().size(); ++row) {
     if (phase.Count(row, "batch") != 1) continue;
     const int64_t prompt_tok = phase.Count(row, "prompt_tok").value_or(0), n = phase.Count(row, "n").value_or(0);
     const char src = phase.Text(row, "src")[0];
     const auto of_row = [&](const char* name, std::optional<double> value, const char* unit, const char* method,
-                            bool higher = false) {
-      const bool headline = row == LongestPrompt(phase) && std::string_view(name) != "peak memory, anonymous";
-      if (value) add(fmt::format("{}, prompt of {}", name, prompt_tok), value, unit, src, n, method, higher, headline);
+                            bool headline = true, bool higher = false) {
+      if (!value) return;
+      Figure& figure = add(fmt::format("{}, prompt of {}", name, prompt_tok), value, unit, src, n, method);
+      figure.headline = headline && row == longest;
+      figure.higher_is_better = higher;
     };
     of_row("peak memory, resident", phase.Number(row, "mem_peak_B"), "B", "mapped files included");
     if (const auto other_B = phase.Number(row, "act_peak_B"))
-      of_row("peak memory, anonymous", *other_B + phase.Number(row, "kv_B").value_or(0), "B", "cache included");
+      of_row("peak memory, anonymous", *other_B + phase.Number(row, "kv_B").value_or(0), "B", "cache included", false);
     of_row("time to first token", phase.Number(row, "prefill_ms"), "ms", "median, model loaded");
     if (const auto tpot_ms = phase.Number(row, "tpot_ms"); tpot_ms && *tpot_ms > 0)
-      of_row("decoding", 1000 / *tpot_ms, "token/s", "median, one sequence", true);
+      of_row("decoding", 1000 / *tpot_ms, "token/s", "median, one sequence", true, true);
   }
   Figure share{.metric = "accessibility",
                .name = fmt::format("devices that can run it at context {}", coverage.limits.ctx_tok),

@@ -33,7 +33,7 @@ class BlockQuantizer {
     at::Tensor mixed =
         Inputs([&](const at::Tensor& states) { return block_.OutputInput(block_.AttentionInput(states)); });
     Round({Role::kOutput}, mixed, of_kept);
-    ForBatches([&](at::Tensor states, int64_t first) {
+    ForBatches(hidden_, [&](at::Tensor states, int64_t first) {
       states.copy_(block_.AfterAttention(states, of_kept(mixed.narrow(0, first, states.size(0)))));
     });
     mixed.reset();
@@ -44,18 +44,18 @@ class BlockQuantizer {
   }
 
  private:
-  template <class Body>  // (states [count, tokens, hidden_size], the first of these windows)
-  void ForBatches(Body body) {
+  template <class Body>  // (states [count, tokens, features], the first of these windows)
+  static void ForBatches(const at::Tensor& states, Body body) {
     const TorchOnOneThread one_thread;
-    ForWindowBatches(hidden_.size(0), hidden_.size(1),
-                     [&](int64_t first, int64_t count) { body(hidden_.narrow(0, first, count), first); });
+    ForWindowBatches(states.size(0), states.size(1),
+                     [&](int64_t first, int64_t count) { body(states.narrow(0, first, count), first); });
   }
 
   // What input_of makes of all states, as products take it.
   template <class InputOf>
   at::Tensor Inputs(InputOf input_of) {
     at::Tensor all;
-    ForBatches([&](const at::Tensor& states, int64_t first) {
+    ForBatches(hidden_, [&](const at::Tensor& states, int64_t first) {
       const at::Tensor part = input_of(states);
       if (!all.defined()) all = kernels_.RoomFor(hidden_.size(0), hidden_.size(1), part.size(2));
       kernels_.Keep(part, first, all);
@@ -72,12 +72,7 @@ class BlockQuantizer {
     if (targets.empty()) return;
     const int64_t features = targets.front()->shape[1];
     at::Tensor hessian = at::zeros({features, features}, at::kFloat);
-    {
-      const TorchOnOneThread one_thread;
-      ForWindowBatches(states.size(0), states.size(1), [&](int64_t first, int64_t count) {
-        kernels_.AddGram(input_of(states.narrow(0, first, count)), hessian);
-      });
-    }
+    ForBatches(states, [&](const at::Tensor& batch, int64_t) { kernels_.AddGram(input_of(batch), hessian); });
     Symmetrize(hessian);
     const HessianRoot root = RootOf(hessian, options_.hessian.damping, options_.hessian.activation_order);
     for (const TensorSpec* target : targets) {

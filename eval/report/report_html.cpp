@@ -170,16 +170,23 @@ constexpr Score kScores[] = {
      "No figure of accessibility was given (<code>scores --json</code>): not measured."},
 };
 
-std::string ScoreSection(const Report& report, const Score& score) {
-  std::vector<std::string> names;
+// One for each name that the figures of a metric have, in their order; of headlines alone, or of all.
+std::vector<const ReportFigure*> FiguresOf(const Report& report, std::string_view metric, bool headlines) {
+  std::vector<const ReportFigure*> figures;
   for (const ReportSubject& subject : report.subjects)
     for (const ReportFigure& figure : subject.figures)
-      if (figure.metric == score.metric && std::find(names.begin(), names.end(), figure.name) == names.end())
-        names.push_back(figure.name);
+      if (figure.metric == metric && (figure.headline || !headlines) &&
+          std::ranges::none_of(figures, [&](const ReportFigure* other) { return other->name == figure.name; }))
+        figures.push_back(&figure);
+  return figures;
+}
+
+std::string ScoreSection(const Report& report, const Score& score) {
+  const std::vector<const ReportFigure*> figures = FiguresOf(report, score.metric, false);
   std::string html = fmt::format("<section><h2>{}</h2>", score.title);
-  if (names.empty()) return html + Absent(score.absent) + "</section>\n";
+  if (figures.empty()) return html + Absent(score.absent) + "</section>\n";
   html += "<div class=\"grid\">";
-  for (const std::string& name : names) html += Figure(report, score.metric, name);
+  for (const ReportFigure* figure : figures) html += Figure(report, score.metric, figure->name);
   return html + "</div></section>\n";
 }
 
@@ -214,36 +221,32 @@ std::string SubjectTable(const Report& report) {
   return html + "</tbody></table></div>\n";
 }
 
+std::string GlanceRow(const Report& report, const ReportFigure& row) {
+  std::string html = fmt::format("<tr><th scope=\"row\">{}{}</th>", EscapeXml(row.name),
+                                 row.unit == "1" || row.unit == "B" ? "" : EscapeXml(", " + row.unit));
+  for (const ReportSubject& subject : report.subjects) {
+    const ReportFigure* figure = subject.Find(row.metric, row.name);
+    html += fmt::format("<td>{}</td>", figure && figure->value ? Value(*figure) : "");
+  }
+  return html + "</tr>";
+}
+
 // The headlines of all, a column for each checkpoint.
 std::string GlanceTable(const Report& report) {
-  std::vector<const ReportFigure*> rows;  // one for each figure
-  for (const Score& score : kScores)
-    for (const ReportSubject& subject : report.subjects)
-      for (const ReportFigure& figure : subject.figures)
-        if (figure.headline && figure.metric == score.metric &&
-            std::ranges::none_of(rows, [&](const ReportFigure* row) { return row->name == figure.name; }))
-          rows.push_back(&figure);
+  std::string rows;
+  for (const Score& score : kScores) {
+    const std::vector<const ReportFigure*> figures = FiguresOf(report, score.metric, true);
+    if (figures.empty()) continue;
+    rows += fmt::format("<tr><th scope=\"rowgroup\" colspan=\"{}\" class=\"soft\">{}</th></tr>",
+                        report.subjects.size() + 1, score.metric);
+    for (const ReportFigure* figure : figures) rows += GlanceRow(report, *figure);
+  }
   if (rows.empty()) return "";
   std::string html =
       "<section><h2>At a glance</h2><div class=\"scroll\"><table class=\"wide glance\"><thead><tr><th></th>";
   for (const ReportSubject& subject : report.subjects)
     html += fmt::format("<th>{}{}</th>", Key(StyleOf(report, subject)), EscapeXml(subject.name));
-  html += "</tr></thead><tbody>";
-  std::string_view metric;
-  for (const ReportFigure* row : rows) {
-    if (row->metric != metric)
-      html += fmt::format("<tr><th scope=\"rowgroup\" colspan=\"{}\" class=\"soft\">{}</th></tr>",
-                          report.subjects.size() + 1, EscapeXml(row->metric));
-    metric = row->metric;
-    html += fmt::format("<tr><th scope=\"row\">{}{}</th>", EscapeXml(row->name),
-                        row->unit == "1" || row->unit == "B" ? "" : EscapeXml(", " + row->unit));
-    for (const ReportSubject& subject : report.subjects) {
-      const ReportFigure* figure = subject.Find(row->metric, row->name);
-      html += fmt::format("<td>{}</td>", figure && figure->value ? Value(*figure) : "");
-    }
-    html += "</tr>";
-  }
-  return html + "</tbody></table></div></section>\n";
+  return html + "</tr></thead><tbody>" + rows + "</tbody></table></div></section>\n";
 }
 
 std::string SourceTable(const Report& report) {

@@ -2,18 +2,11 @@
 
 #if defined(__x86_64__)
 
-#include <immintrin.h>
-
 #include "kernels/gemm/sum_lanes.h"
 #include "kernels/gemm/tiled.h"
+#include "kernels/simd/avx512_intrinsics.h"
 
 #define ECLD_TARGET __attribute__((target("avx512f")))
-
-// GCC 12 takes the deliberately undefined operands inside its own intrinsics for a mistake.
-#if !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
 
 namespace ecld {
 namespace {

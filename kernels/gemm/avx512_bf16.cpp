@@ -7,21 +7,14 @@
 
 #if defined(__x86_64__)
 
-#include <immintrin.h>
-
 #include <algorithm>
 #include <array>
 
 #include "kernels/gemm/column_blocks.h"
 #include "kernels/gemm/implementations.h"
+#include "kernels/simd/avx512_intrinsics.h"
 
 #define ECLD_TARGET __attribute__((target("avx512f,avx512bw,avx512bf16")))
-
-// GCC 12 takes the deliberately undefined operands inside its own intrinsics for a mistake.
-#if !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
 
 namespace ecld {
 namespace {

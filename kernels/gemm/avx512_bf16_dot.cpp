@@ -4,23 +4,16 @@
 
 #if defined(__x86_64__)
 
-#include <immintrin.h>
-
 #include <algorithm>
 #include <array>
 
 #include "kernels/gemm/column_blocks.h"
 #include "kernels/gemm/implementations.h"
 #include "kernels/gemm/sum_lanes.h"
+#include "kernels/simd/avx512_intrinsics.h"
 
 #define ECLD_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
 #define ECLD_INLINE ECLD_TARGET inline __attribute__((always_inline))
-
-// GCC 12 takes the deliberately undefined operands inside its own intrinsics for a mistake.
-#if !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
 
 namespace ecld {
 namespace {

@@ -6,19 +6,12 @@
 
 #if defined(__x86_64__)
 
-#include <immintrin.h>
-
 #include <algorithm>
 
 #include "kernels/gemm/gram.h"
+#include "kernels/simd/avx512_intrinsics.h"
 
 #define ECLD_TARGET __attribute__((target("avx512f,avx512bw,avx512bf16")))
-
-// GCC 12 takes the deliberately undefined operands inside its own intrinsics for a mistake.
-#if !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
 
 namespace ecld {
 namespace {
@@ -42,15 +35,13 @@ ECLD_TARGET void Pack(const GramArgs& args, int64_t pairs, int64_t begin, int64_
   for (int64_t p = begin; p < end; ++p) {
     const float* const first = args.x + 2 * p * features;
     const bool second = 2 * p + 1 < args.tokens;
-    for (int64_t f = 0; f < features; f += kLanes) {
-      const auto mask = static_cast<__mmask16>((1u << std::min<int64_t>(16, features - f)) - 1);
+    for (int64_t f = 0; f < (features + kBlock - 1) / kBlock * kBlock; f += kLanes) {
+      const auto mask = static_cast<__mmask16>((1u << std::clamp<int64_t>(features - f, 0, kLanes)) - 1);
       const __m512 a = _mm512_maskz_loadu_ps(mask, first + f);
       const __m512 b = second ? _mm512_maskz_loadu_ps(mask, first + features + f) : _mm512_setzero_ps();
       _mm512_store_si512(to + (f / kBlock * pairs + p) * kBlock + f % kBlock,
                          _mm512_or_si512(Widened(a), _mm512_slli_epi32(Widened(b), 16)));
     }
-    for (int64_t f = (features + kLanes - 1) / kLanes * kLanes; f % kBlock != 0; f += kLanes)
-      _mm512_store_si512(to + (f / kBlock * pairs + p) * kBlock + f % kBlock, _mm512_setzero_si512());
   }
 }
 

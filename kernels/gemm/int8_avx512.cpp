@@ -4,22 +4,15 @@
 
 #if defined(__x86_64__)
 
-#include <immintrin.h>
-
 #include <array>
 #include <cstring>
 #include <utility>
 
 #include "kernels/gemm/int8_tiled.h"
+#include "kernels/simd/avx512_intrinsics.h"
 
 #define ECLD_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
 #define ECLD_INLINE ECLD_TARGET inline __attribute__((always_inline))
-
-// GCC 12 takes the deliberately undefined operands inside its own intrinsics for a mistake.
-#if !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
 
 namespace ecld {
 namespace {

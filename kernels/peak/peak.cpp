@@ -4,18 +4,12 @@
 #include <cstring>
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "kernels/simd/avx512_intrinsics.h"
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #if defined(__linux__)
 #include <sys/auxv.h>
 #endif
-#endif
-
-// GCC 12 takes the deliberately undefined operands inside its own intrinsics for a mistake.
-#if defined(__x86_64__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 
 namespace ecld {

@@ -2,15 +2,9 @@
 // Vectors of floats for the sources that are compiled once for each instruction set; see kernels/simd/README.md.
 // This one: AVX-512 (F, BW, VL).
 
-#include <immintrin.h>
-
 #include <cstdint>
 
-// GCC 12 takes the deliberately undefined operands inside its own intrinsics for a mistake.
-#if !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
+#include "kernels/simd/avx512_intrinsics.h"
 
 #define ECLD_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,fma,f16c")))
 
