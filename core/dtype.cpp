@@ -30,21 +30,25 @@ const DTypeRow& Row(DType dtype) {
   return row;
 }
 
-template <class T, class Convert>
-void ConvertAll(const std::byte* source, size_t count, float* out, Convert convert) {
-  for (size_t i = 0; i < count; ++i) {
-    T value;
-    std::memcpy(&value, source + i * sizeof(T), sizeof(T));
-    out[i] = convert(value);
-  }
+// to[i] = convert(from[i]) for a fixed number of elements at any alignment, which compilers turn into vectors.
+template <class From, class To, auto convert, size_t kCount>
+void ConvertSome(const std::byte* from, std::byte* to) {
+  From values[kCount];
+  To results[kCount];
+  std::memcpy(values, from, sizeof(values));
+  for (size_t i = 0; i < kCount; ++i) results[i] = convert(values[i]);
+  std::memcpy(to, results, sizeof(results));
 }
 
-template <class T, class Convert>
-void NarrowAll(const float* source, size_t count, std::byte* out, Convert convert) {
-  for (size_t i = 0; i < count; ++i) {
-    T value = convert(source[i]);
-    std::memcpy(out + i * sizeof(T), &value, sizeof(T));
-  }
+template <class From, class To, auto convert>
+void ConvertAll(const void* source, size_t count, void* out) {
+  constexpr size_t kBlock = 16;
+  const auto* from = static_cast<const std::byte*>(source);
+  auto* to = static_cast<std::byte*>(out);
+  size_t i = 0;
+  for (; i + kBlock <= count; i += kBlock)
+    ConvertSome<From, To, convert, kBlock>(from + i * sizeof(From), to + i * sizeof(To));
+  for (; i < count; ++i) ConvertSome<From, To, convert, 1>(from + i * sizeof(From), to + i * sizeof(To));
 }
 
 }  // namespace
@@ -101,15 +105,15 @@ void ToFloat(DType dtype, const std::byte* source, size_t count, float* out) {
       std::memcpy(out, source, count * 4);
       return;
     case DType::kF64:
-      return ConvertAll<double>(source, count, out, [](double v) { return static_cast<float>(v); });
+      return ConvertAll<double, float, [](double v) { return static_cast<float>(v); }>(source, count, out);
     case DType::kF16:
-      return ConvertAll<uint16_t>(source, count, out, HalfToFloat);
+      return ConvertAll<uint16_t, float, HalfToFloat>(source, count, out);
     case DType::kBF16:
-      return ConvertAll<uint16_t>(source, count, out, Bf16ToFloat);
+      return ConvertAll<uint16_t, float, Bf16ToFloat>(source, count, out);
     case DType::kF8E4M3:
-      return ConvertAll<uint8_t>(source, count, out, F8E4M3ToFloat);
+      return ConvertAll<uint8_t, float, F8E4M3ToFloat>(source, count, out);
     case DType::kF8E5M2:
-      return ConvertAll<uint8_t>(source, count, out, F8E5M2ToFloat);
+      return ConvertAll<uint8_t, float, F8E5M2ToFloat>(source, count, out);
     default:
       assert(false && "ToFloat takes a float type");
   }
@@ -121,9 +125,9 @@ void FromFloat(DType dtype, const float* source, size_t count, std::byte* out) {
       std::memcpy(out, source, count * 4);
       return;
     case DType::kF16:
-      return NarrowAll<uint16_t>(source, count, out, FloatToHalf);
+      return ConvertAll<float, uint16_t, FloatToHalf>(source, count, out);
     case DType::kBF16:
-      return NarrowAll<uint16_t>(source, count, out, FloatToBf16);
+      return ConvertAll<float, uint16_t, FloatToBf16>(source, count, out);
     default:
       assert(false && "FromFloat writes F32, F16 or BF16");
   }

@@ -7,13 +7,15 @@
 #include <cassert>
 
 #include "core/error.h"
+#include "core/threads.h"
 #include "model/operations.h"
 
 namespace ecld {
 
 at::Tensor RowsOf(const WeightView& weight, int64_t first, int64_t rows) {
   at::Tensor values = at::empty({rows, weight.in_features}, at::kFloat);
-  at::parallel_for(0, rows, 16, [&](int64_t begin, int64_t end) {
+  ThreadPool pool(at::get_num_threads());
+  pool.ParallelFor(rows, 16, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
       ReadRow(weight, first + row, values.data_ptr<float>() + row * weight.in_features);
   });

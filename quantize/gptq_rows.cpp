@@ -2,19 +2,24 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cassert>
 #include <span>
+
+#include "core/threads.h"
+#include "model/block_kernels.h"
 
 namespace ecld {
 namespace {
 
 constexpr int64_t kBlock = 128;  // columns between two updates of the rest
 constexpr int64_t kLanes = 16;   // rows in step: a fixed number, which compilers turn into vectors
+constexpr int64_t kStrip = 64;   // rows that a thread carries through all columns
 
-// Rounds a block of columns for kLanes rows at a time. All arrays are column by column: element (column, row) of the
-// whole matrix lies at column * rows + row, columns in the order of processing.
+// Rounds a block of columns for kLanes rows at a time. All arrays are column by column: element (column, row) of a
+// strip lies at column * rows + row, columns in the order of processing.
 struct BlockRounder {
   const PackedFormat& format;
   const int64_t* order;    // [in]
@@ -71,24 +76,14 @@ std::vector<float> CostOfColumns(const HessianRoot& root) {
   return {cost.data_ptr<float>(), cost.data_ptr<float>() + cost.numel()};
 }
 
-std::vector<GroupGrid> FitGrids(const at::Tensor& weights, const HessianRoot& root, const PackedFormat& format,
-                                Clip clip, DType scale_dtype) {
-  const int64_t rows = weights.size(0), in = weights.size(1), groups = format.Groups(in);
-  const int64_t group_size = format.GroupSize(in);
-  const std::vector<float> cost = CostOfColumns(root);
-  std::vector<GroupGrid> grids(static_cast<size_t>(rows * groups));
-  const float* data = weights.data_ptr<float>();
-  at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      for (int64_t group = 0; group < groups; ++group) {
-        const int64_t first = group * group_size;
-        const auto size = static_cast<size_t>(std::min(group_size, in - first));
-        grids[static_cast<size_t>(row * groups + group)] =
-            FitGrid({data + row * in + first, size}, format, clip, scale_dtype, {cost.data() + first, size});
-      }
-    }
-  });
-  return grids;
+// The grids of a row of weights, [groups].
+void FitGrids(const float* weights, const std::vector<float>& cost, const PackedFormat& format, Clip clip,
+              DType scale_dtype, GroupGrid* grids) {
+  const auto in = static_cast<int64_t>(cost.size()), group_size = format.GroupSize(in);
+  for (int64_t first = 0; first < in; first += group_size) {
+    const auto size = static_cast<size_t>(std::min(group_size, in - first));
+    *grids++ = FitGrid({weights + first, size}, format, clip, scale_dtype, {cost.data() + first, size});
+  }
 }
 
 }  // namespace
@@ -96,38 +91,53 @@ std::vector<GroupGrid> FitGrids(const at::Tensor& weights, const HessianRoot& ro
 GptqRows QuantizeRows(const at::Tensor& weights, const HessianRoot& root, const PackedFormat& format, Clip clip,
                       DType scale_dtype) {
   assert(weights.is_contiguous());
-  const int64_t rows = weights.size(0), in = weights.size(1);
+  const int64_t rows = weights.size(0), in = weights.size(1), groups = format.Groups(in);
   GptqRows result;
-  result.grids = FitGrids(weights, root, format, clip, scale_dtype);
+  result.grids.resize(static_cast<size_t>(rows * groups));
   result.codes.resize(static_cast<size_t>(rows * in));
   result.values = at::empty({rows, in}, at::kFloat);
-  at::Tensor columns = weights.t().index_select(0, root.order).contiguous();  // [in, rows]
-  at::Tensor errors = at::empty({std::min(kBlock, in), rows}, at::kFloat);
   const at::Tensor factors = root.root.contiguous();
+  const std::vector<float> cost = CostOfColumns(root);
   std::vector<double> losses(static_cast<size_t>(rows));
-  const BlockRounder rounder{format,
-                             root.order.data_ptr<int64_t>(),
-                             factors.data_ptr<float>(),
-                             result.grids.data(),
-                             in,
-                             rows,
-                             format.Groups(in),
-                             format.GroupSize(in),
-                             columns.data_ptr<float>(),
-                             errors.data_ptr<float>(),
-                             result.codes.data(),
-                             result.values.data_ptr<float>(),
-                             losses.data()};
-  for (int64_t first = 0; first < in; first += kBlock) {
-    const int64_t count = std::min(kBlock, in - first), tiles = (rows + kLanes - 1) / kLanes;
-    at::parallel_for(0, tiles, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t tile = begin; tile < end; ++tile)
-        rounder.Round(first, count, tile * kLanes, std::min(kLanes, rows - tile * kLanes));
-    });
-    if (first + count == in) break;
-    const at::Tensor later = factors.slice(0, first, first + count).slice(1, first + count, in);  // [count, rest]
-    columns.slice(0, first + count, in).addmm_(later.t(), errors.slice(0, 0, count), 1, -1);
-  }
+  float* const values = result.values.data_ptr<float>();
+
+  const auto round_strip = [&](int64_t first_row) {
+    const int64_t count = std::min(kStrip, rows - first_row);
+    GroupGrid* const grids = result.grids.data() + first_row * groups;
+    for (int64_t row = 0; row < count; ++row)
+      FitGrids(weights.const_data_ptr<float>() + (first_row + row) * in, cost, format, clip, scale_dtype,
+               grids + row * groups);
+    at::Tensor columns = weights.narrow(0, first_row, count).t().index_select(0, root.order);
+    at::Tensor errors = at::empty({std::min(kBlock, in), count}, at::kFloat);
+    const BlockRounder rounder{format,
+                               root.order.const_data_ptr<int64_t>(),
+                               factors.const_data_ptr<float>(),
+                               grids,
+                               in,
+                               count,
+                               groups,
+                               format.GroupSize(in),
+                               columns.data_ptr<float>(),
+                               errors.data_ptr<float>(),
+                               result.codes.data() + first_row * in,
+                               values + first_row * in,
+                               losses.data() + first_row};
+    for (int64_t first = 0; first < in; first += kBlock) {
+      const int64_t end = std::min(first + kBlock, in);
+      for (int64_t row = 0; row < count; row += kLanes)
+        rounder.Round(first, end - first, row, std::min(kLanes, count - row));
+      if (end == in) break;
+      const at::Tensor later = factors.slice(0, first, end).slice(1, end, in);  // [end - first, rest]
+      columns.slice(0, end, in).addmm_(later.t(), errors.slice(0, 0, end - first), 1, -1);
+    }
+  };
+  ThreadPool pool(at::get_num_threads());
+  const TorchOnOneThread one_thread;
+  pool.ShareOut((rows + kStrip - 1) / kStrip, 1, [&](int64_t begin, int64_t end) {
+    const at::NoGradGuard no_grad;  // a thread's own, as is the number of threads that Torch takes
+    const TorchOnOneThread one_thread_here;
+    for (int64_t strip = begin; strip < end; ++strip) round_strip(strip * kStrip);
+  });
   for (double loss : losses) result.loss += loss;
   return result;
 }

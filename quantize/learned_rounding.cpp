@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <span>
 
+#include "core/threads.h"
+
 namespace ecld {
 namespace {
 
@@ -50,7 +52,8 @@ LearnedRounding StartRounding(const at::Tensor& weights, const PackedFormat& for
   const int64_t group_size = format.GroupSize(in);
   at::Tensor part = at::ones({rows, groups});
   if (clip != Clip::kMinMax) {
-    at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
+    ThreadPool pool(at::get_num_threads());
+    pool.ParallelFor(rows, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin * groups; i < end * groups; ++i) {
         const int64_t first = i % groups * group_size;
         const std::span<const float> group(weights.const_data_ptr<float>() + i / groups * in + first,

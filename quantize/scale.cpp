@@ -7,6 +7,7 @@
 #include <span>
 
 #include "core/error.h"
+#include "core/threads.h"
 #include "model/block_walker.h"
 
 namespace ecld {
@@ -14,9 +15,10 @@ namespace {
 
 // Nearest values on the grid of each group.
 at::Tensor RoundedValues(const at::Tensor& weights, const PackedFormat& format, Clip clip, DType scale_dtype) {
+  ThreadPool pool(at::get_num_threads());
   const int64_t rows = weights.size(0), in = weights.size(1), group_size = format.GroupSize(in);
   at::Tensor values = at::empty_like(weights);
-  at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
+  pool.ParallelFor(rows, 1, [&](int64_t begin, int64_t end) {
     std::vector<uint8_t> codes(static_cast<size_t>(std::min(group_size, in)));
     for (int64_t row = begin; row < end; ++row) {
       for (int64_t first = 0; first < in; first += group_size) {
