@@ -28,7 +28,7 @@ void ResetPeakResident() { std::ofstream("/proc/self/clear_refs") << "5"; }
 void ReturnFreeMemory() { malloc_trim(0); }
 void KeepFreeMemory() {
   mallopt(M_MMAP_THRESHOLD, 16 << 20);
-  mallopt(M_TRIM_THRESHOLD, 64 << 20);
+  mallopt(M_TRIM_THRESHOLD, int{kKeptFreeBytes});
 }
 uint64_t AvailableMemoryBytes() { return ProcBytes("/proc/meminfo", "MemAvailable"); }
 uint64_t TotalMemoryBytes() { return ProcBytes("/proc/meminfo", "MemTotal"); }

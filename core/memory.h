@@ -10,8 +10,9 @@ uint64_t ResidentBytes();      // VmRSS
 uint64_t AnonymousBytes();     // RssAnon: what this process really owns
 void ResetPeakResident();      // starts a new VmHWM measurement, where the kernel allows it
 void ReturnFreeMemory();       // of the allocator, to the system, so that what was freed is counted no more
-// For work that takes and gives back pieces of megabytes again and again: the allocator keeps up to 64 MiB of them
-// until ReturnFreeMemory. By itself it would return each, and have the system clear its pages anew.
+// For work that takes and gives back pieces of megabytes again and again: the allocator keeps up to kKeptFreeBytes of
+// them until ReturnFreeMemory. By itself it would return each, and have the system clear its pages anew.
+inline constexpr uint64_t kKeptFreeBytes = 64 << 20;
 void KeepFreeMemory();
 uint64_t AvailableMemoryBytes();  // MemAvailable of the machine
 uint64_t TotalMemoryBytes();      // MemTotal of the machine

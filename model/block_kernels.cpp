@@ -36,8 +36,13 @@ TorchOnOneThread::~TorchOnOneThread() { at::set_num_threads(threads_); }
 
 BlockKernels::BlockKernels(ModelConfig config) : config_(std::move(config)), exact_(config_.dtype != DType::kBF16) {}
 
-at::Tensor BlockKernels::RoomFor(int64_t windows, int64_t tokens, int64_t features) const {
-  return at::empty({windows, tokens, features}, exact_ ? at::kFloat : at::kBFloat16);
+at::Tensor BlockKernels::RoomFor(int64_t windows, int64_t tokens, int64_t features) {
+  const int64_t count = windows * tokens * features;
+  if (!room_.defined() || room_.numel() < count) {
+    room_.reset();
+    room_ = at::empty({count}, exact_ ? at::kFloat : at::kBFloat16);
+  }
+  return room_.narrow(0, 0, count).view({windows, tokens, features});
 }
 
 void BlockKernels::Keep(const at::Tensor& inputs, int64_t first, at::Tensor& room) {

@@ -39,8 +39,9 @@ class BlockKernels {
   explicit BlockKernels(ModelConfig config);
 
   // Inputs of products lose nothing when they are kept as products round them. Room for them, [windows, tokens,
-  // features]; inputs [count, tokens, features] into it, from window `first` on; and what is kept, as float32.
-  at::Tensor RoomFor(int64_t windows, int64_t tokens, int64_t features) const;
+  // features], one, which asking again takes back; inputs [count, tokens, features] into it, from window `first` on;
+  // and what is kept, as float32.
+  at::Tensor RoomFor(int64_t windows, int64_t tokens, int64_t features);
   void Keep(const at::Tensor& inputs, int64_t first, at::Tensor& room);
   at::Tensor Floats(const at::Tensor& kept);
 
@@ -75,7 +76,8 @@ class BlockKernels {
   GramScratch gram_scratch_;
   std::vector<std::vector<uint16_t>> rounded_;
   at::Tensor cosine_, sine_;  // [tokens, head_dim]
-  at::Tensor keys_values_;    // of a batch of windows, as kv.h lays them out
+  at::Tensor room_;
+  at::Tensor keys_values_;  // of a batch of windows, as kv.h lays them out
 };
 
 }  // namespace ecld

@@ -8,7 +8,6 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/progress.h"
-#include "model/block_kernels.h"
 #include "model/block_walker.h"
 #include "model/embedding.h"
 #include "quantize/packed_rows.h"
@@ -26,11 +25,10 @@ at::Tensor FiniteRows(const Checkpoint& in, const TensorSpec& source, int64_t fi
   return values;
 }
 
-at::Tensor HessianOfHead(const Checkpoint& in, const at::Tensor& hidden) {
+at::Tensor HessianOfHead(const Checkpoint& in, const at::Tensor& hidden, BlockKernels& kernels) {
   const int64_t features = hidden.size(2);
   const at::Tensor norm = at::tensor(in.ReadFloats(Find(in.table(), Role::kFinalNorm)));
   at::Tensor hessian = at::zeros({features, features}, at::kFloat);
-  BlockKernels kernels(in.config());
   ForWindowBatches(hidden.size(0), hidden.size(1), [&](int64_t first, int64_t count) {
     kernels.AddGram(kernels.Norm(hidden.narrow(0, first, count), norm), hessian);
   });
@@ -42,7 +40,8 @@ at::Tensor HessianOfHead(const Checkpoint& in, const at::Tensor& hidden) {
 Json QuantizeHead(const HessianOptions& options, Clip clip, const Checkpoint& in, CheckpointWriter& out,
                   const TensorSpec& target, const at::Tensor& hidden) {
   const int64_t vocab = target.shape[0], features = target.shape[1];
-  at::Tensor hessian = HessianOfHead(in, hidden);
+  BlockKernels kernels(in.config());
+  at::Tensor hessian = HessianOfHead(in, hidden, kernels);
   if (target.role == Role::kEmbedding)
     hessian.diagonal().add_(options.input_share * hessian.diagonal().mean().item<double>());
   const HessianRoot root = RootOf(hessian, options.damping, options.activation_order);
@@ -53,7 +52,7 @@ Json QuantizeHead(const HessianOptions& options, Clip clip, const Checkpoint& in
     const int64_t rows = std::min(EndChunkRows(features), vocab - first);
     const at::Tensor weights = FiniteRows(in, Find(in.table(), target.role), first, rows);
     const GptqRows rounded = QuantizeRows(weights, root, *target.format, clip, scale_dtype);
-    errors.Add(weights, rounded, hessian);
+    errors.Add(weights, rounded, hessian, kernels);
     WriteRows(out, target, first, PackRows(*target.format, rows, features, rounded.codes, rounded.grids, scale_dtype));
     in.DropPages(-1);
     progress.Advance(rows);
@@ -64,11 +63,12 @@ Json QuantizeHead(const HessianOptions& options, Clip clip, const Checkpoint& in
 
 }  // namespace
 
-void MatrixErrors::Add(const at::Tensor& weights, const GptqRows& rounded, const at::Tensor& hessian) {
+void MatrixErrors::Add(const at::Tensor& weights, const GptqRows& rounded, const at::Tensor& hessian,
+                       BlockKernels& kernels) {
   squared_error += (rounded.values - weights).square().sum(at::kDouble).item<double>();
   squared_weight += weights.square().sum(at::kDouble).item<double>();
   loss += rounded.loss;
-  energy += (weights.matmul(hessian) * weights).sum(at::kDouble).item<double>();
+  energy += (kernels.Linears(weights, {{hessian, {}}}).front() * weights).sum(at::kDouble).item<double>();
 }
 
 Json MatrixErrors::Report(const std::string& module, const HessianRoot& root) const {

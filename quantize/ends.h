@@ -11,6 +11,7 @@
 
 #include <string>
 
+#include "model/block_kernels.h"
 #include "model/pass.h"
 #include "quantize/gptq_rows.h"
 
@@ -26,7 +27,7 @@ struct HessianOptions {
 struct MatrixErrors {
   double squared_error = 0, squared_weight = 0, loss = 0, energy = 0;
 
-  void Add(const at::Tensor& weights, const GptqRows& rounded, const at::Tensor& hessian);
+  void Add(const at::Tensor& weights, const GptqRows& rounded, const at::Tensor& hessian, BlockKernels& kernels);
   // module: named in a warning when the Hessian was repaired or of no use.
   Json Report(const std::string& module, const HessianRoot& root) const;
 };

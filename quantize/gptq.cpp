@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/memory.h"
 #include "model/block_walker.h"
 #include "quantize/packed_rows.h"
 #include "quantize/round.h"
@@ -30,13 +31,12 @@ class BlockQuantizer {
     const auto of_kept = [&](const at::Tensor& kept) { return kernels_.Floats(kept); };
     Round({Role::kQuery, Role::kKey, Role::kValue}, hidden_,
           [&](const at::Tensor& states) { return block_.AttentionInput(states); });
-    at::Tensor mixed =
+    const at::Tensor mixed =
         Inputs([&](const at::Tensor& states) { return block_.OutputInput(block_.AttentionInput(states)); });
     Round({Role::kOutput}, mixed, of_kept);
     ForBatches(hidden_, [&](at::Tensor states, int64_t first) {
       states.copy_(block_.AfterAttention(states, of_kept(mixed.narrow(0, first, states.size(0)))));
     });
-    mixed.reset();
     Round({Role::kGate, Role::kUp}, hidden_, [&](const at::Tensor& states) { return block_.MlpInput(states); });
     at::Tensor down = Inputs([&](const at::Tensor& states) { return block_.DownInput(block_.MlpInput(states)); });
     Round({Role::kDown}, down, of_kept);
@@ -79,7 +79,7 @@ class BlockQuantizer {
       at::Tensor& weights = block_.Parameter(target->role);
       const GptqRows rounded = QuantizeRows(weights, root, *target->format, options_.clip, out_.config().dtype);
       MatrixErrors errors;
-      errors.Add(weights, rounded, hessian);
+      errors.Add(weights, rounded, hessian, kernels_);
       rows_.Add(target->name, errors.Report(target->module, root));
       WriteRows(
           out_, *target, 0,
@@ -120,14 +120,15 @@ Planned GptqPass::Plan(const PlanInput& input) const {
         static_cast<uint64_t>(spec.layer >= 0 ? spec.shape[0] : std::min(spec.shape[0], EndChunkRows(spec.shape[1])));
     // While inputs are run and summed up: a batch, its weights and inputs rounded, the Hessian, and what
     // its sums need. While the root is sought: the Hessian, a factor, the identity and its solution. While rows are
-    // rounded: Hessian and root, of the weights values and codes, and either a copy in the order of processing, or what
-    // the two sums of the report are made of.
+    // rounded: Hessian and root, of the weights values and codes, and what the sums of the report are made of, the
+    // Hessian as products take it among them.
     largest_B =
         std::max({largest_B,
                   batch_B + 4 * features * features + GramScratchBytes(static_cast<int64_t>(batch_tok), spec.shape[1]),
-                  16 * features * features, 8 * features * features + 18 * rows * features});
+                  16 * features * features, 10 * features * features + 18 * rows * features});
     const double in = static_cast<double>(features), elements = static_cast<double>(spec.Elements());
-    flops += 3 * elements * in;  // compensation, and the energy that the error is relative to
+    flops += elements * in;             // compensation
+    kernel_flops += 2 * elements * in;  // the energy that the error is relative to
     // The inputs that q, k, v and gate, up share are counted once.
     if (spec.role != Role::kKey && spec.role != Role::kValue && spec.role != Role::kUp)
       kernel_flops += tokens * in * in, flops += in * in * in;
@@ -135,7 +136,7 @@ Planned GptqPass::Plan(const PlanInput& input) const {
   // All inputs of the output or of the down projection, as products take them.
   const auto kept = static_cast<uint64_t>(std::max(input.config.intermediate_size, input.config.QueryWidth()));
   const uint64_t kept_B = static_cast<uint64_t>(tokens) * kept * (input.config.dtype == DType::kBF16 ? 2 : 4);
-  planned.peak_memory_B = 2 * memory.block_B + memory.states_B + kept_B + largest_B;
+  planned.peak_memory_B = 2 * memory.block_B + memory.states_B + kept_B + largest_B + kKeptFreeBytes;
   kernel_flops += WalkFlops(input.config, input);
   if (input.gemm_flops > 0 && input.kernel_flops > 0)
     planned.seconds =

@@ -15,6 +15,7 @@ import subprocess
 LLAMA_CPP = {f"llama.cpp {kind}": (kind, kind != "Q8_0")
              for kind in ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_1", "Q4_0", "IQ4_NL", "Q3_K_M", "Q2_K")}
 LLM_COMPRESSOR = {f"llm-compressor {method}": method for method in ("RTN", "GPTQ", "AWQ", "AutoRound")}
+AWQ_WINDOWS = 8  # its search runs all of them through each block 80 times: with 128 that takes hours on two cores
 NAMES = [*LLAMA_CPP, *LLM_COMPRESSOR]
 
 BLOCK = {"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
@@ -102,6 +103,8 @@ def llama_cpp(name, folder, arguments):
 
 def llm_compressor(name, folder, arguments):
     _, parts = windows(arguments)
+    if LLM_COMPRESSOR[name] == "AWQ":
+        parts = parts[::-(-len(parts) // AWQ_WINDOWS)]
     tokens = folder / "windows.json"
     tokens.write_text(json.dumps(parts))
     run(arguments.llm_compressor, pathlib.Path(__file__).parent / "llm_compressor.py", LLM_COMPRESSOR[name],

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every room says what it is, no file grows out of hand, and nothing unfinished is left behind."""
+"""Every room says what it is, no file grows out of hand, nothing unfinished is left behind, and no loop runs alone."""
 import re
 import sys
 
@@ -11,6 +11,7 @@ ROOMS = ("core", "profile", "kernels", "checkpoint", "runtime", "eval", "cli", "
          "recipes", "tests", "benchmarks", "fuzz")
 CODE = (".h", ".cpp", ".cu", ".cuh", ".py", ".sh", ".cmake")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|@[A-Z][A-Z0-9_]*@")  # the last: a figure to be filled in
+ALONE = re.compile(r"\bat::parallel_for\b")  # its body is ours, which is compiled without OpenMP
 
 
 def main():
@@ -28,6 +29,8 @@ def main():
         for number, line in enumerate(lines, 1):
             if UNFINISHED.search(line) and name != "tests/repo/layout_test.py":
                 problems.append(f"{name}:{number}: unfinished: {line.strip()}")
+            if ALONE.search(line) and name != "tests/repo/layout_test.py":
+                problems.append(f"{name}:{number}: runs on one thread; core/threads.h has the pool for it")
     for name in tracked(".md"):
         for number, line in enumerate((ROOT / name).read_text().splitlines(), 1):
             if UNFINISHED.search(line):
