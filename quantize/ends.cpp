@@ -17,6 +17,7 @@ namespace ecld {
 namespace {
 
 constexpr int64_t kChunkElements = 4 << 20;
+constexpr int64_t kHessianRows = 2048;  // that are rounded at a time
 
 at::Tensor FiniteRows(const Checkpoint& in, const TensorSpec& source, int64_t first, int64_t rows) {
   const at::Tensor values = RowsOf(in.Weight(source), first, rows);
@@ -68,7 +69,11 @@ void MatrixErrors::Add(const at::Tensor& weights, const GptqRows& rounded, const
   squared_error += (rounded.values - weights).square().sum(at::kDouble).item<double>();
   squared_weight += weights.square().sum(at::kDouble).item<double>();
   loss += rounded.loss;
-  energy += (kernels.Linears(weights, {{hessian, {}}}).front() * weights).sum(at::kDouble).item<double>();
+  for (int64_t first = 0; first < hessian.size(0); first += kHessianRows) {
+    const int64_t count = std::min(kHessianRows, hessian.size(0) - first);
+    const at::Tensor product = kernels.Linears(weights, {{hessian.narrow(0, first, count), {}}}).front();
+    energy += (product * weights.narrow(1, first, count)).sum(at::kDouble).item<double>();
+  }
 }
 
 Json MatrixErrors::Report(const std::string& module, const HessianRoot& root) const {

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "model/block_training.h"
 #include "model/block_walker.h"
 #include "model/embedding.h"
@@ -38,8 +39,9 @@ class BlockTuner {
 
   bool Empty() const { return matrices_.empty(); }
 
-  // The block with its matrices rounded; differentiable where gradients are on.
+  // The block with its matrices rounded.
   Block Rounded() const {
+    at::NoGradGuard no_grad;
     Block block = dense_;
     for (const auto& [target, weights, rounding] : matrices_)
       block.Parameter(target->role) = Round(weights, rounding, *target->format, scale_dtype_).values;
@@ -61,7 +63,7 @@ class BlockTuner {
       if (static_cast<int64_t>(order.size()) < batch_windows) order = ShuffledIndices(train_windows, random);
       const at::Tensor batch = at::tensor(std::vector<int64_t>(order.end() - batch_windows, order.end()));
       order.resize(order.size() - static_cast<size_t>(batch_windows));
-      BlockLoss(Forward(states.index_select(0, batch)), targets.index_select(0, batch)).backward();
+      AddGradients(states.index_select(0, batch), targets.index_select(0, batch));
       Step(parameters, rate * (1 - static_cast<double>(step) / static_cast<double>(options_.steps)));
     }
     for (auto& parameter : parameters) parameter.set_requires_grad(false);
@@ -96,10 +98,25 @@ class BlockTuner {
   }
 
  private:
-  at::Tensor Forward(const at::Tensor& states) const {
-    const Block rounded = Rounded();
-    const MixedPrecision mixed(dense_.config().dtype);
-    return rounded.Forward(states);
+  // Of the mean loss of these windows, to what is learned. The graph of a few windows' forward pass is gone when the
+  // next is made, and all are when that of a rounding is.
+  void AddGradients(const at::Tensor& states, const at::Tensor& targets) const {
+    Block block = Rounded();
+    for (const TunedMatrix& matrix : matrices_) block.Parameter(matrix.target->role).set_requires_grad(true);
+    ForWindowBatches(states.size(0), states.size(1), [&](int64_t first, int64_t count) {
+      const double share = static_cast<double>(count) / static_cast<double>(states.size(0));
+      const at::Tensor found = Forward(block, states.narrow(0, first, count));
+      (BlockLoss(found, targets.narrow(0, first, count)) * share).backward();
+    });
+    for (const auto& [target, weights, rounding] : matrices_) {
+      const at::Tensor values = Round(weights, rounding, *target->format, scale_dtype_).values;
+      (values * block.Parameter(target->role).grad()).sum().backward();
+    }
+  }
+
+  static at::Tensor Forward(const Block& block, const at::Tensor& states) {
+    const MixedPrecision mixed(block.config().dtype);
+    return block.Forward(states);
   }
 
   void Step(std::vector<at::Tensor>& parameters, double rate) {
@@ -130,9 +147,9 @@ Planned TunePass::Plan(const PlanInput& input) const {
   planned.output_B = WeightFileBytes(planned.config);
   planned.notes = ClientNotes(planned.config);
   const WalkMemory memory = MemoryOfWalk(input.config, input);
-  const auto batch_share = static_cast<uint64_t>(options_.batch_windows * input.window_tok / kWalkBatchTok) + 1;
-  // Of the matrices: as they are, offsets, gradients, and what the graph of one rounding keeps.
-  planned.peak_memory_B = 12 * memory.block_B + 3 * batch_share * memory.batch_B + 2 * memory.states_B;
+  // Of the matrices: as they are, twice, rounded, offsets, the gradients of both, and what the graph of one rounding
+  // keeps; what the graph of a forward pass does.
+  planned.peak_memory_B = 8 * memory.block_B + 3 * memory.batch_B + 2 * memory.states_B + kKeptFreeBytes;
   if (input.gemm_flops > 0) {
     const double share =
         static_cast<double>(options_.steps * options_.batch_windows) / static_cast<double>(input.calibration_windows);

@@ -10,7 +10,7 @@
 namespace ecld {
 namespace {
 
-// The best rate of a product of so many operations, in a tenth of a second.
+// The best rate of a product of so many operations, in a quarter of a second.
 template <class Product>
 double BestRate(double operations, const Product& product) {
   using Clock = std::chrono::steady_clock;
@@ -20,7 +20,7 @@ double BestRate(double operations, const Product& product) {
     const auto before = Clock::now();
     product();
     best = std::max(best, operations / std::chrono::duration<double>(Clock::now() - before).count());
-  } while (Clock::now() - start < std::chrono::milliseconds(80));
+  } while (Clock::now() - start < std::chrono::milliseconds(250));
   return best;
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// How fast this machine multiplies matrices, for the time estimates of plans. Each takes about a tenth of a second.
+// How fast this machine multiplies matrices, for the time estimates of plans. Each takes about a quarter of a second.
 
 #include "checkpoint/config.h"
 
