@@ -34,9 +34,14 @@ std::string ReadTextFile(const fs::path& path) {
 }
 
 void WriteFileAtomically(const fs::path& path, std::string_view content) {
+  std::error_code ignored;
+  const fs::file_status status = fs::status(path, ignored);
+  if (fs::is_directory(status)) Fail(path.string(), "is a directory, expected a file");
+  // A file renamed onto a device or a pipe would take its place: /dev/null would be gone.
+  const bool in_place = fs::exists(status) && !fs::is_regular_file(status);
   fs::path temporary = path;
-  temporary += ".tmp";
-  int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (!in_place) temporary += ".tmp";
+  int fd = ::open(temporary.c_str(), in_place ? O_WRONLY | O_CLOEXEC : O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd < 0) Fail(path.string(), "cannot write: {}", std::strerror(errno));
   while (!content.empty()) {
     ssize_t written = ::write(fd, content.data(), content.size());
@@ -44,11 +49,12 @@ void WriteFileAtomically(const fs::path& path, std::string_view content) {
     if (written < 0) {
       int saved = errno;
       ::close(fd);
-      ::unlink(temporary.c_str());
+      if (!in_place) ::unlink(temporary.c_str());
       Fail(path.string(), "cannot write: {}", std::strerror(saved));
     }
     content.remove_prefix(static_cast<size_t>(written));
   }
+  if (in_place) return static_cast<void>(::close(fd));
   bool synced = ::fsync(fd) == 0;
   if (::close(fd) != 0 || !synced || ::rename(temporary.c_str(), path.c_str()) != 0) {
     int saved = errno;

@@ -12,7 +12,8 @@ namespace ecld {
 // THROWS Error when the file cannot be read whole.
 std::string ReadTextFile(const std::filesystem::path& path);
 
-// Writes to "<path>.tmp", syncs, renames over path. THROWS Error (unwritable, disk full); path is then unchanged.
+// Writes to "<path>.tmp", syncs, renames over path; a device or a pipe is written as it is. THROWS Error (unwritable,
+// disk full); a file is then unchanged.
 void WriteFileAtomically(const std::filesystem::path& path, std::string_view content);
 
 // THROWS Error when out equals, contains or lies inside in: a result may not overwrite its own source.

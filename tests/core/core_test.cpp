@@ -1,8 +1,11 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <numeric>
 #include <set>
@@ -52,10 +55,26 @@ TEST(Files, WriteIsAtomicAndErrorsSayWhy) {
   EXPECT_EQ(ReadTextFile(dir / "a"), "two");
   EXPECT_FALSE(std::filesystem::exists(dir / "a.tmp"));
   EXPECT_ERROR(WriteFileAtomically(dir / "none/a", "x"), "cannot write: No such file or directory");
+  EXPECT_ERROR(WriteFileAtomically(dir.path(), "x"), "is a directory");
   EXPECT_ERROR(ReadTextFile(dir / "absent"), "cannot open");
   EXPECT_ERROR(ReadTextFile(dir.path()), "is a directory");
   EXPECT_ERROR(MappedFile(dir / "absent"), "cannot open");
   EXPECT_ERROR(MappedFile(dir.path()), "is not a regular file");
+}
+
+TEST(Files, APipeIsWrittenAndStaysOne) {
+  TempDir dir;
+  const std::filesystem::path pipe = dir / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = ::open(pipe.c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_GE(reader, 0);
+  WriteFileAtomically(pipe, "four");
+  char content[8] = {};
+  EXPECT_EQ(::read(reader, content, sizeof(content)), 4);
+  EXPECT_STREQ(content, "four");
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir.path()), {}), 1);
+  ::close(reader);
 }
 
 TEST(Files, OutputMayNotTouchInput) {
