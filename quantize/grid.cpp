@@ -15,7 +15,7 @@ constexpr int kClipPatience = 5;
 
 // Independent partial results, so that the compiler may keep them in one vector register; the order of summation is
 // fixed by this number, not by the machine.
-constexpr size_t kLanes = 16;
+constexpr size_t kLanes = 32;
 using Lanes = std::array<float, kLanes>;
 
 float Stored(float value, DType dtype) {
