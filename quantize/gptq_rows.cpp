@@ -15,9 +15,8 @@ namespace ecld {
 namespace {
 
 constexpr int64_t kBlock = 128;  // columns between two updates of the rest
-constexpr int64_t kLanes =
-    32;  // rows in step: a fixed number, which compilers turn into vectors and, being 32, do not unroll
-constexpr int64_t kStrip = 64;  // rows that a thread carries through all columns
+constexpr int64_t kStrip = 64;   // rows that a thread carries through all columns
+constexpr int64_t kLanes = 32;   // of them in step: fixed, for vectors, and too many to be unrolled instead
 
 // Rounds a block of columns for kLanes rows at a time. All arrays are column by column: element (column, row) of a
 // strip lies at column * rows + row, columns in the order of processing.
