@@ -21,6 +21,23 @@ namespace {
 
 constexpr std::string_view kLockMark = "ecld process ";
 
+// Opens path and writes all of content, to the disk if `sync`. Returns 0, or what errno said.
+int WriteTo(const fs::path& path, int flags, std::string_view content, bool sync) {
+  const int fd = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
+  if (fd < 0) return errno;
+  int fault = 0;
+  while (fault == 0 && !content.empty()) {
+    const ssize_t written = ::write(fd, content.data(), content.size());
+    if (written >= 0)
+      content.remove_prefix(static_cast<size_t>(written));
+    else if (errno != EINTR)
+      fault = errno;
+  }
+  if (fault == 0 && sync && ::fsync(fd) != 0) fault = errno;
+  if (::close(fd) != 0 && fault == 0) fault = errno;
+  return fault;
+}
+
 }  // namespace
 
 std::string ReadTextFile(const fs::path& path) {
@@ -38,29 +55,18 @@ void WriteFileAtomically(const fs::path& path, std::string_view content) {
   const fs::file_status status = fs::status(path, ignored);
   if (fs::is_directory(status)) Fail(path.string(), "is a directory, expected a file");
   // A file renamed onto a device or a pipe would take its place: /dev/null would be gone.
-  const bool in_place = fs::exists(status) && !fs::is_regular_file(status);
+  if (fs::exists(status) && !fs::is_regular_file(status)) {
+    if (const int fault = WriteTo(path, O_WRONLY, content, false))
+      Fail(path.string(), "cannot write: {}", std::strerror(fault));
+    return;
+  }
   fs::path temporary = path;
-  if (!in_place) temporary += ".tmp";
-  int fd = ::open(temporary.c_str(), in_place ? O_WRONLY | O_CLOEXEC : O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) Fail(path.string(), "cannot write: {}", std::strerror(errno));
-  while (!content.empty()) {
-    ssize_t written = ::write(fd, content.data(), content.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) {
-      int saved = errno;
-      ::close(fd);
-      if (!in_place) ::unlink(temporary.c_str());
-      Fail(path.string(), "cannot write: {}", std::strerror(saved));
-    }
-    content.remove_prefix(static_cast<size_t>(written));
-  }
-  if (in_place) return static_cast<void>(::close(fd));
-  bool synced = ::fsync(fd) == 0;
-  if (::close(fd) != 0 || !synced || ::rename(temporary.c_str(), path.c_str()) != 0) {
-    int saved = errno;
-    ::unlink(temporary.c_str());
-    Fail(path.string(), "cannot write: {}", std::strerror(saved));
-  }
+  temporary += ".tmp";
+  int fault = WriteTo(temporary, O_WRONLY | O_CREAT | O_TRUNC, content, true);
+  if (fault == 0 && ::rename(temporary.c_str(), path.c_str()) != 0) fault = errno;
+  if (fault == 0) return;
+  ::unlink(temporary.c_str());
+  Fail(path.string(), "cannot write: {}", std::strerror(fault));
 }
 
 void RequireSeparate(const fs::path& in, const fs::path& out) {

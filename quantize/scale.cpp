@@ -7,15 +7,14 @@
 #include <span>
 
 #include "core/error.h"
-#include "core/threads.h"
 #include "model/block_walker.h"
 
 namespace ecld {
 namespace {
 
 // Nearest values on the grid of each group.
-at::Tensor RoundedValues(const at::Tensor& weights, const PackedFormat& format, Clip clip, DType scale_dtype) {
-  ThreadPool pool(at::get_num_threads());
+at::Tensor RoundedValues(const at::Tensor& weights, const PackedFormat& format, Clip clip, DType scale_dtype,
+                         ThreadPool& pool) {
   const int64_t rows = weights.size(0), in = weights.size(1), group_size = format.GroupSize(in);
   at::Tensor values = at::empty_like(weights);
   pool.ParallelFor(rows, 1, [&](int64_t begin, int64_t end) {
@@ -110,20 +109,21 @@ at::Tensor ChannelScales(const at::Tensor& magnitude, double exponent) {
 }
 
 double ScaledLoss(const at::Tensor& weights, const at::Tensor& inputs, const at::Tensor& scales,
-                  const PackedFormat& format, Clip clip, DType scale_dtype) {
-  const at::Tensor rounded = RoundedValues((weights * scales).contiguous(), format, clip, scale_dtype) / scales;
+                  const PackedFormat& format, Clip clip, DType scale_dtype, ThreadPool& pool) {
+  const at::Tensor rounded = RoundedValues((weights * scales).contiguous(), format, clip, scale_dtype, pool) / scales;
   return inputs.matmul((rounded - weights).t()).square().sum(at::kDouble).item<double>();
 }
 
 ScaleChoice SearchScales(const std::vector<at::Tensor>& matrices, const at::Tensor& inputs, const at::Tensor& magnitude,
                          const ScaleOptions& options, DType scale_dtype) {
+  ThreadPool pool(at::get_num_threads());
   ScaleChoice best;
   for (int64_t step = 0; step < options.steps; ++step) {
     const double exponent = static_cast<double>(step) / static_cast<double>(options.steps);
     const at::Tensor scales = ChannelScales(magnitude, exponent);
     double loss = 0;
     for (const at::Tensor& matrix : matrices)
-      loss += ScaledLoss(matrix, inputs, scales, options.format, options.clip, scale_dtype);
+      loss += ScaledLoss(matrix, inputs, scales, options.format, options.clip, scale_dtype, pool);
     if (step == 0) best.loss_unscaled = loss;
     if (step > 0 && !(loss < best.loss)) continue;
     best.scales = scales;

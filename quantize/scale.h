@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/threads.h"
 #include "model/pass.h"
 #include "quantize/grid.h"
 
@@ -33,7 +34,7 @@ at::Tensor ChannelScales(const at::Tensor& magnitude, double exponent);
 // Squared error of the outputs on inputs [tokens, in] when weights [out, in], multiplied by scales [in], are rounded
 // and divided by them again.
 double ScaledLoss(const at::Tensor& weights, const at::Tensor& inputs, const at::Tensor& scales,
-                  const PackedFormat& format, Clip clip, DType scale_dtype);
+                  const PackedFormat& format, Clip clip, DType scale_dtype, ThreadPool& pool);
 
 struct ScaleChoice {
   at::Tensor scales;  // [channels]

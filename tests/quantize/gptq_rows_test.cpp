@@ -118,8 +118,10 @@ TEST(GptqRows, SilentInputIsRoundedToNearestAndDisturbsNoOther) {
 }
 
 TEST(GptqRows, DoNotDependOnEachOtherNorOnThreads) {
-  const at::Tensor weights = RandomWeights(50, 96, 10);
-  const HessianRoot root = RootOf(CorrelatedHessian(96, 11), 0.01, true);
+  // Strips of rows for several threads, the last a short one, and more than one block of columns.
+  constexpr int64_t kRows = 150, kIn = 160;
+  const at::Tensor weights = RandomWeights(kRows, kIn, 10);
+  const HessianRoot root = RootOf(CorrelatedHessian(kIn, 11), 0.01, true);
   const PackedFormat format{4, 32, false};
   const GptqRows all = QuantizeRows(weights, root, format, Clip::kMse, DType::kF32);
   const int threads = at::get_num_threads();
@@ -129,7 +131,7 @@ TEST(GptqRows, DoNotDependOnEachOtherNorOnThreads) {
   EXPECT_EQ(again.codes, all.codes);
   EXPECT_EQ(again.loss, all.loss);
   const GptqRows one = QuantizeRows(weights.slice(0, 37, 38).contiguous(), root, format, Clip::kMse, DType::kF32);
-  EXPECT_EQ(one.codes, std::vector<uint8_t>(all.codes.begin() + 37 * 96, all.codes.begin() + 38 * 96));
+  EXPECT_EQ(one.codes, std::vector<uint8_t>(all.codes.begin() + 37 * kIn, all.codes.begin() + 38 * kIn));
 }
 
 }  // namespace

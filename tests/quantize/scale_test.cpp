@@ -30,7 +30,8 @@ TEST(ScaledLoss, IsTheErrorOfTheOutputs) {
   // 8 bits on one coarse grid: rounding to multiples of 1/128 of the row's largest weight.
   const at::Tensor scale = weights.abs().amax(1, true) / 127.5;
   const at::Tensor error = ((weights / scale).round().clamp(-128, 127) * scale - weights).matmul(inputs.t());
-  EXPECT_NEAR(ScaledLoss(weights, inputs, at::ones({64}), {8, 0, true}, Clip::kMinMax, DType::kF32) /
+  ThreadPool pool;
+  EXPECT_NEAR(ScaledLoss(weights, inputs, at::ones({64}), {8, 0, true}, Clip::kMinMax, DType::kF32, pool) /
                   error.square().sum().item<double>(),
               1, 1e-3);
 }

@@ -27,9 +27,11 @@ def main():
         if len(lines) > MAX_LINES:
             problems.append(f"{name}: {len(lines)} lines, at most {MAX_LINES}")
         for number, line in enumerate(lines, 1):
-            if UNFINISHED.search(line) and name != "tests/repo/layout_test.py":
+            if name == "tests/repo/layout_test.py":
+                continue
+            if UNFINISHED.search(line):
                 problems.append(f"{name}:{number}: unfinished: {line.strip()}")
-            if ALONE.search(line) and name != "tests/repo/layout_test.py":
+            if ALONE.search(line):
                 problems.append(f"{name}:{number}: runs on one thread; core/threads.h has the pool for it")
     for name in tracked(".md"):
         for number, line in enumerate((ROOT / name).read_text().splitlines(), 1):
