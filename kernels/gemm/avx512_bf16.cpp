@@ -2,8 +2,12 @@
 // the dot products of pairs that AVX512_BF16 has (products exact, sums float32, numbers below 2^-126 taken for zero).
 //
 // Two inputs of a row of x, or of a weight row, are a pair. x is stored as [row blocks, pairs, kRowTile]; weights are
-// packed, a panel at a time that stays in the second-level cache while all rows of x pass, as [pairs, kColumnTile].
+// packed, a panel at a time that stays in the second-level cache while rows of x pass, as [tiles, pairs, kColumnTile].
 // So a pair of x is broadcast to a vector of sixteen outputs, whose sums need no adding up across lanes.
+//
+// Where caches hold all of x, a panel is one tile and deep. Else it is several tiles and shallow, so that
+// what is read of x from further away serves them all (Goto and van de Geijn 2008, section 4), and rows are shared out
+// as columns are, so that there are enough pieces for the threads.
 
 #if defined(__x86_64__)
 
@@ -23,10 +27,15 @@ constexpr int64_t kLanes = 16;  // outputs of a vector, each with a pair
 constexpr int64_t kVectors = 2;
 constexpr int64_t kColumnTile = kVectors * kLanes;
 constexpr int64_t kRowTile = 12;       // 24 sums, 2 vectors of weights, one of x: what 32 registers hold
-constexpr int64_t kPanelPairs = 1024;  // 128 KiB
+constexpr int64_t kPanelPairs = 3072;  // of all its tiles, 384 KiB
+constexpr int64_t kDeepPairs = 1024, kShallowPairs = 768;
+constexpr int64_t kWideTiles = kPanelPairs / kShallowPairs;
+constexpr int64_t kNearBytes = 2 << 20;         // of x: a panel of one tile is enough, caches hold the rest
+constexpr int64_t kRowsAtOnce = 32 * kRowTile;  // of x with a wide panel, the packing of which they outweigh
 // Below, reading the weights is what takes the time, which avx512_bf16_dot.cpp does once.
 constexpr int64_t kMinRows = 8;
 constexpr int64_t kMinProducts = 1 << 18;  // per thread
+constexpr int64_t kMinPieces = 8;          // per thread, before blocks become wider
 
 using Pair = uint32_t;  // the first input in the low half
 
@@ -157,27 +166,55 @@ void MultiplyRows(int64_t rows, const BlockArgs& args) {
   if constexpr (kRows > 1) return MultiplyRows<kRows - 1>(rows, args);
 }
 
-void MultiplyColumns(const GemmArgs& args, const Pair* x, int64_t column, int64_t columns) {
+// How products of the same rows are cut: into blocks of outputs, and panels of inputs.
+struct Cut {
+  int64_t columns, rows, panel_pairs;
+};
+
+// `whole` in equal parts of at most `most`, but for rounding up to a multiple of `step`.
+int64_t Part(int64_t whole, int64_t most, int64_t step) {
+  const int64_t parts = (whole + most - 1) / most;
+  return ((whole + parts - 1) / parts + step - 1) / step * step;
+}
+
+// Sums depend on panel_pairs alone, which the number of threads has no part in.
+Cut CutOf(std::span<const GemmArgs> products, int threads) {
+  const int64_t m = products.front().m, pairs = Pairs(products.front().weight.in_features);
+  if (m * pairs * static_cast<int64_t>(sizeof(Pair)) <= kNearBytes) return {kColumnTile, m, kDeepPairs};
+  Cut cut{kColumnTile, Part(m, kRowsAtOnce, kRowTile), Part(pairs, kShallowPairs, kLanes)};
+  int64_t tiles = 0;
+  for (const GemmArgs& args : products) tiles += (args.weight.out_features + kColumnTile - 1) / kColumnTile;
+  const int64_t pieces = tiles * ((m + cut.rows - 1) / cut.rows);
+  cut.columns *= std::clamp<int64_t>(pieces / (threads * kMinPieces), 1, kWideTiles);
+  return cut;
+}
+
+void Multiply(const GemmArgs& args, const Pair* x, const OutputBlock& block, int64_t panel_pairs) {
   alignas(64) __m512i panel[kPanelPairs * kVectors];
   const int64_t n = args.weight.out_features, k = args.weight.in_features, pairs = Pairs(k);
-  for (int64_t first = 0; first < pairs; first += kPanelPairs) {
-    const int64_t depth = std::min(kPanelPairs, pairs - first);
-    PackPanel(args.weight, column, columns, 2 * first, std::min(2 * depth, k - 2 * first), panel);
+  const int64_t end = block.column + block.columns, row_end = block.row + block.rows;
+  for (int64_t first = 0; first < pairs; first += panel_pairs) {
+    const int64_t depth = std::min(panel_pairs, pairs - first);
+    const int64_t tile_size = panel_pairs * kVectors;
+    for (int64_t column = block.column, tile = 0; column < end; column += kColumnTile, ++tile)
+      PackPanel(args.weight, column, std::min(kColumnTile, end - column), 2 * first, std::min(2 * depth, k - 2 * first),
+                panel + tile * tile_size);
     // Whole panels only, of the same rows or of the next.
     const bool last = first + depth == pairs;
-    const int64_t next_row = last ? column + kColumnTile : column, next_first = last ? 0 : 2 * (first + depth);
-    const bool fetch = next_row + kColumnTile <= n;
-    for (int64_t row = 0; row < args.m; row += kRowTile)
-      MultiplyRows(std::min(kRowTile, args.m - row),
-                   {.x = x + row * pairs + first * kRowTile,
-                    .panel = panel,
-                    .pairs = depth,
-                    .accumulate = first > 0,
-                    .y = args.y + row * n + column,
-                    .y_stride = n,
-                    .columns = columns,
-                    .next = fetch && row == 0 ? args.weight.data + (next_row * k + next_first) * 2 : nullptr,
-                    .row_bytes = k * 2});
+    const int64_t next_row = last ? end : block.column, next_first = last ? 0 : 2 * (first + depth);
+    const bool fetch = block.columns == kColumnTile && next_row + kColumnTile <= n;
+    for (int64_t row = block.row; row < row_end; row += kRowTile)
+      for (int64_t column = block.column, tile = 0; column < end; column += kColumnTile, ++tile)
+        MultiplyRows(std::min(kRowTile, row_end - row),
+                     {.x = x + row * pairs + first * kRowTile,
+                      .panel = panel + tile * tile_size,
+                      .pairs = depth,
+                      .accumulate = first > 0,
+                      .y = args.y + row * n + column,
+                      .y_stride = n,
+                      .columns = std::min(kColumnTile, end - column),
+                      .next = fetch && row == block.row ? args.weight.data + (next_row * k + next_first) * 2 : nullptr,
+                      .row_bytes = k * 2});
   }
 }
 
@@ -197,10 +234,10 @@ void GemmAvx512Bf16(std::span<const GemmArgs> products, ThreadPool& pool, GemmSc
     for (int64_t block = begin; block < end; ++block)
       PackRows(front, block * kRowTile, std::min(m, (block + 1) * kRowTile), x + block * kRowTile * pairs);
   });
-  const int64_t min_blocks = 1 + kMinProducts / (kColumnTile * k * m + 1);
-  ForEachColumnBlock(
-      products, kColumnTile, min_blocks, pool,
-      [x](const GemmArgs& args, int64_t column, int64_t columns) { MultiplyColumns(args, x, column, columns); });
+  const Cut cut = CutOf(products, pool.size());
+  const int64_t min_blocks = 1 + kMinProducts / (cut.columns * k * cut.rows + 1);
+  ForEachBlock(products, cut.columns, cut.rows, min_blocks, pool,
+               [&](const GemmArgs& args, const OutputBlock& block) { Multiply(args, x, block, cut.panel_pairs); });
 }
 
 }  // namespace ecld

@@ -29,10 +29,11 @@ struct Shape {
   int64_t m, n, k;
 };
 
-// Rows, columns and inputs that fill tiles, panels and pairs, and ones that do not.
-constexpr Shape kShapes[] = {{1, 5, 7},     {7, 33, 31},    {8, 37, 768},    {9, 1, 1},       {11, 31, 2049},
-                             {12, 64, 832}, {13, 257, 576}, {16, 130, 1025}, {24, 66, 2600},  {26, 96, 4160},
-                             {48, 200, 31}, {64, 47, 288},  {118, 33, 64},   {152, 300, 130}, {257, 32, 96}};
+// Rows, columns and inputs that fill tiles, panels and pairs, and ones that do not; the last is cut in rows as well.
+constexpr Shape kShapes[] = {{1, 5, 7},      {7, 33, 31},     {8, 37, 768},   {9, 1, 1},
+                             {11, 31, 2049}, {12, 64, 832},   {13, 257, 576}, {16, 130, 1025},
+                             {24, 66, 2600}, {26, 96, 4160},  {48, 200, 31},  {64, 47, 288},
+                             {118, 33, 64},  {152, 300, 130}, {257, 32, 96},  {700, 520, 2101}};
 
 TEST(GemmRounded, DenseProductsAreThoseOfRoundedOrOfExactActivations) {
   Random random(1);
