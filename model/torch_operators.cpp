@@ -28,6 +28,9 @@
 namespace ecld {
 namespace {
 
+std::mutex pool_mutex;
+std::unique_ptr<ThreadPool> shared_pool;
+
 // An Error of ours as one of Torch's, with the operator in front.
 template <class Call>
 auto AsTorch(const char* where, const Call& call) {
@@ -38,13 +41,13 @@ auto AsTorch(const char* where, const Call& call) {
   }
 }
 
+// One pool for all operators.
 template <class Call>
 auto WithPool(const Call& call) {
-  static std::mutex mutex;
-  static std::unique_ptr<ThreadPool> pool;
-  const std::lock_guard lock(mutex);
-  if (!pool || pool->size() != at::get_num_threads()) pool = std::make_unique<ThreadPool>(at::get_num_threads());
-  return call(*pool);
+  const std::lock_guard lock(pool_mutex);
+  if (!shared_pool || shared_pool->size() != at::get_num_threads())
+    shared_pool = std::make_unique<ThreadPool>(at::get_num_threads());
+  return call(*shared_pool);
 }
 
 at::Tensor OrUndefined(const std::optional<at::Tensor>& tensor) { return tensor.value_or(at::Tensor()); }

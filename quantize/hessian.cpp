@@ -4,11 +4,20 @@
 
 #include <algorithm>
 
+#include "model/factor_inverse.h"
+
 namespace ecld {
 namespace {
 
-constexpr int64_t kPanel = 512;  // columns that are copied at a time
+constexpr int64_t kPanel = 512;  // columns or rows that are looked at or copied at a time
 constexpr int kMaxRepairs = 8;
+
+// In pieces: Torch makes three tensors of the size of what it is asked about.
+bool AllFinite(const at::Tensor& matrix) {
+  for (const at::Tensor& rows : matrix.split(kPanel))
+    if (!at::isfinite(rows).all().item<bool>()) return false;
+  return true;
+}
 
 }  // namespace
 
@@ -30,21 +39,22 @@ HessianRoot RootOf(const at::Tensor& hessian, double damping, bool activation_or
   result.order = activation_order ? std::get<1>(at::sort(energy, /*stable=*/true, /*dim=*/0, /*descending=*/true))
                                   : at::arange(features, at::kLong);
   const double mean_energy = energy.mean().item<double>();
-  result.usable = mean_energy > 0 && at::isfinite(hessian).all().item<bool>();
-  // With J the reversal and J H J = L L^T, R = J L J is upper triangular and H = R R^T, so U = R^-1.
+  result.usable = mean_energy > 0 && AllFinite(hessian);
+  // With J the reversal and J H J = L L^T, R = J L J is upper triangular and H = R R^T, so U = R^-1 = J L^-1 J.
   const at::Tensor reversed_order = result.order.flip(0);
   while (result.usable) {
     result.damping = damping;
     for (int64_t i = 0; i < result.repairs; ++i) result.damping *= 10;
     at::Tensor reversed = hessian.index_select(0, reversed_order).index_select(1, reversed_order);
     reversed.diagonal().add_(result.damping * mean_energy);
-    auto [factor, info] = at::linalg_cholesky_ex(reversed);
-    reversed.reset();  // a matrix of a wide layer is a large part of the memory that the pass takes
-    if (info.item<int>() == 0) {
-      at::Tensor inverse = at::linalg_solve_triangular(factor, at::eye(features, factor.options()), /*upper=*/false);
-      factor.reset();
-      result.root = inverse.flip(at::IntArrayRef{0, 1});
-      if (at::isfinite(result.root).all().item<bool>()) return result;
+    if (InvertFactorInPlace(reversed)) {
+      result.root = at::empty_like(reversed);
+      for (int64_t first = 0; first < features; first += kPanel) {
+        const int64_t end = std::min(first + kPanel, features);
+        const at::Tensor rows = reversed.slice(0, first, end).triu(first);  // of L^-T
+        result.root.slice(1, features - end, features - first).copy_(rows.flip(at::IntArrayRef{0, 1}).t());
+      }
+      if (AllFinite(result.root)) return result;
     }
     result.usable = ++result.repairs <= kMaxRepairs;
   }
