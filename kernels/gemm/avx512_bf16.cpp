@@ -5,9 +5,9 @@
 // packed, a panel at a time that stays in the second-level cache while rows of x pass, as [tiles, pairs, kColumnTile].
 // So a pair of x is broadcast to a vector of sixteen outputs, whose sums need no adding up across lanes.
 //
-// Where caches hold all of x, a panel is one tile and deep. Else it is several tiles and shallow, so that
-// what is read of x from further away serves them all (Goto and van de Geijn 2008, section 4), and rows are shared out
-// as columns are, so that there are enough pieces for the threads.
+// Where caches hold all of x, a panel is one tile and deep. Else it is several tiles and shallow, so that what is read
+// of x from further away serves them all (Goto and van de Geijn 2008, section 4), and rows are shared out as columns
+// are, so that there are enough pieces for the threads.
 
 #if defined(__x86_64__)
 

@@ -4,26 +4,15 @@
 #include <gtest/gtest.h>
 
 #include "tests/testing/near.h"
+#include "tests/testing/small_layer.h"
 
 namespace ecld {
 namespace {
 
-std::vector<float> Floats(const at::Tensor& tensor) {
-  const at::Tensor flat = tensor.to(at::kFloat).contiguous();
-  return {flat.const_data_ptr<float>(), flat.const_data_ptr<float>() + flat.numel()};
-}
-
-// Of inputs that share a few directions.
-at::Tensor Gram(int64_t size) {
-  at::manual_seed(5);
-  const at::Tensor inputs = at::randn({2 * size, 4}).matmul(at::randn({4, size})) + at::randn({2 * size, size});
-  return inputs.t().matmul(inputs);
-}
-
 // Sizes below, of, and above a block of factor_inverse.cpp, one that several chunks of rows make up.
 TEST(FactorInverse, IsTheTransposedInverseOfTheCholeskyFactor) {
   for (int64_t size : {1, 40, 512, 1100, 2700}) {
-    at::Tensor matrix = Gram(size);
+    at::Tensor matrix = CorrelatedHessian(size, 5);
     matrix.diagonal().add_(0.01 * matrix.diagonal().mean());
     const at::Tensor factor = at::linalg_cholesky(matrix.to(at::kDouble));
     const at::Tensor expected = at::linalg_solve_triangular(factor, at::eye(size, at::kDouble), /*upper=*/false).t();

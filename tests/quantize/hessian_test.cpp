@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "tests/quantize/small_layer.h"
 #include "tests/testing/near.h"
+#include "tests/testing/small_layer.h"
 
 namespace ecld {
 namespace {

@@ -6,8 +6,8 @@
 
 #include <span>
 
-#include "tests/quantize/small_layer.h"
 #include "tests/testing/near.h"
+#include "tests/testing/small_layer.h"
 
 namespace ecld {
 namespace {

@@ -4,10 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "tests/quantize/model_logits.h"
-#include "tests/quantize/small_layer.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/near.h"
 #include "tests/testing/run_pass.h"
+#include "tests/testing/small_layer.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/testing/tiny_checkpoint.h"
 
