@@ -31,27 +31,6 @@ float Epsilon(DType dtype) {
   return std::numeric_limits<float>::epsilon();
 }
 
-struct Range {
-  float low, high;
-};
-
-Range RangeOf(std::span<const float> weights) {
-  Lanes low{}, high{};
-  size_t i = 0;
-  for (; i + kLanes <= weights.size(); i += kLanes) {
-    for (size_t l = 0; l < kLanes; ++l) {
-      float weight = weights[i + l];
-      low[l] = weight < low[l] ? weight : low[l];
-      high[l] = weight > high[l] ? weight : high[l];
-    }
-  }
-  for (; i < weights.size(); ++i) {
-    low[0] = std::min(low[0], weights[i]);
-    high[0] = std::max(high[0], weights[i]);
-  }
-  return {*std::min_element(low.begin(), low.end()), *std::max_element(high.begin(), high.end())};
-}
-
 // error^2.4, for errors from zero on. y = error^(2/5) is where y^5 = error^2: begun with a guess from the exponent, off
 // by 4 % at most, and squared in precision by each of Newton's steps. Unlike pow, compilers vectorize this.
 Lanes ToClipNorm(const Lanes& errors) {
@@ -93,6 +72,23 @@ double ClipError(std::span<const float> weights, std::span<const float> cost, co
 }
 
 }  // namespace
+
+Range RangeOf(std::span<const float> weights) {
+  Lanes low{}, high{};
+  size_t i = 0;
+  for (; i + kLanes <= weights.size(); i += kLanes) {
+    for (size_t l = 0; l < kLanes; ++l) {
+      float weight = weights[i + l];
+      low[l] = weight < low[l] ? weight : low[l];
+      high[l] = weight > high[l] ? weight : high[l];
+    }
+  }
+  for (; i < weights.size(); ++i) {
+    low[0] = std::min(low[0], weights[i]);
+    high[0] = std::max(high[0], weights[i]);
+  }
+  return {*std::min_element(low.begin(), low.end()), *std::max_element(high.begin(), high.end())};
+}
 
 GroupGrid GridOfRange(float low, float high, const PackedFormat& format, DType scale_dtype) {
   low = std::min(low, 0.0f);

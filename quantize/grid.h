@@ -20,6 +20,12 @@ enum class Clip {
   kMse,     // the range is shrunk where that lowers the rounding error
 };
 
+struct Range {
+  float low, high;
+};
+// The least and the greatest of the weights and zero.
+Range RangeOf(std::span<const float> weights);
+
 // The grid that spans [low, high] (widened to hold zero), in the convention of compressed-tensors: symmetric
 // scale = max(|low|, |high|) / ((2^bits - 1) / 2), asymmetric scale = (high - low) / (2^bits - 1). The scale is rounded
 // to scale_dtype (F32, F16, BF16), the type it is stored in; one that rounds to zero becomes that type's epsilon.

@@ -1,95 +1,137 @@
 #include "quantize/learned_rounding.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <span>
-
-#include "core/threads.h"
 
 namespace ecld {
 namespace {
 
 constexpr double kSmallestPart = 0.25;
 
-// The value of `with`, the gradient of `instead`. The sum is exact only up to rounding, so where no gradient is wanted
-// the value itself is given.
-at::Tensor StraightThrough(const at::Tensor& with, const at::Tensor& instead) {
-  if (!at::GradMode::is_enabled()) return with;
-  return instead + (with - instead).detach();
-}
+// One group of a matrix.
+struct Group {
+  int64_t index;  // in [out, groups]
+  int64_t first;  // of its weights, in [out, in]
+  std::span<const float> weights;
+  Range range;
+};
 
-at::Tensor Stored(const at::Tensor& scales, DType dtype) {
-  if (dtype == DType::kF32) return scales;
-  const at::ScalarType type = dtype == DType::kBF16 ? at::kBFloat16 : at::kHalf;
-  return StraightThrough(scales.to(type).to(at::kFloat), scales);
-}
-
-// [out, in] -> [out, groups, group_size]; a short last group is filled up with zeros, which every range holds anyway.
-at::Tensor Grouped(const at::Tensor& weights, const PackedFormat& format) {
+template <class Body>  // (const Group&)
+void ForGroups(const at::Tensor& weights, const PackedFormat& format, ThreadPool& pool, Body body) {
   const int64_t in = weights.size(1), size = format.GroupSize(in), groups = format.Groups(in);
-  return at::constant_pad_nd(weights, {0, groups * size - in}).view({weights.size(0), groups, size});
+  const float* data = weights.const_data_ptr<float>();
+  pool.ShareOut(weights.size(0), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin * groups; i < end * groups; ++i) {
+      const int64_t column = i % groups * size, first = i / groups * in + column;
+      const std::span<const float> members(data + first, static_cast<size_t>(std::min(size, in - column)));
+      body(Group{i, first, members, RangeOf(members)});
+    }
+  });
 }
 
-// [out, groups] -> [out, in].
-at::Tensor ForEachInput(const at::Tensor& of_groups, const PackedFormat& format, int64_t in) {
-  return of_groups.repeat_interleave(format.GroupSize(in), 1).slice(1, 0, in);
+// The gradient to where a grid ends, from that to its scale and zero point; `ends` are scaled parts of the range.
+Range OfEnds(const Range& ends, const GroupGrid& grid, float of_scale, float of_zero_point,
+             const PackedFormat& format) {
+  const auto steps = static_cast<float>(format.MaxCode());
+  if (format.symmetric) {  // scale = max(-low, high) / (steps / 2)
+    const float of_low = -ends.low > ends.high ? 1.0f : -ends.low < ends.high ? 0.0f : 0.5f;
+    const float of_reach = of_scale / (steps / 2);
+    return {-of_low * of_reach, (1 - of_low) * of_reach};
+  }
+  Range of_ends{0, 0};  // zero point = -low / scale, scale = (high - low) / steps
+  if (-ends.low <= steps * grid.scale) {
+    of_ends.low = -of_zero_point / grid.scale;
+    of_scale += of_zero_point * ends.low / (grid.scale * grid.scale);
+  }
+  of_ends.low -= of_scale / steps;
+  of_ends.high = of_scale / steps;
+  return of_ends;
 }
 
 }  // namespace
 
-void LearnedRounding::Clamp() {
-  offset.clamp_(-0.5, 0.5);
-  low.clamp_(kSmallestPart, 1);
-  high.clamp_(kSmallestPart, 1);
-}
-
-LearnedRounding StartRounding(const at::Tensor& weights, const PackedFormat& format, Clip clip, DType scale_dtype) {
+void LearnedRounding::Step(const LearnedRounding& gradient, double rate) {
   at::NoGradGuard no_grad;
-  const int64_t rows = weights.size(0), in = weights.size(1), groups = format.Groups(in);
-  const int64_t group_size = format.GroupSize(in);
-  at::Tensor part = at::ones({rows, groups});
-  if (clip != Clip::kMinMax) {
-    ThreadPool pool(at::get_num_threads());
-    pool.ParallelFor(rows, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin * groups; i < end * groups; ++i) {
-        const int64_t first = i % groups * group_size;
-        const std::span<const float> group(weights.const_data_ptr<float>() + i / groups * in + first,
-                                           static_cast<size_t>(std::min(group_size, in - first)));
-        const float whole = FitGrid(group, format, Clip::kMinMax, scale_dtype).scale;
-        part.data_ptr<float>()[i] = FitGrid(group, format, clip, scale_dtype).scale / whole;
-      }
-    });
-  }
-  LearnedRounding start{at::zeros_like(weights), part, part.clone()};
-  start.Clamp();
-  return start;
+  offset.sub_(gradient.offset.sign(), rate).clamp_(-0.5, 0.5);
+  low.sub_(gradient.low.sign(), rate).clamp_(kSmallestPart, 1);
+  high.sub_(gradient.high.sign(), rate).clamp_(kSmallestPart, 1);
 }
 
-RoundedTensors Round(const at::Tensor& weights, const LearnedRounding& rounding, const PackedFormat& format,
-                     DType scale_dtype) {
-  const int64_t in = weights.size(1);
-  const at::Tensor grouped = Grouped(weights, format);
-  const at::Tensor low = grouped.amin(2).clamp_max(0) * rounding.low,
-                   high = grouped.amax(2).clamp_min(0) * rounding.high;
-  const double steps = format.MaxCode();
-  const at::Tensor scales = format.symmetric ? at::maximum(-low, high) / (steps / 2) : high / steps - low / steps;
-  RoundedTensors rounded;
-  rounded.scales = Stored(scales.clamp_min(1e-7), scale_dtype);
-  if (format.symmetric) {
-    rounded.zero_points = at::full_like(rounded.scales, format.MidCode());
-  } else {
-    const at::Tensor wanted = (-low / rounded.scales).clamp(0, steps);
-    rounded.zero_points = StraightThrough(wanted.round(), wanted);
-  }
-  const at::Tensor scale = ForEachInput(rounded.scales, format, in);
-  const at::Tensor zero_point = ForEachInput(rounded.zero_points, format, in);
-  const at::Tensor wanted = weights / scale + zero_point + rounding.offset;
-  rounded.codes = StraightThrough(wanted.round(), wanted).clamp(0, steps);
-  rounded.values = (rounded.codes - zero_point) * scale;
+LearnedRounding StartRounding(const at::Tensor& weights, const PackedFormat& format, Clip clip, DType scale_dtype,
+                              ThreadPool& pool) {
+  at::NoGradGuard no_grad;
+  at::Tensor part = at::ones({weights.size(0), format.Groups(weights.size(1))});
+  float* parts = part.data_ptr<float>();
+  if (clip != Clip::kMinMax)
+    ForGroups(weights, format, pool, [&](const Group& group) {
+      const float whole = GridOfRange(group.range.low, group.range.high, format, scale_dtype).scale;
+      parts[group.index] = FitGrid(group.weights, format, clip, scale_dtype).scale / whole;
+    });
+  part.clamp_(kSmallestPart, 1);
+  return {at::zeros_like(weights), part, part.clone()};
+}
+
+RoundedMatrix Round(const at::Tensor& weights, const LearnedRounding& rounding, const PackedFormat& format,
+                    DType scale_dtype, ThreadPool& pool) {
+  at::NoGradGuard no_grad;
+  RoundedMatrix rounded{.values = at::empty_like(weights),
+                        .codes = std::vector<uint8_t>(static_cast<size_t>(weights.numel())),
+                        .grids = std::vector<GroupGrid>(static_cast<size_t>(rounding.low.numel()))};
+  const float *low = rounding.low.const_data_ptr<float>(), *high = rounding.high.const_data_ptr<float>();
+  const float* offsets = rounding.offset.const_data_ptr<float>();
+  float* all_values = rounded.values.data_ptr<float>();
+  const auto max_code = static_cast<float>(format.MaxCode());
+  ForGroups(weights, format, pool, [&](const Group& group) {
+    const GroupGrid grid =
+        GridOfRange(group.range.low * low[group.index], group.range.high * high[group.index], format, scale_dtype);
+    rounded.grids[static_cast<size_t>(group.index)] = grid;
+    const float *weight = group.weights.data(), *offset = offsets + group.first, scale = grid.scale;
+    const auto zero_point = static_cast<float>(grid.zero_point);
+    float* value = all_values + group.first;
+    uint8_t* code = rounded.codes.data() + group.first;
+    for (size_t i = 0; i < group.weights.size(); ++i) {
+      const float nearest = NearestCode(weight[i], scale, zero_point + offset[i], max_code);
+      value[i] = (nearest - zero_point) * scale;
+      code[i] = static_cast<uint8_t>(nearest);
+    }
+  });
   return rounded;
+}
+
+LearnedRounding GradientOf(const at::Tensor& weights, const LearnedRounding& rounding, const PackedFormat& format,
+                           DType scale_dtype, const at::Tensor& of_values, ThreadPool& pool) {
+  at::NoGradGuard no_grad;
+  LearnedRounding gradient{at::empty_like(rounding.offset), at::empty_like(rounding.low),
+                           at::empty_like(rounding.high)};
+  const at::Tensor dense_gradient = of_values.contiguous();
+  const float *low = rounding.low.const_data_ptr<float>(), *high = rounding.high.const_data_ptr<float>();
+  const float *offsets = rounding.offset.const_data_ptr<float>(), *given = dense_gradient.const_data_ptr<float>();
+  float *of_offsets = gradient.offset.data_ptr<float>(), *of_low = gradient.low.data_ptr<float>();
+  float* of_high = gradient.high.data_ptr<float>();
+  const auto max_code = static_cast<float>(format.MaxCode());
+  ForGroups(weights, format, pool, [&](const Group& group) {
+    const Range ends{group.range.low * low[group.index], group.range.high * high[group.index]};
+    const GroupGrid grid = GridOfRange(ends.low, ends.high, format, scale_dtype);
+    const auto zero_point = static_cast<float>(grid.zero_point);
+    float of_scale = 0, of_zero_point = 0;
+    for (size_t i = 0; i < group.weights.size(); ++i) {
+      const auto at = static_cast<size_t>(group.first) + i;
+      const float weight = group.weights[i], shift = zero_point + offsets[at], of_value = given[at];
+      const float steps = weight / grid.scale, wanted = steps + shift;
+      const bool inside = wanted >= -0.5f && wanted <= max_code + 0.5f;
+      const float code = NearestCode(weight, grid.scale, shift, max_code);
+      of_offsets[at] = inside ? of_value * grid.scale : 0.0f;
+      of_scale += of_value * (code - zero_point - (inside ? steps : 0.0f));
+      of_zero_point -= inside ? 0.0f : of_value * grid.scale;
+    }
+    const Range of_ends = OfEnds(ends, grid, of_scale, of_zero_point, format);
+    of_low[group.index] = of_ends.low * group.range.low;
+    of_high[group.index] = of_ends.high * group.range.high;
+  });
+  return gradient;
 }
 
 }  // namespace ecld

@@ -1,6 +1,7 @@
 #include "quantize/tune.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
@@ -28,13 +29,13 @@ struct TunedMatrix {
 // Learns the rounding of one block's matrices.
 class BlockTuner {
  public:
-  BlockTuner(const TuneOptions& options, const CheckpointWriter& out, const Block& dense)
-      : options_(options), dense_(dense), scale_dtype_(out.config().dtype) {
+  BlockTuner(const TuneOptions& options, const CheckpointWriter& out, const Block& dense, ThreadPool& pool)
+      : options_(options), dense_(dense), scale_dtype_(out.config().dtype), pool_(pool) {
     for (const auto& target : out.table()) {
       if (target.layer != dense.layer() || !target.format) continue;
-      const at::Tensor& weights = dense.Parameter(target.role);
-      matrices_.push_back({&target, weights, StartRounding(weights, *target.format, options.clip, scale_dtype_)});
+      matrices_.push_back({&target, dense.Parameter(target.role), {}});
     }
+    Reset();
   }
 
   bool Empty() const { return matrices_.empty(); }
@@ -44,17 +45,12 @@ class BlockTuner {
     at::NoGradGuard no_grad;
     Block block = dense_;
     for (const auto& [target, weights, rounding] : matrices_)
-      block.Parameter(target->role) = Round(weights, rounding, *target->format, scale_dtype_).values;
+      block.Parameter(target->role) = Round(weights, rounding, *target->format, scale_dtype_, pool_).values;
     return block;
   }
 
   // Learns on windows [0, train_windows).
   void Train(const at::Tensor& states, const at::Tensor& targets, int64_t train_windows, uint64_t seed) {
-    at::AutoGradMode with_grad(true);
-    std::vector<at::Tensor> parameters;
-    for (auto& matrix : matrices_)
-      for (at::Tensor& parameter : matrix.rounding.Parameters())
-        parameters.push_back(parameter.set_requires_grad(true));
     Random random(seed);
     std::vector<int64_t> order;
     const int64_t batch_windows = std::min(options_.batch_windows, train_windows);
@@ -63,32 +59,24 @@ class BlockTuner {
       if (static_cast<int64_t>(order.size()) < batch_windows) order = ShuffledIndices(train_windows, random);
       const at::Tensor batch = at::tensor(std::vector<int64_t>(order.end() - batch_windows, order.end()));
       order.resize(order.size() - static_cast<size_t>(batch_windows));
-      AddGradients(states.index_select(0, batch), targets.index_select(0, batch));
-      Step(parameters, rate * (1 - static_cast<double>(step) / static_cast<double>(options_.steps)));
+      Step(states.index_select(0, batch), targets.index_select(0, batch),
+           rate * (1 - static_cast<double>(step) / static_cast<double>(options_.steps)));
     }
-    for (auto& parameter : parameters) parameter.set_requires_grad(false);
   }
 
-  // Back to rounding to nearest.
+  // To rounding to nearest.
   void Reset() {
     for (auto& [target, weights, rounding] : matrices_)
-      rounding = StartRounding(weights, *target->format, options_.clip, scale_dtype_);
+      rounding = StartRounding(weights, *target->format, options_.clip, scale_dtype_, pool_);
   }
 
   // Writes the matrices, puts their values into block, and adds their rows to the report.
   void Write(CheckpointWriter& out, Block& block, ReportRows& rows) const {
     for (const auto& [target, weights, rounding] : matrices_) {
-      const RoundedTensors rounded = Round(weights, rounding, *target->format, scale_dtype_);
-      const at::Tensor codes = rounded.codes.to(at::kByte).contiguous();
-      std::vector<GroupGrid> grids(static_cast<size_t>(rounded.scales.numel()));
-      const at::Tensor scales = rounded.scales.contiguous(),
-                       zero_points = rounded.zero_points.to(at::kInt).contiguous();
-      for (size_t i = 0; i < grids.size(); ++i)
-        grids[i] = {scales.data_ptr<float>()[i], zero_points.data_ptr<int>()[i]};
-      const uint8_t* first = codes.data_ptr<uint8_t>();
-      WriteRows(out, *target, 0,
-                PackRows(*target->format, weights.size(0), weights.size(1), {first, first + codes.numel()}, grids,
-                         scale_dtype_));
+      const RoundedMatrix rounded = Round(weights, rounding, *target->format, scale_dtype_, pool_);
+      WriteRows(
+          out, *target, 0,
+          PackRows(*target->format, weights.size(0), weights.size(1), rounded.codes, rounded.grids, scale_dtype_));
       WriteShape(out, *target);
       const double size = weights.norm().item<double>();
       rows.Add(target->name,
@@ -98,20 +86,21 @@ class BlockTuner {
   }
 
  private:
-  // Of the mean loss of these windows, to what is learned. The graph of a few windows' forward pass is gone when the
-  // next is made, and all are when that of a rounding is.
-  void AddGradients(const at::Tensor& states, const at::Tensor& targets) const {
+  // One step down the mean loss of these windows. The graph of a few windows' forward pass is gone when the next is
+  // made.
+  void Step(const at::Tensor& states, const at::Tensor& targets, double rate) {
     Block block = Rounded();
+    at::AutoGradMode with_grad(true);
     for (const TunedMatrix& matrix : matrices_) block.Parameter(matrix.target->role).set_requires_grad(true);
     ForWindowBatches(states.size(0), states.size(1), [&](int64_t first, int64_t count) {
       const double share = static_cast<double>(count) / static_cast<double>(states.size(0));
       const at::Tensor found = Forward(block, states.narrow(0, first, count));
       (BlockLoss(found, targets.narrow(0, first, count)) * share).backward();
     });
-    for (const auto& [target, weights, rounding] : matrices_) {
-      const at::Tensor values = Round(weights, rounding, *target->format, scale_dtype_).values;
-      (values * block.Parameter(target->role).grad()).sum().backward();
-    }
+    for (auto& [target, weights, rounding] : matrices_)
+      rounding.Step(
+          GradientOf(weights, rounding, *target->format, scale_dtype_, block.Parameter(target->role).grad(), pool_),
+          rate);
   }
 
   static at::Tensor Forward(const Block& block, const at::Tensor& states) {
@@ -119,18 +108,10 @@ class BlockTuner {
     return block.Forward(states);
   }
 
-  void Step(std::vector<at::Tensor>& parameters, double rate) {
-    at::NoGradGuard no_grad;
-    for (auto& parameter : parameters) {
-      parameter.sub_(parameter.grad().sign(), rate);
-      parameter.mutable_grad().reset();
-    }
-    for (auto& matrix : matrices_) matrix.rounding.Clamp();
-  }
-
   const TuneOptions& options_;
   const Block& dense_;
   DType scale_dtype_;
+  ThreadPool& pool_;
   std::vector<TunedMatrix> matrices_;
 };
 
@@ -147,8 +128,8 @@ Planned TunePass::Plan(const PlanInput& input) const {
   planned.output_B = WeightFileBytes(planned.config);
   planned.notes = ClientNotes(planned.config);
   const WalkMemory memory = MemoryOfWalk(input.config, input);
-  // Of the matrices: as they are, twice, rounded, offsets, the gradients of both, and what the graph of one rounding
-  // keeps; what the graph of a forward pass does.
+  // Of the matrices: as they are, twice, rounded, as products take them, offsets, the gradients of both, signs and
+  // codes; what the graph of a forward pass keeps.
   planned.peak_memory_B = 8 * memory.block_B + 3 * memory.batch_B + 2 * memory.states_B + kKeptFreeBytes;
   if (input.gemm_flops > 0) {
     const double share =
@@ -164,6 +145,7 @@ void TunePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& con
   const auto windows = static_cast<int64_t>(calibration.windows.size());
   const int64_t train_windows = windows - HeldOutWindows(windows, options_.held_out);
   BlockKernels kernels(in.config());
+  ThreadPool pool(at::get_num_threads());
   at::Tensor targets = Embed(in, calibration.windows);
   const auto tune = [&](int64_t layer, const at::Tensor& states, Block* block) {
     Block original = block ? *block : Block::Load(in, layer);
@@ -173,7 +155,7 @@ void TunePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& con
     if (!block && context.rows.Find(name)) return;
     Json row = {{"layer", layer}, {"held_out_before", nullptr}, {"held_out_after", nullptr}, {"tuned", nullptr}};
     if (block) {
-      BlockTuner tuner(options_, out, original);
+      BlockTuner tuner(options_, out, original, pool);
       if (!tuner.Empty()) {
         const double before = MeanBlockLoss(tuner.Rounded(), states, targets, train_windows);
         tuner.Train(states, targets, train_windows, context.seed + static_cast<uint64_t>(layer));

@@ -4,7 +4,7 @@ A peer's result is a folder with a checkpoint that `ecld eval` scores, and the b
   - llama.cpp: the subject as a BF16 GGUF file, an importance matrix from the calibration windows, llama-quantize. Its
     tensors are then dequantized by the gguf package to float32, so the weights alone are scored: at run time llama.cpp
     also rounds activations to 8 bits. MB are those of the tensors; the file's tokenizer is not counted.
-  - llm-compressor (llm_compressor.py, a process of its own): what it writes is scored as it is.
+  - llm-compressor, AutoRound (llm_compressor.py, a process of its own): what it writes is scored as it is.
 """
 import json
 import pathlib
@@ -14,8 +14,9 @@ import subprocess
 # name: llama-quantize's type, and whether an importance matrix has an effect on it.
 LLAMA_CPP = {f"llama.cpp {kind}": (kind, kind != "Q8_0")
              for kind in ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_1", "Q4_0", "IQ4_NL", "Q3_K_M", "Q2_K")}
-LLM_COMPRESSOR = {f"llm-compressor {method}": method for method in ("RTN", "GPTQ", "AWQ", "AutoRound")}
-AWQ_WINDOWS = 8  # its search runs all of them through each block 80 times: with 128 that takes hours on two cores
+LLM_COMPRESSOR = {"llm-compressor RTN": "RTN", "llm-compressor GPTQ": "GPTQ", "llm-compressor AWQ": "AWQ",
+                  "AutoRound": "AutoRound"}
+AWQ_WINDOWS = 64  # of them: its search runs them through each block 80 times
 NAMES = [*LLAMA_CPP, *LLM_COMPRESSOR]
 
 BLOCK = {"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",

@@ -13,7 +13,7 @@ namespace {
 
 class Tune : public CompressedLogits {
  protected:
-  Tune() : CompressedLogits(16) {}
+  Tune() : CompressedLogits(64) {}
 };
 
 TEST_F(Tune, ChangesLogitsLessThanRounding) {
