@@ -1,7 +1,6 @@
 #include "quantize/learned_rounding.h"
 
 #include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <span>
@@ -54,7 +53,6 @@ Range OfEnds(const Range& ends, const GroupGrid& grid, float of_scale, float of_
 }  // namespace
 
 void LearnedRounding::Step(const LearnedRounding& gradient, double rate) {
-  at::NoGradGuard no_grad;
   offset.sub_(gradient.offset.sign(), rate).clamp_(-0.5, 0.5);
   low.sub_(gradient.low.sign(), rate).clamp_(kSmallestPart, 1);
   high.sub_(gradient.high.sign(), rate).clamp_(kSmallestPart, 1);
@@ -62,7 +60,6 @@ void LearnedRounding::Step(const LearnedRounding& gradient, double rate) {
 
 LearnedRounding StartRounding(const at::Tensor& weights, const PackedFormat& format, Clip clip, DType scale_dtype,
                               ThreadPool& pool) {
-  at::NoGradGuard no_grad;
   at::Tensor part = at::ones({weights.size(0), format.Groups(weights.size(1))});
   float* parts = part.data_ptr<float>();
   if (clip != Clip::kMinMax)
@@ -76,7 +73,6 @@ LearnedRounding StartRounding(const at::Tensor& weights, const PackedFormat& for
 
 RoundedMatrix Round(const at::Tensor& weights, const LearnedRounding& rounding, const PackedFormat& format,
                     DType scale_dtype, ThreadPool& pool) {
-  at::NoGradGuard no_grad;
   RoundedMatrix rounded{.values = at::empty_like(weights),
                         .codes = std::vector<uint8_t>(static_cast<size_t>(weights.numel())),
                         .grids = std::vector<GroupGrid>(static_cast<size_t>(rounding.low.numel()))};
@@ -103,7 +99,6 @@ RoundedMatrix Round(const at::Tensor& weights, const LearnedRounding& rounding, 
 
 LearnedRounding GradientOf(const at::Tensor& weights, const LearnedRounding& rounding, const PackedFormat& format,
                            DType scale_dtype, const at::Tensor& of_values, ThreadPool& pool) {
-  at::NoGradGuard no_grad;
   LearnedRounding gradient{at::empty_like(rounding.offset), at::empty_like(rounding.low),
                            at::empty_like(rounding.high)};
   const at::Tensor dense_gradient = of_values.contiguous();

@@ -42,7 +42,6 @@ class BlockTuner {
 
   // The block with its matrices rounded.
   Block Rounded() const {
-    at::NoGradGuard no_grad;
     Block block = dense_;
     for (const auto& [target, weights, rounding] : matrices_)
       block.Parameter(target->role) = Round(weights, rounding, *target->format, scale_dtype_, pool_).values;

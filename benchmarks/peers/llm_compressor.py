@@ -47,7 +47,7 @@ def main():
     for name in ("model", "calibration", "work"):
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     parser.add_argument("--ecld", default="build/release/ecld")
-    parser.add_argument("--llm-compressor", default=".venv-slow/bin/python", help="a Python that has both")
+    parser.add_argument("--llm-compressor", default=".venv-slow/bin/python", help="a Python that has it and AutoRound")
     parser.add_argument("--calibration-windows", type=int, default=128)
     parser.add_argument("--pairs", type=int, default=2)
     arguments = parser.parse_args()

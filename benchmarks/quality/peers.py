@@ -14,8 +14,7 @@ import subprocess
 # name: llama-quantize's type, and whether an importance matrix has an effect on it.
 LLAMA_CPP = {f"llama.cpp {kind}": (kind, kind != "Q8_0")
              for kind in ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_1", "Q4_0", "IQ4_NL", "Q3_K_M", "Q2_K")}
-LLM_COMPRESSOR = {"llm-compressor RTN": "RTN", "llm-compressor GPTQ": "GPTQ", "llm-compressor AWQ": "AWQ",
-                  "AutoRound": "AutoRound"}
+LLM_COMPRESSOR = ("llm-compressor RTN", "llm-compressor GPTQ", "llm-compressor AWQ", "AutoRound")
 AWQ_WINDOWS = 64  # of them: its search runs them through each block 80 times
 NAMES = [*LLAMA_CPP, *LLM_COMPRESSOR]
 
@@ -104,11 +103,12 @@ def llama_cpp(name, folder, arguments):
 
 def llm_compressor(name, folder, arguments):
     _, parts = windows(arguments)
-    if LLM_COMPRESSOR[name] == "AWQ":
+    method = name.split()[-1]
+    if method == "AWQ":
         parts = parts[::-(-len(parts) // AWQ_WINDOWS)]
     tokens = folder / "windows.json"
     tokens.write_text(json.dumps(parts))
-    run(arguments.llm_compressor, pathlib.Path(__file__).parent / "llm_compressor.py", LLM_COMPRESSOR[name],
+    run(arguments.llm_compressor, pathlib.Path(__file__).parent / "llm_compressor.py", method,
         arguments.model, folder, tokens)
     copy_files(arguments.model, "tokenizer*", folder)
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))

@@ -105,7 +105,7 @@ def main():
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     parser.add_argument("--ecld", default="build/release/ecld")
     parser.add_argument("--llama-cpp", type=pathlib.Path, help="build folder of benchmarks/peers/llama_cpp.py")
-    parser.add_argument("--llm-compressor", default=".venv-slow/bin/python", help="a Python that has it")
+    parser.add_argument("--llm-compressor", default=".venv-slow/bin/python", help="a Python that has it and AutoRound")
     parser.add_argument("--windows", type=int, default=40)
     parser.add_argument("--calibration-windows", type=int, default=128)
     names = [*RECIPES, *peers.NAMES]
