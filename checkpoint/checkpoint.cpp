@@ -65,6 +65,7 @@ Checkpoint Checkpoint::Open(const fs::path& directory) {
   checkpoint.config_ = ReadConfig(directory / "config.json");
   checkpoint.MapShards();
   checkpoint.CheckComplete();
+  for (const std::string& note : checkpoint.config_.notes) WarnOnce(directory.string(), "config.json: " + note);
   return checkpoint;
 }
 

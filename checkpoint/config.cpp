@@ -51,39 +51,6 @@ double Positive(const JsonView& json, const char* key, double fallback) {
   return value;
 }
 
-RopeScaling ReadRopeScaling(const JsonView& json) {
-  RopeScaling scaling;
-  std::string type = json.StringOr("rope_type", json.StringOr("type", "default"));
-  if (type == "default") return scaling;
-  if (type != "linear" && type != "llama3")
-    Fail(json.Where(), "rope type \"{}\" is not supported{}", type, DidYouMean(type, {"default", "linear", "llama3"}));
-  json.At("factor");
-  scaling.factor = Positive(json, "factor", 1);
-  scaling.kind = RopeScaling::Kind::kLinear;
-  if (type == "linear") return scaling;
-  scaling.kind = RopeScaling::Kind::kLlama3;
-  for (const char* key : {"low_freq_factor", "high_freq_factor"}) json.At(key);
-  scaling.low_freq_factor = Positive(json, "low_freq_factor", 1);
-  scaling.high_freq_factor = Positive(json, "high_freq_factor", 4);
-  scaling.original_max_position = Size(json, "original_max_position_embeddings");
-  if (scaling.high_freq_factor <= scaling.low_freq_factor)
-    Fail(json.Where(), "high_freq_factor {} must exceed low_freq_factor {}", scaling.high_freq_factor,
-         scaling.low_freq_factor);
-  return scaling;
-}
-
-// Both styles: {"rope_theta": t, "rope_scaling": {...} | null} and {"rope_parameters": {"rope_theta": t, ...}}.
-void ReadRope(const JsonView& json, ModelConfig* config) {
-  JsonView theta = json.Has("rope_parameters") ? json.At("rope_parameters") : json;
-  config->rope_theta = theta.Has("rope_theta") ? Positive(theta, "rope_theta", 0) : Positive(json, "rope_theta", 10000);
-  if (json.Has("rope_parameters"))
-    config->rope_scaling = ReadRopeScaling(json.At("rope_parameters"));
-  else if (json.Has("rope_scaling"))
-    config->rope_scaling = ReadRopeScaling(json.At("rope_scaling"));
-  double partial = theta.NumberOr("partial_rotary_factor", json.NumberOr("partial_rotary_factor", 1));
-  if (partial != 1) Fail(json.Where(), "partial_rotary_factor {} is not supported; expected 1", partial);
-}
-
 // Mistral: one window for all layers, 4096 where the key is absent, none where it is null (as transformers reads it).
 // Qwen: only with use_sliding_window, from layer max_window_layers on. "layer_types" overrides the choice of layers.
 std::vector<int64_t> ReadSlidingWindow(const JsonView& json, Family family, int64_t num_layers) {
@@ -166,19 +133,7 @@ void WriteIfAbsent(const ModelConfig& c, Json* json) {
   put("hidden_act", "silu");
   put("rms_norm_eps", c.rms_norm_eps);
   put("max_position_embeddings", c.max_position);
-  if (!json->contains("rope_parameters")) {
-    put("rope_theta", c.rope_theta);
-    Json scaling = nullptr;
-    if (c.rope_scaling.kind == RopeScaling::Kind::kLinear)
-      scaling = {{"rope_type", "linear"}, {"factor", c.rope_scaling.factor}};
-    if (c.rope_scaling.kind == RopeScaling::Kind::kLlama3)
-      scaling = {{"rope_type", "llama3"},
-                 {"factor", c.rope_scaling.factor},
-                 {"low_freq_factor", c.rope_scaling.low_freq_factor},
-                 {"high_freq_factor", c.rope_scaling.high_freq_factor},
-                 {"original_max_position_embeddings", c.rope_scaling.original_max_position}};
-    put("rope_scaling", scaling);
-  }
+  WriteRope(c, json);
   int64_t window = c.sliding_window.empty() ? 0 : *std::max_element(c.sliding_window.begin(), c.sliding_window.end());
   if (c.family == Family::kMistral) put("sliding_window", window > 0 ? Json(window) : Json(nullptr));
   if (row.bias_key) put("attention_bias", c.qkv_bias);

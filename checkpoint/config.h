@@ -1,7 +1,7 @@
 #pragma once
 // config.json of the supported architectures as one plain struct: Llama 2/3/3.1/3.2, Qwen2/2.5, Qwen3, Mistral
-// (7B, Nemo). Reads both styles (rope_theta + rope_scaling, rope_parameters). What a config says and ECLD cannot run
-// (another architecture, another activation, an unknown rope type) is an Error here, not a wrong logit later.
+// (7B, Nemo). What a config says and ECLD cannot run (another architecture, another activation, an unknown rope type)
+// is an Error here, not a wrong logit later. The rotary position embedding is read, written and computed by rope.h.
 
 #include <cstdint>
 #include <filesystem>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "checkpoint/quantization_config.h"
+#include "checkpoint/rope.h"
 #include "core/dtype.h"
 #include "core/json.h"
 
@@ -17,16 +18,6 @@ namespace ecld {
 
 enum class Family { kLlama, kQwen2, kQwen3, kMistral };
 std::string_view Name(Family family);  // the model_type of config.json: "llama", "qwen2", ...
-
-struct RopeScaling {
-  enum class Kind { kNone, kLinear, kLlama3 };
-  Kind kind = Kind::kNone;
-  double factor = 1;
-  // kLlama3 only:
-  double low_freq_factor = 1;
-  double high_freq_factor = 4;
-  int64_t original_max_position = 8192;
-};
 
 // Formats chosen for a dense model, which the pass that packs it will take. Other programs pass over the key.
 inline constexpr const char* kAllocationKey = "ecld_allocation";  // in config.json
@@ -44,7 +35,7 @@ struct ModelConfig {
   int64_t num_heads = 0;  // query heads; a multiple of num_kv_heads
   int64_t num_kv_heads = 0;
   int64_t head_dim = 0;  // not always hidden_size / num_heads
-  int64_t max_position = 0;
+  int64_t max_position = 0;  // max_position_embeddings; LongestText() is what can be run
   double rms_norm_eps = 1e-6;
   double rope_theta = 10000;
   RopeScaling rope_scaling;
@@ -61,6 +52,9 @@ struct ModelConfig {
 
   int64_t QueryWidth() const { return num_heads * head_dim; }
   int64_t KeyWidth() const { return num_kv_heads * head_dim; }
+
+  // What the file says that its user should know: fields passed over, which of two that disagree was taken.
+  std::vector<std::string> notes;
 
   // The file this was read from; ToJson keeps every key of it that ECLD does not set itself.
   Json source = Json::object();

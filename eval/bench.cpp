@@ -51,8 +51,8 @@ void CheckNumbers(const BenchOptions& options) {
 void CheckRuns(const BenchRow& row, const RuntimeModel& model) {
   const std::string where = model.checkpoint().directory().string();
   const int64_t tok = row.depth_tok + row.tok;
-  if (tok > model.config().max_position)
-    Fail(where, "test {} needs {} positions, the model has {}", row.test, tok, model.config().max_position);
+  if (tok > LongestText(model.config()))
+    Fail(where, "test {} needs {} positions, the model has {}", row.test, tok, LongestText(model.config()));
   const double needed = static_cast<double>(row.batch) * static_cast<double>(CacheBytes(model, 1, tok));
   if (needed > static_cast<double>(AvailableMemoryBytes()))
     Fail(where, "test {} needs {} of memory, {} are free", row.test, FormatBytes(static_cast<uint64_t>(needed)),

@@ -41,9 +41,9 @@ void RequireSameIds(const EvalOptions& options, const Checkpoint& model, const C
 }
 
 void RequirePositions(const EvalOptions& options, const std::filesystem::path& directory, const ModelConfig& config) {
-  if (options.windows.window > config.max_position)
+  if (options.windows.window > LongestText(config))
     Fail("window", "found {}, {} was made for at most {} positions", options.windows.window, directory.string(),
-         config.max_position);
+         LongestText(config));
 }
 
 Metric PerplexityMetric(const PerplexityScore& score) { return {score.Perplexity(), score.StandardError()}; }

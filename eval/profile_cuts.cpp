@@ -15,7 +15,7 @@ ProfileTable Cuts(const RuntimeModel& model, const ProfileGrid& grid) {
   constexpr int64_t kId = sizeof(int32_t);
   std::vector<int64_t> lengths = {1};
   for (int64_t prompt_tok : grid.prompts_tok)
-    if (prompt_tok > 1 && prompt_tok <= config.max_position) lengths.push_back(prompt_tok);
+    if (prompt_tok > 1 && prompt_tok <= LongestText(config)) lengths.push_back(prompt_tok);
 
   Table cuts(FindTableSchema("cuts", "profile"));
   const auto add = [&](int64_t cut, int64_t ue_weight_B, int64_t batch, int64_t tok, const char* dtype, int64_t row_B) {

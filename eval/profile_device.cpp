@@ -109,7 +109,7 @@ DeviceProfile Modelled(const ProfileOptions& options, const ProfileGrid& grid, D
                              {"catalogue_sha256", catalogue.sha256}});
   if (device.energy) profile.provenance["power_error_frac"] = device.energy->error_frac;
   PhaseTables phases = ModelPhases(model, device, grid);
-  profile.limits = {{"max_batch", phases.max_batch}, {"max_ctx_tok", model.config().max_position}, {"oom_at", nullptr}};
+  profile.limits = {{"max_batch", phases.max_batch}, {"max_ctx_tok", LongestText(model.config())}, {"oom_at", nullptr}};
   profile.tables.emplace("phase", std::move(phases.phase));
   profile.tables.emplace("layers", std::move(phases.layers));
   profile.tables.emplace("cuts", Cuts(model, grid));
@@ -159,7 +159,7 @@ DeviceProfile ProfileDevice(const ProfileOptions& options) {
   PhaseTables phases = MeasurePhases(model, pool, grid, TimeBudget(budget_s * kPhaseShare), energy);
   if (meter) AddIdlePower(idle_before_W, IdlePower(*meter, energy.seconds), energy, &profile);
   profile.limits = {
-      {"max_batch", phases.max_batch}, {"max_ctx_tok", checkpoint.config().max_position}, {"oom_at", nullptr}};
+      {"max_batch", phases.max_batch}, {"max_ctx_tok", LongestText(checkpoint.config())}, {"oom_at", nullptr}};
   add("cuts", Cuts(model, grid));
   add("phase", std::move(phases.phase));
   add("layers", std::move(phases.layers));

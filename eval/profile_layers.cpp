@@ -41,7 +41,7 @@ std::vector<GridPoint> GridPoints(const ProfileGrid& grid, const ModelConfig& co
   std::vector<GridPoint> points;
   for (int64_t batch : grid.batches)
     for (int64_t prompt : grid.prompts_tok)
-      if (prompt + grid.gen_tok <= config.max_position) points.push_back({batch, prompt});
+      if (prompt + grid.gen_tok <= LongestText(config)) points.push_back({batch, prompt});
   std::stable_sort(points.begin(), points.end(),
                    [](GridPoint a, GridPoint b) { return a.batch * a.prompt_tok < b.batch * b.prompt_tok; });
   return points;

@@ -37,17 +37,18 @@ int64_t Requests::KvBytes() const {
 
 void Requests::Prefill(int64_t count) {
   const int64_t chunk = std::max<int64_t>(1, kBatchRows / static_cast<int64_t>(caches_.size()));
-  for (int64_t done = 0; done < count; done += chunk) Append(std::min(chunk, count - done));
+  const int64_t text_tok = length_ + count;
+  for (int64_t done = 0; done < count; done += chunk) Append(std::min(chunk, count - done), text_tok);
   session_.Logits(last_hidden_, logits_);
 }
 
 // Keeps the hidden state of the last token of each sequence.
-void Requests::Append(int64_t count) {
+void Requests::Append(int64_t count, int64_t text_tok) {
   assert(length_ + count <= static_cast<int64_t>(tokens_.size()));
   const auto tokens =
       std::span<const int32_t>(tokens_).subspan(static_cast<size_t>(length_), static_cast<size_t>(count));
   std::vector<Piece> pieces;
-  for (KvCache& cache : caches_) pieces.push_back({&cache, tokens});
+  for (KvCache& cache : caches_) pieces.push_back({&cache, tokens, text_tok});
   const std::span<const float> hidden = session_.Forward(pieces);
   const auto width = static_cast<size_t>(session_.model().config().hidden_size);
   last_hidden_.clear();

@@ -30,7 +30,7 @@ class Requests {
   void Step() { Prefill(1); }
 
  private:
-  void Append(int64_t count);
+  void Append(int64_t count, int64_t text_tok);
 
   Session& session_;
   int64_t length_ = 0;

@@ -81,7 +81,7 @@ SplitText ReadSplitText(const Checkpoint& checkpoint, const std::filesystem::pat
   const ModelConfig& config = checkpoint.config();
   if (config.num_layers < 2) Fail(checkpoint.directory().string(), "has one block; it cannot be cut between two");
   const std::string text = ReadTextFile(file);
-  const int64_t window = std::min(kWindow, config.max_position);
+  const int64_t window = std::min(kWindow, LongestText(config));
   SplitText split{.ids = Tokenizer::Open(checkpoint.directory())->Encode(text, true), .windows = {}, .origin = {}};
   split.windows = Windows(static_cast<int64_t>(split.ids.size()),
                           {.window = window, .stride = window, .max_windows = max_windows}, file.string());

@@ -2,40 +2,22 @@
 
 #include <ATen/ATen.h>
 
-#include <cmath>
-#include <numbers>
+#include <algorithm>
+#include <iterator>
 
 namespace ecld {
-namespace {
-
-// Llama-3.1's rule: long wavelengths are slowed by factor, short ones kept, those between blended.
-at::Tensor ScaleLlama3(const at::Tensor& frequency, const RopeScaling& scaling) {
-  const auto original = static_cast<double>(scaling.original_max_position);
-  const double low_wavelength = original / scaling.low_freq_factor;
-  const double high_wavelength = original / scaling.high_freq_factor;
-  at::Tensor wavelength = 2 * std::numbers::pi / frequency;
-  at::Tensor smooth =
-      (original / wavelength - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor);
-  at::Tensor slowed = at::where(wavelength > low_wavelength, frequency / scaling.factor, frequency);
-  at::Tensor blended = (1 - smooth) * slowed / scaling.factor + smooth * slowed;
-  at::Tensor between = at::logical_and(wavelength >= high_wavelength, wavelength <= low_wavelength);
-  return at::where(between, blended, slowed);
-}
-
-}  // namespace
 
 at::Tensor RmsNorm(const at::Tensor& input, const at::Tensor& weight, double epsilon) {
   return weight * (input * at::rsqrt(input.square().mean(-1, true) + epsilon));
 }
 
 RotaryTables MakeRotaryTables(const ModelConfig& config, int64_t tokens) {
-  at::Tensor exponent = at::arange(0, config.head_dim, 2, at::kFloat) / config.head_dim;
-  at::Tensor frequency = 1.0 / at::pow(config.rope_theta, exponent);
-  if (config.rope_scaling.kind == RopeScaling::Kind::kLinear) frequency = frequency / config.rope_scaling.factor;
-  if (config.rope_scaling.kind == RopeScaling::Kind::kLlama3) frequency = ScaleLlama3(frequency, config.rope_scaling);
+  const Rope rope = MakeRope(config, tokens);
+  at::Tensor frequency = at::empty({std::ssize(rope.frequencies)}, at::kFloat);
+  std::ranges::copy(rope.frequencies, frequency.data_ptr<float>());
   at::Tensor angle = at::outer(at::arange(tokens, at::kFloat), frequency);
   angle = at::cat({angle, angle}, -1);
-  return {angle.cos(), angle.sin()};
+  return {angle.cos() * rope.attention_factor, angle.sin() * rope.attention_factor};
 }
 
 at::Tensor Rotate(const at::Tensor& states, const RotaryTables& tables) {

@@ -17,8 +17,7 @@ struct RotaryTables {
   at::Tensor cosine, sine;  // [tokens, head_dim]
 };
 
-// Tables for positions 0 .. tokens-1 (RoFormer, Su et al. 2021, arXiv 2104.09864, eq. 34), with linear or Llama-3.1
-// frequency scaling.
+// Tables for positions 0 .. tokens-1 of a text of so many tokens, as rope.h says.
 RotaryTables MakeRotaryTables(const ModelConfig& config, int64_t tokens);
 
 // states [windows, heads, tokens, head_dim] turned by their positions; halves of a head are the pairs.

@@ -47,9 +47,9 @@ TokenWindows CutWindows(std::span<const int32_t> ids, const CalibrationOptions& 
 }
 
 void CheckWindow(const CalibrationOptions& options, const Checkpoint& model) {
-  if (options.window_tok > model.config().max_position)
+  if (options.window_tok > LongestText(model.config()))
     Fail("calibration.window_tok", "{} is more than the {} positions of {}", options.window_tok,
-         model.config().max_position, model.directory().string());
+         LongestText(model.config()), model.directory().string());
 }
 
 TokenWindows ReadCalibration(const CalibrationOptions& options, const Checkpoint& model) {

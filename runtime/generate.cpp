@@ -20,7 +20,7 @@ void CheckLengths(const TokenRunner& runner, std::span<const int32_t> prompt, co
   if (prompt_tok > runner.MostTokens() - options.max_tokens + 1)
     Fail("prompt", "{} tokens and {} new ones do not fit into the {} positions of this model{}", prompt_tok,
          options.max_tokens, runner.MostTokens(),
-         runner.MostTokens() < runner.config().max_position ? " that there is room for" : "");
+         runner.MostTokens() < LongestText(runner.config()) ? " that there is room for" : "");
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ struct Generation {
 using OnToken = std::function<bool(int32_t token)>;
 
 // on_token is called with each token as it is chosen (the stop id excluded); returning false ends the generation.
-// THROWS Error: empty prompt, bad sampler options, prompt and max_tokens beyond the model's max_position, and what
+// THROWS Error: empty prompt, bad sampler options, prompt and max_tokens beyond what the model is meant for, and what
 // Session throws.
 Generation Generate(Session& session, std::span<const int32_t> prompt, const GenerateOptions& options,
                     const OnToken& on_token = {});

@@ -5,7 +5,6 @@
 #include "core/error.h"
 #include "core/progress.h"
 #include "runtime/checks.h"
-#include "runtime/rope_frequencies.h"
 
 namespace ecld {
 
@@ -13,7 +12,7 @@ GpuDecoder::GpuDecoder(const RuntimeModel& model, std::unique_ptr<StepMachine> m
                        ThreadPool& pool)
     : model_(model), machine_(std::move(machine)), options_(options) {
   CheckOptions();
-  context_tok_ = std::min(options.context_tok, config().max_position);
+  context_tok_ = std::min(options.context_tok, LongestText(config()));
   // A prompt's last rows may stand for no token.
   capacity_ = WholeKeyBlocks(context_tok_ + options.prompt_rows);
   LoadWeights(pool);
@@ -32,6 +31,9 @@ void GpuDecoder::CheckOptions() const {
   if (options_.context_tok < 1) Fail("--context", "is {}, must be at least 1", options_.context_tok);
   if (options_.prompt_rows < 1 || options_.prompt_rows > 1024)
     Fail("prompt_rows", "is {}, must be 1 to 1024", options_.prompt_rows);
+  const RopeScaling::Kind rope = config().rope_scaling.kind;
+  if (rope == RopeScaling::Kind::kYarn || rope == RopeScaling::Kind::kDynamic || rope == RopeScaling::Kind::kLongRope)
+    Fail(where, "rope type \"{}\"; on a GPU default, linear and llama3 run", ecld::Name(rope));
   if (config().head_dim % 2 != 0 || config().head_dim > cuda::kMaxHeadDim)
     Fail(where, "heads of {} elements; the GPU's kernels take even numbers up to {}", config().head_dim,
          cuda::kMaxHeadDim);
@@ -116,8 +118,8 @@ void GpuDecoder::MakeRoom() {
 
 void GpuDecoder::MakeRotations() {
   std::vector<float> cosine, sine;
-  for (int64_t position = 0; position < capacity_; ++position)
-    AppendRotation(model_.rope_frequencies(), position, &cosine, &sine);
+  const Rope rope = MakeRope(config(), 1);
+  for (int64_t position = 0; position < capacity_; ++position) AppendRotation(rope, position, &cosine, &sine);
   for (auto [to, from] : {std::pair{&cosine_, &cosine}, {&sine_, &sine}}) {
     *to = Allocate<float>(static_cast<int64_t>(from->size()));
     machine_->Write(reinterpret_cast<std::byte*>(*to), from->data(), from->size() * sizeof(float));

@@ -41,6 +41,7 @@ class KvCache {
   std::vector<Lines> layers_;
   std::vector<int64_t> capacities_;  // of each layer: an allocation that fails leaves some grown
   int64_t length_ = 0;
+  int64_t rope_length_ = 0;  // by what the last tokens were turned, see RopeLength
 };
 
 }  // namespace ecld

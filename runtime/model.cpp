@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "kernels/packing/interleaved.h"
-#include "runtime/rope_frequencies.h"
 
 namespace ecld {
 namespace {
@@ -55,7 +54,6 @@ RuntimeModel::RuntimeModel(Checkpoint checkpoint, const RuntimeOptions& options)
   head_ = checkpoint_.Head();
   final_norm_ = checkpoint_.ReadFloats(Find(checkpoint_.table(), Role::kFinalNorm));
   for (int64_t layer = 0; layer < config().num_layers; ++layer) blocks_.push_back(ReadBlock(checkpoint_, layer));
-  rope_frequencies_ = RopeFrequencies(config());
   if (options_.precision == Precision::kFast) LayOut();
 }
 

@@ -42,8 +42,7 @@ class RuntimeModel {
   const WeightView& embedding() const { return embedding_; }           // [vocab_size, hidden_size]
   const std::vector<RuntimeBlock>& blocks() const { return blocks_; }  // [num_layers]
   const std::vector<float>& final_norm() const { return final_norm_; }
-  const WeightView& head() const { return head_; }                                  // [vocab_size, hidden_size]
-  const std::vector<float>& rope_frequencies() const { return rope_frequencies_; }  // [head_dim / 2], scaled
+  const WeightView& head() const { return head_; }  // [vocab_size, hidden_size]
 
  private:
   void LayOut();
@@ -53,7 +52,7 @@ class RuntimeModel {
   std::optional<TileCache> tiles_;
   WeightView embedding_, head_;
   std::vector<RuntimeBlock> blocks_;
-  std::vector<float> final_norm_, rope_frequencies_;
+  std::vector<float> final_norm_;
 };
 
 }  // namespace ecld

@@ -71,7 +71,9 @@ std::vector<std::vector<TokenScore>> PrefixScorer::Score(std::span<const ScoreWi
   scores_ = &scores;
   std::vector<size_t> order(texts.size());
   std::iota(order.begin(), order.end(), size_t{0});
+  // Texts share beginnings only where their lengths ask for the same rotation.
   std::ranges::stable_sort(order, [&](size_t a, size_t b) {
+    if (RopeLengthOf(a) != RopeLengthOf(b)) return RopeLengthOf(a) < RopeLengthOf(b);
     return std::ranges::lexicographical_compare(texts[a].tokens, texts[b].tokens);
   });
   for (size_t begin = 0; begin < order.size();) {
@@ -82,6 +84,10 @@ std::vector<std::vector<TokenScore>> PrefixScorer::Score(std::span<const ScoreWi
   return scores;
 }
 
+int64_t PrefixScorer::RopeLengthOf(size_t text) const {
+  return RopeLength(session_.model().config(), std::ssize(texts_[text].tokens));
+}
+
 // As many texts as caches fit when each text has one of its own: more are never alive.
 size_t PrefixScorer::TakeBatch(std::span<const size_t> order, size_t begin) const {
   const uint64_t per_token = KvCache::BytesPerToken(session_.model());
@@ -89,7 +95,7 @@ size_t PrefixScorer::TakeBatch(std::span<const size_t> order, size_t begin) cons
   size_t end = begin;
   for (; end < order.size(); ++end) {
     bytes += per_token * texts_[order[end]].tokens.size();
-    if (end > begin && bytes > cache_B_) break;
+    if (end > begin && (bytes > cache_B_ || RopeLengthOf(order[end]) != RopeLengthOf(order[begin]))) break;
   }
   return end;
 }
@@ -107,13 +113,15 @@ int64_t PrefixScorer::ExtendTrunk(std::span<const size_t> batch) {
   const auto first = texts_[batch.front()].tokens;
   int64_t length = batch.size() > 1 ? CommonLength(first, texts_[batch.back()].tokens) : Run(texts_[batch.front()]);
   for (size_t text : batch) length = std::min(length, texts_[text].first_scored - 1);
-  const int64_t kept = std::min(length, CommonLength(trunk_, first));
+  const int64_t rope_length = RopeLengthOf(batch.front());
+  const int64_t kept = rope_length == trunk_rope_length_ ? std::min(length, CommonLength(trunk_, first)) : 0;
+  trunk_rope_length_ = rope_length;
   trunk_.resize(static_cast<size_t>(kept));
   trunk_cache_.Truncate(kept);
   if (batch.size() == 1) return kept;  // the rest runs with the text
   for (int64_t at = kept; at < length; at += kBatchRows) {
     const auto piece = first.subspan(static_cast<size_t>(at), static_cast<size_t>(std::min(kBatchRows, length - at)));
-    session_.Forward({{&trunk_cache_, piece}});
+    session_.Forward({{&trunk_cache_, piece, std::ssize(first)}});
     tokens_run_ += static_cast<int64_t>(piece.size());
     trunk_.insert(trunk_.end(), piece.begin(), piece.end());
   }
@@ -179,8 +187,9 @@ void PrefixScorer::RunNodes(std::span<const int64_t> nodes) {
     }
     node.cache->Reserve(node.longest);
     const auto tokens = texts_[node.texts.front()].tokens;
-    pieces.push_back(
-        {&*node.cache, tokens.subspan(static_cast<size_t>(node.begin), static_cast<size_t>(node.end - node.begin))});
+    pieces.push_back({&*node.cache,
+                      tokens.subspan(static_cast<size_t>(node.begin), static_cast<size_t>(node.end - node.begin)),
+                      std::ssize(tokens)});
   }
   const std::span<const float> hidden = session_.Forward(pieces);
 

@@ -39,6 +39,7 @@ class PrefixScorer {
   struct Node;
   struct Wanted;
 
+  int64_t RopeLengthOf(size_t text) const;
   size_t TakeBatch(std::span<const size_t> order, size_t begin) const;
   void RunBatch(std::span<const size_t> batch);
   int64_t ExtendTrunk(std::span<const size_t> batch);
@@ -53,6 +54,7 @@ class PrefixScorer {
   // What all texts of the batch begin with; stays for the next one.
   std::vector<int32_t> trunk_;
   KvCache trunk_cache_;
+  int64_t trunk_rope_length_ = 0;
   // Of the batch that runs.
   std::span<const ScoreWindow> texts_;
   std::vector<std::vector<TokenScore>>* scores_ = nullptr;

@@ -100,7 +100,8 @@ class Scorer {
     for (const Stretch& stretch : batch) {
       KvCache& cache = caches.try_emplace(stretch.window, session.model()).first->second;
       const auto count = static_cast<size_t>(stretch.end - stretch.begin);
-      pieces.push_back({&cache, windows_[stretch.window].tokens.subspan(static_cast<size_t>(stretch.begin), count)});
+      const auto tokens = windows_[stretch.window].tokens;
+      pieces.push_back({&cache, tokens.subspan(static_cast<size_t>(stretch.begin), count), std::ssize(tokens)});
     }
     const std::span<const float> all = session.Forward(pieces);
     const auto width = static_cast<size_t>(session.model().config().hidden_size);

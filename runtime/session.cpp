@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm/implementations.h"
 #include "runtime/checks.h"
-#include "runtime/rope_frequencies.h"
 
 namespace ecld {
 namespace {
@@ -58,7 +58,7 @@ void Session::End(int64_t layer) const {
 }
 
 void Session::CheckPieces(std::span<const Piece> pieces) const {
-  const int64_t max_position = model_.config().max_position;
+  const int64_t longest = LongestText(model_.config());
   const std::string where = model_.checkpoint().directory().string();
   if (CountRows(pieces) == 0) Fail(where, "no tokens to run: the text is empty");
   for (const Piece& piece : pieces) {
@@ -66,8 +66,8 @@ void Session::CheckPieces(std::span<const Piece> pieces) const {
     const int64_t start = piece.cache->length_;
     const auto count = static_cast<int64_t>(piece.tokens.size());
     CheckTokens(model_, piece.tokens, start);
-    if (start + count > max_position)
-      Fail(where, "a text of {} tokens is longer than the {} positions of this model", start + count, max_position);
+    if (start + count > longest)
+      Fail(where, "a text of {} tokens is longer than the {} positions of this model", start + count, longest);
   }
 }
 
@@ -82,14 +82,16 @@ std::span<const float> Session::Forward(std::span<const Piece> pieces) {
     RunChunk(chunk);
     chunk = {.pieces = {}, .hidden = chunk.hidden + chunk.rows * width};
   };
-  for (Piece piece : pieces)
+  for (Piece piece : pieces) {
+    piece.text_tok = std::max(piece.text_tok, piece.cache->length_ + static_cast<int64_t>(piece.tokens.size()));
     while (!piece.tokens.empty()) {
       const size_t count = std::min(piece.tokens.size(), static_cast<size_t>(kChunkRows - chunk.rows));
-      chunk.pieces.push_back({piece.cache, piece.tokens.first(count)});
+      chunk.pieces.push_back({piece.cache, piece.tokens.first(count), piece.text_tok});
       chunk.rows += static_cast<int64_t>(count);
       piece.tokens = piece.tokens.subspan(count);
       if (chunk.rows == kChunkRows) run();
     }
+  }
   if (chunk.rows > 0) run();
   return hidden_;
 }
@@ -122,12 +124,34 @@ void Session::PlaceRows(const Chunk& chunk) {
   places_.clear();
   cosine_.clear();
   sine_.clear();
-  for (const Piece& piece : chunk.pieces)
+  for (const Piece& piece : chunk.pieces) {
+    TurnBy(piece);
     for (size_t i = 0; i < piece.tokens.size(); ++i) {
       const int64_t position = piece.cache->length_ + static_cast<int64_t>(i);
       places_.push_back({piece.cache, position});
-      AppendRotation(model_.rope_frequencies(), position, &cosine_, &sine_);
+      AppendRotation(rope_, position, &cosine_, &sine_);
     }
+  }
+}
+
+// A text that outgrows its original length while it is written is turned as transformers does it: new tokens by what
+// its length now asks for, keys in the cache as they were. To turn those anew would not make up for it, since what
+// later blocks hold was computed from them; llama.cpp decides once, by the room it has, and so changes short texts too.
+void Session::TurnBy(const Piece& piece) {
+  const int64_t length = RopeLength(model_.config(), piece.text_tok);
+  if (piece.cache->length_ > 0 && piece.cache->rope_length_ != length)
+    WarnOnce(
+        model_.checkpoint().directory().string(),
+        fmt::format("a text grows beyond {} tokens while it is written: what stood there keeps the rotation of the "
+                    "shorter text (rope type {}), as in transformers",
+                    model_.config().rope_scaling.kind == RopeScaling::Kind::kLongRope
+                        ? model_.config().rope_scaling.original_max_position
+                        : model_.config().max_position,
+                    Name(model_.config().rope_scaling.kind)));
+  piece.cache->rope_length_ = length;
+  if (length == rope_length_) return;
+  rope_ = MakeRope(model_.config(), piece.text_tok);
+  rope_length_ = length;
 }
 
 void Session::Logits(std::span<const float> hidden, std::span<float> logits) {

@@ -1,7 +1,8 @@
 #pragma once
 // The forward pass. Several sequences run together: each Piece appends tokens to its own KvCache, and the rows of all
 // pieces are stacked, so that one matrix product serves them all. Running a text whole, in chunks or token by token
-// gives the same logits up to float rounding.
+// gives the same logits up to float rounding; with the rope types dynamic and longrope, in chunks that say how long it
+// will be, and token by token within its original length.
 //
 //   KvCache cache(model);
 //   std::span<const float> hidden = session.Forward({{&cache, prompt}});   // [prompt.size(), hidden_size]
@@ -28,6 +29,8 @@ namespace ecld {
 struct Piece {
   KvCache* cache = nullptr;
   std::span<const int32_t> tokens;
+  // Of the whole text where later calls append the rest of it: two rope types turn its positions by that (rope.h).
+  int64_t text_tok = 0;  // 0: it ends with these tokens
 };
 
 inline constexpr int64_t kChunkRows = 512;
@@ -69,7 +72,7 @@ class Session {
 
   // Output of the last block for every token of every piece, [rows, hidden_size], pieces in order; valid until the
   // next call. REQUIRES: the caches are distinct. THROWS Error: a token id outside the vocabulary, no token at all,
-  // a sequence longer than the model's max_position; the caches are then unchanged.
+  // a sequence longer than LongestText of the config; the caches are then unchanged.
   std::span<const float> Forward(std::span<const Piece> pieces);
   std::span<const float> Forward(std::initializer_list<Piece> pieces) {
     return Forward(std::span(pieces.begin(), pieces.size()));
@@ -101,6 +104,7 @@ class Session {
   void RunChunk(const Chunk& chunk);
   void Embed(const Chunk& chunk);
   void PlaceRows(const Chunk& chunk);
+  void TurnBy(const Piece& piece);
   // The blocks, in session_blocks.cpp.
   void RunBlock(size_t layer, const Chunk& chunk);
   void Send(const Chunk& chunk, bool add);
@@ -122,6 +126,8 @@ class Session {
   std::vector<float> hidden_;  // [rows, hidden_size] of the whole call
   // Of a chunk, [rows, width]; kept between calls.
   std::vector<float> normed_, query_, key_, value_, attended_, projected_, gate_, up_;
+  Rope rope_;                         // of texts of rope_length_
+  int64_t rope_length_ = -1;          // see RopeLength
   std::vector<float> cosine_, sine_;  // [rows, head_dim / 2]
   std::vector<RowPlace> places_;      // [rows]
   std::vector<GemmArgs> products_;

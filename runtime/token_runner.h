@@ -28,7 +28,7 @@ class SessionRunner final : public TokenRunner {
 
   const ModelConfig& config() const override { return session_.model().config(); }
   int64_t length() const override { return cache_.length(); }
-  int64_t MostTokens() const override { return config().max_position; }
+  int64_t MostTokens() const override { return LongestText(config()); }
   void Truncate(int64_t length) override { cache_.Truncate(length); }
   int32_t Next(std::span<const int32_t> tokens, Sampler& sampler) override;
 

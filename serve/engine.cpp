@@ -36,7 +36,7 @@ EngineOptions Complete(EngineOptions options, const RuntimeModel& model) {
   RequirePositive("prefill_chunk", options.prefill_chunk);
   if (options.context < 0) Fail("context", "is {}, must be 0 (the model's) or a positive number", options.context);
   if (options.kv_budget_B == 0) options.kv_budget_B = AvailableMemoryBytes() / 2;
-  const int64_t most = model.config().max_position;
+  const int64_t most = LongestText(model.config());
   options.context = options.context == 0 ? most : std::min(options.context, most);
   if (options.kv_budget_B < CacheBytes(1, model))
     Fail("kv_budget", "is {}, but {} tokens of this model need {}", FormatBytes(options.kv_budget_B), kKeyBlock,
@@ -168,7 +168,7 @@ void Engine::RunBatch() {
     if (prefilling && prompt_room == 0) continue;
     const std::span<const int32_t> tokens = job.sequence->NextTokens(prompt_room);
     job.sequence->MakeRoom(static_cast<int64_t>(tokens.size()));
-    pieces.push_back({&job.sequence->cache(), tokens});
+    pieces.push_back({&job.sequence->cache(), tokens, job.sequence->PromptLength()});
     jobs.push_back(&job);
     if (prefilling) prompt_room -= static_cast<int64_t>(tokens.size());
   }

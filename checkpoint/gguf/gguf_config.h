@@ -10,10 +10,6 @@ namespace ecld {
 // dtype: in which the dense weights will be written. THROWS Error naming file and key.
 ModelConfig ReadGgufConfig(const GgufContents& gguf, DType dtype);
 
-// By what the llama3 rope type divides the frequency of dimension pair i (of head_dim / 2), with the low and high
-// frequency factors 1 and 4 that every Llama 3 model has.
-double Llama3Divisor(int64_t i, int64_t head_dim, double theta, double factor, int64_t original_max_position);
-
 // The ids at which generation stops: end of sequence, and end of turn where the file names one.
 std::vector<int64_t> GgufStopIds(const GgufContents& gguf);
 

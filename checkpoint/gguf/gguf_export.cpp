@@ -10,6 +10,7 @@
 #include "checkpoint/gguf/gguf_config.h"
 #include "checkpoint/gguf/gguf_export_config.h"
 #include "checkpoint/gguf/gguf_export_tokenizer.h"
+#include "checkpoint/gguf/gguf_rope.h"
 #include "checkpoint/gguf/gguf_weights.h"
 #include "core/error.h"
 #include "core/progress.h"
@@ -20,7 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kPieceElements = int64_t{1} << 22;
-constexpr const char* kRopeTensor = "rope_freqs.weight";
 
 // The number of general.file_type (llama.cpp's llama_ftype) for a file that is mostly this.
 uint32_t FileType(GgmlType type) {
@@ -57,8 +57,8 @@ class GgufExport : public FormatExport {
     PutGgufTokenizer(in.directory(), in.config(), &file_, &notes_);
     for (size_t i = 0; i < types_.size(); ++i)
       file_.Tensor(GgufTensorName(in.table()[i]), types_[i], in.table()[i].shape);
-    divisors_ = GgufRopeDivisors(in.config());
-    if (!divisors_.empty()) file_.Tensor(kRopeTensor, GgmlType::kF32, {std::ssize(divisors_)});
+    rope_ = GgufRopeTensors(in.config());
+    for (const GgufRopeTensor& tensor : rope_) file_.Tensor(tensor.name, GgmlType::kF32, {std::ssize(tensor.values)});
     AddTypeNotes();
   }
 
@@ -80,7 +80,8 @@ class GgufExport : public FormatExport {
       WriteTensor(i);
       progress.Advance(1, in_.table()[i].name);
     }
-    if (!divisors_.empty()) file_.Write(types_.size(), 0, std::as_bytes(std::span(divisors_)));
+    for (size_t i = 0; i < rope_.size(); ++i)
+      file_.Write(types_.size() + i, 0, std::as_bytes(std::span(rope_[i].values)));
     file_.Sync();
   }
 
@@ -197,7 +198,7 @@ class GgufExport : public FormatExport {
   mutable ThreadPool pool_;
   mutable GgufWriter file_;
   std::vector<GgmlType> types_;  // of the table's rows
-  std::vector<float> divisors_;
+  std::vector<GgufRopeTensor> rope_;
   std::vector<std::string> notes_;
 };
 

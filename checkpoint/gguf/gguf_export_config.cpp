@@ -1,8 +1,9 @@
 #include "checkpoint/gguf/gguf_export_config.h"
 
 #include <algorithm>
+#include <cmath>
 
-#include "checkpoint/gguf/gguf_config.h"
+#include "checkpoint/gguf/gguf_rope.h"
 #include "core/error.h"
 
 namespace ecld {
@@ -25,21 +26,6 @@ int64_t Window(const ModelConfig& config, const std::string& where) {
   return window;
 }
 
-void PutRope(const ModelConfig& config, const std::string& where, const std::string& prefix, GgufWriter* out) {
-  const RopeScaling& scaling = config.rope_scaling;
-  out->Key(prefix + "rope.freq_base", static_cast<float>(config.rope_theta));
-  out->Key(prefix + "rope.dimension_count", config.head_dim);
-  if (scaling.kind == RopeScaling::Kind::kLinear && scaling.factor != 1) {
-    out->Key(prefix + "rope.scaling.type", std::string("linear"));
-    out->Key(prefix + "rope.scaling.factor", static_cast<float>(scaling.factor));
-  }
-  if (scaling.kind != RopeScaling::Kind::kLlama3) return;
-  if (scaling.low_freq_factor != 1 || scaling.high_freq_factor != 4)
-    Fail(where + ": rope_scaling", "has low_freq_factor {} and high_freq_factor {}; 1 and 4 could be exported",
-         scaling.low_freq_factor, scaling.high_freq_factor);
-  out->Key(prefix + "rope.scaling.original_context_length", scaling.original_max_position);
-}
-
 }  // namespace
 
 void PutGgufConfig(const ModelConfig& config, const std::string& where, GgufWriter* out,
@@ -60,23 +46,13 @@ void PutGgufConfig(const ModelConfig& config, const std::string& where, GgufWrit
   out->Key(prefix + "attention.value_length", config.head_dim);
   out->Key(prefix + "attention.layer_norm_rms_epsilon", static_cast<float>(config.rms_norm_eps));
   out->Key(prefix + "vocab_size", config.vocab_size);
-  PutRope(config, where, prefix, out);
+  PutGgufRope(config, where, prefix, out, notes);
   if (const int64_t window = Window(config, where); window > 0) {
     out->Key(prefix + "attention.sliding_window", window);
     if (window < config.max_position)
       notes->push_back(fmt::format(
           "llama.cpp ignores the sliding window of this architecture: beyond {} tokens it attends to more", window));
   }
-}
-
-std::vector<float> GgufRopeDivisors(const ModelConfig& config) {
-  std::vector<float> divisors;
-  const RopeScaling& scaling = config.rope_scaling;
-  if (scaling.kind != RopeScaling::Kind::kLlama3) return divisors;
-  for (int64_t i = 0; i < config.head_dim / 2; ++i)
-    divisors.push_back(static_cast<float>(
-        Llama3Divisor(i, config.head_dim, config.rope_theta, scaling.factor, scaling.original_max_position)));
-  return divisors;
 }
 
 void RequireSameModel(const ModelConfig& config, const ModelConfig& read, const std::string& where) {
@@ -93,15 +69,17 @@ void RequireSameModel(const ModelConfig& config, const ModelConfig& read, const 
   same("max_position_embeddings", config.max_position, read.max_position);
   same("rms_norm_eps", static_cast<float>(config.rms_norm_eps), static_cast<float>(read.rms_norm_eps));
   same("rope_theta", static_cast<float>(config.rope_theta), static_cast<float>(read.rope_theta));
-  auto kind = [](const RopeScaling& scaling) {  // a factor of 1 scales nothing
-    return static_cast<int>(scaling.factor == 1 ? RopeScaling::Kind::kNone : scaling.kind);
-  };
-  same("the kind of rope_scaling", kind(config.rope_scaling), kind(read.rope_scaling));
-  same("the factor of rope_scaling", static_cast<float>(config.rope_scaling.factor),
-       static_cast<float>(read.rope_scaling.factor));
-  if (kind(config.rope_scaling) == static_cast<int>(RopeScaling::Kind::kLlama3))
-    same("original_max_position_embeddings", config.rope_scaling.original_max_position,
-         read.rope_scaling.original_max_position);
+  // By what positions are turned, within the original length and beyond: metadata floats have 32 bits.
+  for (int64_t text_tok : {int64_t{1}, LongestText(config)}) {
+    const Rope expected = MakeRope(config, text_tok), found = MakeRope(read, text_tok);
+    same("the number of frequencies", expected.frequencies.size(), found.frequencies.size());
+    const auto turns = [&](const char* what, float a, float b) {
+      if (!(std::abs(a - b) <= 1e-5f * a)) same(what, a, b);
+    };
+    for (size_t i = 0; i < expected.frequencies.size(); ++i)
+      turns("a frequency of rotation", expected.frequencies[i], found.frequencies[i]);
+    turns("attention_factor", expected.attention_factor, found.attention_factor);
+  }
   same("tie_word_embeddings", config.tie_embeddings, read.tie_embeddings);
   same("biases of q, k, v", config.qkv_bias, read.qkv_bias);
   same("the bias of o", config.o_bias, read.o_bias);

@@ -14,9 +14,6 @@ namespace ecld {
 void PutGgufConfig(const ModelConfig& config, const std::string& where, GgufWriter* out,
                    std::vector<std::string>* notes);
 
-// The content of tensor rope_freqs.weight, [head_dim / 2]; empty when the model needs none.
-std::vector<float> GgufRopeDivisors(const ModelConfig& config);
-
 // THROWS Error naming the first thing in which read, the config of a written GGUF file, is another model than config.
 void RequireSameModel(const ModelConfig& config, const ModelConfig& read, const std::string& where);
 

@@ -82,10 +82,12 @@ class Speaker {
 
  private:
   // Keeps of the cache what the prompt begins with, and returns how many tokens that is. The last one is run again:
-  // its logits are needed.
+  // its logits are needed. Where its length asks for another rotation than a short text has, all of it is.
   size_t Recall(const std::vector<int32_t>& ids) {
     const auto [differs, unused] = std::ranges::mismatch(ids, held_);
-    const size_t known = std::min(static_cast<size_t>(differs - ids.begin()), ids.empty() ? 0 : ids.size() - 1);
+    size_t known = std::min(static_cast<size_t>(differs - ids.begin()), ids.empty() ? 0 : ids.size() - 1);
+    const ModelConfig& config = model_.config();
+    if (RopeLength(config, std::max(std::ssize(ids), std::ssize(held_))) != RopeLength(config, 1)) known = 0;
     held_.resize(known);
     runner_->Truncate(static_cast<int64_t>(known));
     return known;
@@ -97,7 +99,7 @@ class Speaker {
     options.stop_ids = model_.config().eos_ids;
     if (auto eos = tokenizer_->eos()) options.stop_ids.push_back(*eos);
     const int64_t positions = runner_->MostTokens(), room = positions - static_cast<int64_t>(prompt_tok);
-    const bool less = positions < model_.config().max_position;
+    const bool less = positions < LongestText(model_.config());
     if (room < 1)
       Fail(flags_.model, "the prompt has {} tokens, the model has {} positions{}", prompt_tok, positions,
            less ? " that there is room for; --context N makes more" : "");

@@ -62,8 +62,9 @@ class Generator {
     std::vector<Piece> pieces;
     for (Slot& slot : slots_) {
       std::span<const int32_t> tokens = slot.next;
+      const int64_t text_tok = slot.cache.length() + std::ssize(tokens);
       for (; static_cast<int64_t>(tokens.size()) > kChunkRows; tokens = tokens.subspan(kChunkRows))
-        session_.Forward({{&slot.cache, tokens.first(kChunkRows)}});
+        session_.Forward({{&slot.cache, tokens.first(kChunkRows), text_tok}});
       pieces.push_back({&slot.cache, tokens});
     }
     const std::span<const float> hidden = session_.Forward(pieces);

@@ -110,7 +110,6 @@ TEST(Config, MistakesAreNamed) {
   EXPECT_ERROR(With("head_dim", 15), "head_dim 15 is odd");
   EXPECT_ERROR(With("head_dim", 1 << 30), "4 attention heads of 1073741824 are 4294967296 wide");
   EXPECT_ERROR(With("hidden_act", "gelu"), "\"gelu\" is not supported; expected silu");
-  EXPECT_ERROR(With("rope_scaling", {{"rope_type", "yarn"}, {"factor", 4}}), "rope type \"yarn\" is not supported");
   EXPECT_ERROR(With("rope_scaling", {{"rope_type", "linear"}}), "rope_scaling: key \"factor\" is missing");
   EXPECT_ERROR(With("torch_dtype", "int8"), "weight type \"int8\" is not supported");
   EXPECT_ERROR(With("partial_rotary_factor", 0.5), "partial_rotary_factor 0.5 is not supported");

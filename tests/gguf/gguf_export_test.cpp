@@ -31,6 +31,11 @@ class GgufExport : public testing::Test {
     const Checkpoint original = Checkpoint::Open(dir_ / "m"), back = Checkpoint::Open(dir_ / "back");
     const ModelConfig &a = original.config(), &b = back.config();
     EXPECT_EQ(a.rope_scaling.kind, b.rope_scaling.kind) << what;
+    for (int64_t text_tok : {1, 512}) {
+      const Rope expected = MakeRope(a, text_tok), found = MakeRope(b, text_tok);
+      EXPECT_TRUE(Near(found.frequencies, expected.frequencies, {.max_abs = 1e-7})) << what;
+      EXPECT_NEAR(found.attention_factor, expected.attention_factor, 1e-6) << what;
+    }
     EXPECT_EQ(a.tie_embeddings, b.tie_embeddings) << what;
     EXPECT_EQ(a.sliding_window, b.sliding_window) << what;
     ASSERT_EQ(original.table().size(), back.table().size()) << what;
@@ -56,7 +61,9 @@ TEST_F(GgufExport, ComesBackTheSameForEveryFamily) {
         TinyOptions{
             .family = Family::kLlama, .dtype = DType::kF16, .bias = true, .rope_scaling = RopeScaling::Kind::kLlama3},
         TinyOptions{.family = Family::kQwen2, .dtype = DType::kBF16, .tied = true, .rope_scaling = plain},
+        TinyOptions{.family = Family::kLlama, .dtype = DType::kBF16, .rope_scaling = RopeScaling::Kind::kLongRope},
         TinyOptions{.family = Family::kQwen3, .dtype = DType::kBF16, .head_dim = 32},
+        TinyOptions{.family = Family::kQwen2, .dtype = DType::kBF16, .rope_scaling = RopeScaling::Kind::kYarn},
         TinyOptions{.family = Family::kMistral,
         .dtype = DType::kBF16,
         .rope_scaling = RopeScaling::Kind::kLinear,
@@ -142,6 +149,48 @@ TEST_F(GgufExport, RefusesWhatWouldNotReadBack) {
   WriteJsonFile(dir_ / "m/config.json", config);
   EXPECT_ERROR(ExportModel(),
                "config.json: rope_scaling: has low_freq_factor 1 and high_freq_factor 5; 1 and 4 could be exported");
+}
+
+TEST_F(GgufExport, SaysYarnAsLlamaCppReadsIt) {
+  WriteTinyCheckpoint(dir_ / "m", {.dtype = DType::kBF16, .rope_scaling = RopeScaling::Kind::kYarn});
+  Json config = ReadJsonFile(dir_ / "m/config.json");
+  const auto with = [&](const char* key, const Json& value) {
+    Json changed = config;
+    changed["rope_scaling"][key] = value;
+    WriteJsonFile(dir_ / "m/config.json", changed);
+  };
+  const auto number = [&](const char* key) {
+    const GgufFile file(dir_ / "m.gguf");
+    const GgufValue* value = file.contents().Find(std::string("llama.rope.scaling.") + key);
+    return value ? value->Number() : -1;
+  };
+  ExpectRoundTrip("plain");
+  EXPECT_EQ(number("factor"), 4);
+  EXPECT_EQ(number("original_context_length"), 64);
+  EXPECT_EQ(number("attn_factor"), -1) << "what the factor gives is what llama.cpp takes";
+  with("attention_factor", 1.5);
+  ExpectRoundTrip("attention_factor");
+  EXPECT_NEAR(number("attn_factor"), 1.5 / (0.1 * std::log(4) + 1), 1e-6);
+  with("beta_fast", 8);
+  ExpectRoundTrip("beta_fast");
+  EXPECT_EQ(number("yarn_beta_fast"), 8);
+  EXPECT_NE(ExportModel().notes.at(0).find("llama.cpp passes over beta_fast 8 and beta_slow 1"), std::string::npos);
+  with("truncate", false);
+  EXPECT_ERROR(ExportModel(), "config.json: rope_scaling: has truncate false, which GGUF cannot say");
+}
+
+TEST_F(GgufExport, RefusesRopesThatLlamaCppDoesNotHave) {
+  const auto expect = [&](Family family, RopeScaling::Kind kind, const char* message) {
+    fs::remove_all(dir_ / "m");
+    WriteTinyCheckpoint(dir_ / "m", {.family = family, .rope_scaling = kind});
+    EXPECT_ERROR(ExportModel(), message);
+  };
+  expect(Family::kLlama, RopeScaling::Kind::kDynamic,
+         "config.json: rope_scaling: rope type \"dynamic\" depends on the length of a text, which GGUF cannot say");
+  expect(Family::kQwen2, RopeScaling::Kind::kLongRope,
+         "rope type \"longrope\" needs a tensor which llama.cpp has for llama, not for qwen2");
+  expect(Family::kQwen3, RopeScaling::Kind::kLlama3,
+         "rope type \"llama3\" needs a tensor which llama.cpp has for llama, not for qwen3");
 }
 
 TEST_F(GgufExport, RefusesTokenizersItCannotCarry) {

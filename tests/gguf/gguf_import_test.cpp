@@ -158,9 +158,72 @@ TEST_F(GgufImport, ReadsLinearRopeScaling) {
   Checkpoint scaled = Import(linear);
   EXPECT_EQ(scaled.config().rope_scaling.kind, RopeScaling::Kind::kLinear);
   EXPECT_EQ(scaled.config().rope_scaling.factor, 4);
+}
+
+// What llama.cpp computes for these keys: cosine and sine times (0.1 log(factor) + 1) times attn_factor.
+TEST_F(GgufImport, ReadsYarn) {
   GgufBuilder yarn = TinyGguf().File();
-  yarn.Key("llama.rope.scaling.type", std::string("yarn"));
-  EXPECT_ERROR(Import(yarn), "llama.rope.scaling.type: \"yarn\" is not supported");
+  yarn.Key("llama.rope.scaling.type", std::string("yarn")).Key("llama.rope.scaling.factor", 4.0f);
+  const RopeScaling plain = Import(yarn).config().rope_scaling;
+  EXPECT_EQ(plain.kind, RopeScaling::Kind::kYarn);
+  EXPECT_EQ(plain.factor, 4);
+  EXPECT_EQ(plain.original_max_position, 128) << "context_length";
+  EXPECT_DOUBLE_EQ(plain.attention_factor, 0.1 * std::log(4) + 1);
+  EXPECT_EQ(plain.beta_fast, 32);
+  EXPECT_TRUE(plain.truncate);
+
+  yarn.Key("llama.rope.scaling.original_context_length", uint32_t{32}).Key("llama.rope.scaling.finetuned", true);
+  yarn.Key("llama.rope.scaling.yarn_beta_fast", 16.0f).Key("llama.rope.scaling.yarn_beta_slow", 2.0f);
+  GgufBuilder sharper = yarn, deepseek = yarn;
+  sharper.Key("llama.rope.scaling.attn_factor", 1.5f).Key("llama.rope.scaling.yarn_ext_factor", 1.0f);
+  const RopeScaling full = Import(sharper).config().rope_scaling;
+  EXPECT_EQ(full.original_max_position, 32);
+  EXPECT_EQ(full.beta_fast, 16);
+  EXPECT_EQ(full.beta_slow, 2);
+  EXPECT_NEAR(full.attention_factor, 1.5 * (0.1 * std::log(4) + 1), 1e-6);
+  deepseek.Key("llama.rope.scaling.yarn_log_multiplier", 2.0f);
+  EXPECT_NEAR(Import(deepseek).config().rope_scaling.attention_factor,
+              (0.1 * std::log(4) + 1) / (0.2 * std::log(4) + 1), 1e-6);
+}
+
+TEST_F(GgufImport, ReadsLongRope) {
+  GgufBuilder file = TinyGguf().File();
+  file.Key("llama.rope.scaling.type", std::string("longrope")).Key("llama.rope.scaling.attn_factor", 1.19f);
+  file.Key("llama.rope.scaling.original_context_length", uint32_t{32});
+  EXPECT_ERROR(Import(file), "has no tensor rope_factors_short.weight, which rope type \"longrope\" needs");
+  file.Floats("rope_factors_short.weight", {2}, {1.0f, 1.1f}).Floats("rope_factors_long.weight", {2}, {1.5f, 8.0f});
+  const RopeScaling scaling = Import(file).config().rope_scaling;
+  EXPECT_EQ(scaling.kind, RopeScaling::Kind::kLongRope);
+  EXPECT_EQ(scaling.short_factor, (std::vector<double>{1, 1.1}));
+  EXPECT_EQ(scaling.long_factor, (std::vector<double>{1.5, 8}));
+  EXPECT_EQ(scaling.attention_factor, 1.19);
+  EXPECT_EQ(scaling.original_max_position, 32);
+}
+
+TEST_F(GgufImport, RefusesRopesThatAConfigCannotSay) {
+  const auto with = [](std::initializer_list<std::pair<const char*, float>> numbers, const std::string& type = "") {
+    GgufBuilder file = TinyGguf().File();
+    if (!type.empty()) file.Key("llama.rope.scaling.type", type);
+    for (const auto& [key, number] : numbers) file.Key(std::string("llama.rope.scaling.") + key, number);
+    return file;
+  };
+  EXPECT_ERROR(Import(with({}, "ntk")),
+               "llama.rope.scaling.type: \"ntk\" is not supported; none, linear, yarn, longrope");
+  EXPECT_ERROR(Import(with({{"attn_factor", 1.5f}})),
+               "llama.rope.scaling.attn_factor: is 1.5, which rope type \"none\" of a config cannot say");
+  EXPECT_ERROR(Import(with({{"factor", 4.0f}, {"yarn_ext_factor", 0.5f}}, "yarn")),
+               "yarn_ext_factor: is 0.5, which a config cannot say; 1 can");
+  EXPECT_ERROR(Import(with({{"factor", 4.0f}, {"yarn_attn_factor", 2.0f}}, "yarn")),
+               "yarn_attn_factor: is 2, but llama.cpp passes over it in this architecture and multiplies by 1.13");
+  EXPECT_ERROR(Import(with({{"alpha", 1000.0f}})),
+               "llama.rope.scaling.alpha: is not known, so what it does to positions");
+  GgufBuilder stray = with({{"factor", 4.0f}}, "yarn"), two = stray, scaled = with({{"factor", 2.0f}}, "longrope");
+  stray.Floats("rope_factors_long.weight", {2}, {1, 2});
+  EXPECT_ERROR(Import(stray), "tensor rope_factors_long.weight: needs rope type \"longrope\", found \"yarn\"");
+  two.Floats("rope_freqs.weight", {2}, {1, 8});
+  EXPECT_ERROR(Import(two), "tensor rope_freqs.weight: and rope type \"yarn\" with factor 4 in one model");
+  scaled.Floats("rope_factors_short.weight", {2}, {1, 1}).Floats("rope_factors_long.weight", {2}, {1, 2});
+  EXPECT_ERROR(Import(scaled), "factor: is 2 beside rope type \"longrope\", expected none");
 }
 
 TEST_F(GgufImport, RefusesOtherModels) {

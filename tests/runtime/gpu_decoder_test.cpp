@@ -219,6 +219,15 @@ TEST_F(GpuDecoderTest, WhatCannotRunIsSaid) {
   WriteTinyCheckpoint(full.path(), {.dtype = DType::kF32});
   model_.emplace(Checkpoint::Open(full.path()));
   EXPECT_ERROR(Decoder(kOptions), "model.embed_tokens.weight is stored as F32; a GPU takes F16");
+
+  // Before any weight is loaded: these would be refused too.
+  for (RopeScaling::Kind kind : {RopeScaling::Kind::kYarn, RopeScaling::Kind::kDynamic, RopeScaling::Kind::kLongRope}) {
+    TempDir turned;
+    WriteTinyCheckpoint(turned.path(), {.dtype = DType::kF32, .rope_scaling = kind});
+    model_.emplace(Checkpoint::Open(turned.path()));
+    EXPECT_ERROR(Decoder(kOptions),
+                 fmt::format("rope type \"{}\"; on a GPU default, linear and llama3 run", Name(kind)));
+  }
 }
 
 TEST(CudaMachine, WithoutAGpuItSaysSo) {

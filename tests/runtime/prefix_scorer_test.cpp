@@ -128,5 +128,25 @@ TEST(ScoreToken, MarginIsTheDifferenceOfTheTwoLargestProbabilities) {
   EXPECT_FALSE(ScoreToken(tie, 2).greedy);
 }
 
+// Texts of both sides of the original length of 64, and of several lengths beyond it.
+TEST(PrefixScorer, TextsOfAllLengthsAreTurnedAsAlone) {
+  for (RopeScaling::Kind kind : {RopeScaling::Kind::kDynamic, RopeScaling::Kind::kLongRope}) {
+    TinyModel tiny({.rope_scaling = kind, .max_position = kind == RopeScaling::Kind::kDynamic ? 64 : 512});
+    const Ids beginning = SomeTokens(58);
+    std::vector<Ids> ids;
+    for (int64_t more : {3, 3, 6, 7, 12, 12, 20}) {
+      ids.push_back(Joined(beginning, SomeTokens(more)));
+      ids.back().back() += static_cast<int32_t>(ids.size());
+    }
+    std::vector<ScoreWindow> texts;
+    for (const Ids& text : ids) texts.push_back({text, 59});
+    Session session = tiny.NewSession();
+    PrefixScorer scorer(session);
+    ExpectSameAsPlain(tiny, scorer, texts);
+    ExpectSameAsPlain(tiny, scorer, std::span(texts).last(2));
+    ExpectSameAsPlain(tiny, scorer, std::span(texts).first(2));
+  }
+}
+
 }  // namespace
 }  // namespace ecld

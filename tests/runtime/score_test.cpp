@@ -29,19 +29,24 @@ std::vector<double> PlainScore(TinyModel& tiny, std::span<const int32_t> tokens,
 
 // Windows shorter and longer than a batch, so that some share one and some are cut.
 TEST(Score, EqualsAPlainForwardPassOfEachWindow) {
-  TinyModel tiny({.num_layers = 1, .max_position = 2048});
   const std::vector<int32_t> text = SomeTokens(1500);
   const ScoreWindow windows[] = {{std::span(text).first(2)},
                                  {std::span(text).first(700), 1},
                                  {std::span(text).subspan(100, 900), 600},
                                  {std::span(text), 3},
                                  {std::span(text).last(5), 4}};
-  Session session = tiny.NewSession();
-  const auto scores = Score(session, windows);
-  ASSERT_EQ(scores.size(), std::size(windows));
-  for (size_t i = 0; i < scores.size(); ++i)
-    EXPECT_TRUE(Near(scores[i], PlainScore(tiny, windows[i].tokens, windows[i].first_scored), {.max_abs = 1e-4}))
-        << "window " << i;
+  // With the second, all but the shortest are turned by how long they are.
+  for (const TinyOptions& options :
+       {TinyOptions{.num_layers = 1, .max_position = 2048},
+        TinyOptions{.rope_scaling = RopeScaling::Kind::kDynamic, .num_layers = 1, .max_position = 512}}) {
+    TinyModel tiny(options);
+    Session session = tiny.NewSession();
+    const auto scores = Score(session, windows);
+    ASSERT_EQ(scores.size(), std::size(windows));
+    for (size_t i = 0; i < scores.size(); ++i)
+      EXPECT_TRUE(Near(scores[i], PlainScore(tiny, windows[i].tokens, windows[i].first_scored), {.max_abs = 1e-4}))
+          << Name(options.rope_scaling) << ", window " << i;
+  }
 }
 
 TEST(Score, AllContinuationsTogetherHaveProbabilityOne) {

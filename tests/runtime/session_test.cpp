@@ -25,6 +25,8 @@ const Variant kVariants[] = {
     {"llama", {.family = Family::kLlama}},
     {"llama_bf16_tied_bias", {.family = Family::kLlama, .dtype = DType::kBF16, .tied = true, .bias = true}},
     {"llama_llama3", {.family = Family::kLlama, .rope_scaling = RopeScaling::Kind::kLlama3}},
+    {"llama_yarn", {.family = Family::kLlama, .rope_scaling = RopeScaling::Kind::kYarn}},
+    {"llama_longrope", {.family = Family::kLlama, .rope_scaling = RopeScaling::Kind::kLongRope}},
     {"qwen2", {.family = Family::kQwen2}},
     {"qwen2_window", {.family = Family::kQwen2, .sliding_window = 9}},
     {"qwen3", {.family = Family::kQwen3, .head_dim = 24}},
@@ -87,6 +89,70 @@ TEST_P(SessionOf, EveryMatrixProductGivesTheSameLogits) {
 
 INSTANTIATE_TEST_SUITE_P(Families, SessionOf, testing::ValuesIn(kVariants),
                          [](const auto& variant) { return std::string(variant.param.name); });
+
+// The original length of both is 64.
+class SessionByLength : public testing::TestWithParam<RopeScaling::Kind> {
+ protected:
+  TinyModel tiny_{{.rope_scaling = GetParam(), .max_position = GetParam() == RopeScaling::Kind::kDynamic ? 64 : 512}};
+  Session session_ = tiny_.NewSession();
+};
+
+TEST_P(SessionByLength, ChunksThatSayHowLongTheTextIsEqualItWhole) {
+  const std::vector<int32_t> tokens = SomeTokens(150);
+  KvCache whole(tiny_.model()), cache(tiny_.model());
+  const std::vector<float> expected = RunTokens(session_, whole, tokens);
+  std::vector<float> logits(expected.size());
+  const size_t vocab = static_cast<size_t>(tiny_.model().config().vocab_size);
+  for (size_t i = 0; i < tokens.size(); i += 40) {
+    const auto part = std::span(tokens).subspan(i, std::min(size_t{40}, tokens.size() - i));
+    session_.Logits(session_.Forward({{&cache, part, 150}}), std::span(logits).subspan(i * vocab, part.size() * vocab));
+  }
+  EXPECT_TRUE(Near(logits, expected, kRounding));
+}
+
+TEST_P(SessionByLength, EachTextOfABatchIsTurnedByItsOwnLength) {
+  const std::vector<int32_t> tokens = SomeTokens(150);
+  std::vector<float> expected;
+  std::vector<KvCache> caches(3, KvCache(tiny_.model()));
+  std::vector<Piece> pieces;
+  for (size_t i = 0; i < 3; ++i) {
+    const std::span<const int32_t> text = std::span(tokens).first(std::vector<size_t>{100, 30, 150}[i]);
+    KvCache alone(tiny_.model());
+    const std::vector<float> logits = RunTokens(session_, alone, text);
+    expected.insert(expected.end(), logits.begin(), logits.end());
+    pieces.push_back({&caches[i], text});
+  }
+  std::vector<float> batched(expected.size());
+  session_.Logits(session_.Forward(pieces), batched);
+  EXPECT_TRUE(Near(batched, expected, kRounding));
+}
+
+TEST_P(SessionByLength, ATextThatGrowsBeyondItsOriginalLengthIsTold) {
+  const std::vector<int32_t> tokens = SomeTokens(65);
+  KvCache whole(tiny_.model()), cache(tiny_.model());
+  const std::vector<float> all = RunTokens(session_, whole, tokens);
+  testing::internal::CaptureStderr();
+  for (int32_t token : std::span(tokens).first(64)) RunTokens(session_, cache, std::span(&token, 1));
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  testing::internal::CaptureStderr();
+  const std::vector<float> last = RunTokens(session_, cache, std::span(tokens).last(1));
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("a text grows beyond 64 tokens while it is written"),
+            std::string::npos);
+  EXPECT_FALSE(Near(last, std::span(all).last(last.size()), kRounding)) << "its beginning was turned otherwise";
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, SessionByLength,
+                         testing::Values(RopeScaling::Kind::kDynamic, RopeScaling::Kind::kLongRope),
+                         [](const auto& kind) { return std::string(Name(kind.param)); });
+
+TEST(Session, DynamicRopeTakesTextsBeyondItsOriginalLength) {
+  TinyModel tiny({.rope_scaling = RopeScaling::Kind::kDynamic, .max_position = 32});
+  Session session = tiny.NewSession();
+  KvCache cache(tiny.model());
+  EXPECT_NO_THROW(RunTokens(session, cache, SomeTokens(128)));
+  EXPECT_ERROR(session.Forward({{&cache, SomeTokens(1)}}),
+               "a text of 129 tokens is longer than the 128 positions of this model");
+}
 
 TEST(Session, ATruncatedCacheGoesOnAsIfTheRestWereNeverRun) {
   TinyModel tiny;

@@ -16,17 +16,41 @@ const char* DTypeKey(DType dtype) {
 }
 
 // Small enough numbers that a short text already runs through all of the scaling's branches.
+Json RopeObject(const TinyOptions& options, int64_t head_dim) {
+  constexpr int64_t kOriginal = 64;
+  const auto divisors = [&](double first, double step) {
+    Json list = Json::array();
+    for (int64_t i = 0; i < head_dim / 2; ++i) list.push_back(first + step * static_cast<double>(i));
+    return list;
+  };
+  switch (options.rope_scaling) {
+    case RopeScaling::Kind::kNone:
+      return nullptr;
+    case RopeScaling::Kind::kLinear:
+      return {{"rope_type", "linear"}, {"factor", 2.5}};
+    case RopeScaling::Kind::kLlama3:
+      return {{"rope_type", "llama3"},
+              {"factor", 8.0},
+              {"low_freq_factor", 1.0},
+              {"high_freq_factor", 4.0},
+              {"original_max_position_embeddings", kOriginal}};
+    case RopeScaling::Kind::kYarn:
+      return {{"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", kOriginal}};
+    case RopeScaling::Kind::kDynamic:
+      return {{"rope_type", "dynamic"}, {"factor", 4.0}};
+    case RopeScaling::Kind::kLongRope:
+      return {{"rope_type", "longrope"},
+              {"factor", 8.0},
+              {"short_factor", divisors(1, 0.25)},
+              {"long_factor", divisors(1.5, 0.75)},
+              {"original_max_position_embeddings", kOriginal}};
+  }
+  return nullptr;
+}
+
 void PutRope(const TinyOptions& options, Json* json) {
   constexpr double kTheta = 10000;
-  Json scaling = nullptr;
-  if (options.rope_scaling == RopeScaling::Kind::kLinear) scaling = {{"rope_type", "linear"}, {"factor", 2.5}};
-  if (options.rope_scaling == RopeScaling::Kind::kLlama3) {
-    scaling = {{"rope_type", "llama3"},
-               {"factor", 8.0},
-               {"low_freq_factor", 1.0},
-               {"high_freq_factor", 4.0},
-               {"original_max_position_embeddings", 64}};
-  }
+  const Json scaling = RopeObject(options, (*json)["head_dim"].get<int64_t>());
   if (options.rope_parameters) {
     Json parameters = scaling.is_null() ? Json{{"rope_type", "default"}} : scaling;
     parameters["rope_theta"] = kTheta;

@@ -11,11 +11,13 @@ namespace {
 
 TinyOptions ParseOptions(const JsonView& json) {
   TinyOptions options;
-  const std::string family = json.StringOr("family", "llama"), scaling = json.StringOr("rope_scaling", "none");
+  const std::string family = json.StringOr("family", "llama"), scaling = json.StringOr("rope_scaling", "default");
   for (Family known : {Family::kLlama, Family::kQwen2, Family::kQwen3, Family::kMistral})
     if (family == Name(known)) options.family = known;
-  if (scaling == "linear") options.rope_scaling = RopeScaling::Kind::kLinear;
-  if (scaling == "llama3") options.rope_scaling = RopeScaling::Kind::kLlama3;
+  using enum RopeScaling::Kind;
+  for (RopeScaling::Kind known : {kNone, kLinear, kLlama3, kYarn, kDynamic, kLongRope})
+    if (scaling == Name(known)) options.rope_scaling = known;
+  if (Name(options.rope_scaling) != scaling) Fail("rope_scaling", "unknown: {}", scaling);
   if (Name(options.family) != family) Fail("family", "unknown: {}", family);
   options.dtype = DTypeFromName(json.StringOr("dtype", "F32")).value();
   options.seed = static_cast<uint64_t>(json.IntOr("seed", 1));
