@@ -217,11 +217,13 @@ TEST_F(GgufImport, RefusesRopesThatAConfigCannotSay) {
                "yarn_attn_factor: is 2, but llama.cpp passes over it in this architecture and multiplies by 1.13");
   EXPECT_ERROR(Import(with({{"alpha", 1000.0f}})),
                "llama.rope.scaling.alpha: is not known, so what it does to positions");
-  GgufBuilder stray = with({{"factor", 4.0f}}, "yarn"), two = stray, scaled = with({{"factor", 2.0f}}, "longrope");
+  GgufBuilder stray = with({{"factor", 4.0f}}, "yarn"), scaled = with({{"factor", 2.0f}}, "longrope");
   stray.Floats("rope_factors_long.weight", {2}, {1, 2});
   EXPECT_ERROR(Import(stray), "tensor rope_factors_long.weight: needs rope type \"longrope\", found \"yarn\"");
-  two.Floats("rope_freqs.weight", {2}, {1, 8});
-  EXPECT_ERROR(Import(two), "tensor rope_freqs.weight: and rope type \"yarn\" with factor 4 in one model");
+  GgufBuilder two = TinyGguf{.head_dim = 64}.File();
+  two.Key("llama.rope.freq_base", 500000.0f).Key("llama.rope.scaling.type", std::string("yarn"));
+  two.Floats("rope_freqs.weight", {32}, Llama3Divisors(64, 32));
+  EXPECT_ERROR(Import(two), "tensor rope_freqs.weight: and rope type \"yarn\" with factor 1 in one model");
   scaled.Floats("rope_factors_short.weight", {2}, {1, 1}).Floats("rope_factors_long.weight", {2}, {1, 2});
   EXPECT_ERROR(Import(scaled), "factor: is 2 beside rope type \"longrope\", expected none");
 }
