@@ -35,7 +35,7 @@ struct ModelConfig {
   int64_t num_heads = 0;  // query heads; a multiple of num_kv_heads
   int64_t num_kv_heads = 0;
   int64_t head_dim = 0;  // not always hidden_size / num_heads
-  int64_t max_position = 0;  // max_position_embeddings; LongestText() is what can be run
+  int64_t max_position = 0;
   double rms_norm_eps = 1e-6;
   double rope_theta = 10000;
   RopeScaling rope_scaling;

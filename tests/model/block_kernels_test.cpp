@@ -24,14 +24,18 @@ struct Case {
   Family family;
   DType dtype;
   double tolerance;  // relative: products of values rounded to bfloat16, or sums in another order
+  RopeScaling::Kind rope = RopeScaling::Kind::kNone;
 };
 
 class KernelsOfFamily : public testing::TestWithParam<Case> {};
 
 TEST_P(KernelsOfFamily, GiveWhatTorchGivesPartByPart) {
   TempDir directory;
-  const ModelConfig config = WriteTinyCheckpoint(
-      directory / "m", {.family = GetParam().family, .dtype = GetParam().dtype, .sliding_window = 5});
+  const ModelConfig config = WriteTinyCheckpoint(directory / "m", {.family = GetParam().family,
+                                                                   .dtype = GetParam().dtype,
+                                                                   .rope_scaling = GetParam().rope,
+                                                                   .sliding_window = 5,
+                                                                   .max_position = 64});
   const Checkpoint checkpoint = Checkpoint::Open(directory / "m");
   BlockKernels kernels(config);
   at::NoGradGuard no_grad;
@@ -39,7 +43,7 @@ TEST_P(KernelsOfFamily, GiveWhatTorchGivesPartByPart) {
     const Block torch = Block::Load(checkpoint, layer);
     Block ours = Block::Load(checkpoint, layer);
     ours.Use(&kernels);
-    for (int64_t tokens : {1, 12, 40}) {
+    for (int64_t tokens : {1, 12, 40, 100}) {  // 64 are the original length of those that have one
       const at::Tensor states = RandomStates({3, tokens, config.hidden_size});
       BlockInputs expected, inputs;
       const at::Tensor out = torch.Forward(states, &expected);
@@ -56,7 +60,10 @@ INSTANTIATE_TEST_SUITE_P(
     All, KernelsOfFamily,
     testing::Values(Case{Family::kLlama, DType::kF32, 2e-6}, Case{Family::kQwen2, DType::kF32, 2e-6},
                     Case{Family::kQwen3, DType::kF32, 2e-6}, Case{Family::kMistral, DType::kF32, 2e-6},
-                    Case{Family::kLlama, DType::kBF16, 8e-3}, Case{Family::kQwen3, DType::kBF16, 8e-3}));
+                    Case{Family::kLlama, DType::kBF16, 8e-3}, Case{Family::kQwen3, DType::kBF16, 8e-3},
+                    Case{Family::kLlama, DType::kF32, 2e-6, RopeScaling::Kind::kYarn},
+                    Case{Family::kLlama, DType::kF32, 2e-6, RopeScaling::Kind::kDynamic},
+                    Case{Family::kLlama, DType::kF32, 2e-6, RopeScaling::Kind::kLongRope}));
 
 TEST(BlockKernels, LeaveTrainingToTorch) {
   TempDir directory;

@@ -98,6 +98,24 @@ INSTANTIATE_TEST_SUITE_P(Families, BlockOfFamily,
                          testing::Values(Family::kLlama, Family::kQwen2, Family::kQwen3, Family::kMistral),
                          [](const auto& family) { return std::string(Name(family.param)); });
 
+// Causal attention: a longer text changes its beginning only by how its length turns positions.
+TEST(Block, SomeRopesTurnABeginningByTheLengthOfAll) {
+  for (RopeScaling::Kind kind : {RopeScaling::Kind::kNone, RopeScaling::Kind::kYarn, RopeScaling::Kind::kDynamic,
+                                 RopeScaling::Kind::kLongRope}) {
+    TempDir directory;
+    const ModelConfig config =
+        WriteTinyCheckpoint(directory / "m", {.rope_scaling = kind, .max_position = 64});  // the original length of all
+    const Block block = Block::Load(Checkpoint::Open(directory / "m"), 0);
+    const at::Tensor states = RandomStates(1, 100, config.hidden_size);
+    const auto beginning = [&](int64_t tokens) {
+      return Values(block.Forward(states.narrow(1, 0, tokens)).narrow(1, 0, 30));
+    };
+    EXPECT_TRUE(Near(beginning(64), beginning(30), {.max_abs = 1e-5})) << Name(kind);
+    const bool by_length = kind == RopeScaling::Kind::kDynamic || kind == RopeScaling::Kind::kLongRope;
+    EXPECT_EQ(!Near(beginning(100), beginning(30), {.max_abs = 1e-3}), by_length) << Name(kind);
+  }
+}
+
 TEST(Embedding, HeadOfATiedModelIsItsEmbedding) {
   TempDir directory;
   const ModelConfig config = WriteTinyCheckpoint(directory / "m", {.tied = true});

@@ -45,7 +45,7 @@ VARIANTS = {
     "llama3, original length by default": {"rope_scaling": {
         "rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4}},
     "dynamic, theta beside": {**DYNAMIC, "rope_theta": 500000.0},
-    "dynamic, factor 1": {"max_position_embeddings": ORIGINAL_TOK, "rope_scaling": {"type": "dynamic", "factor": 1}},
+    "dynamic, whole factor": {"max_position_embeddings": ORIGINAL_TOK, "rope_scaling": {"type": "dynamic", "factor": 3}},
     "longrope, factor": {"rope_scaling": {**LONGROPE, "factor": 4.0}},
     "longrope, attention_factor": {"rope_scaling": {**LONGROPE, "attention_factor": 1.1}},
     "both, theta in the one that is not looked at": {
