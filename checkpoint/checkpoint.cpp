@@ -6,6 +6,7 @@
 #include <cstring>
 #include <set>
 
+#include "checkpoint/model_fields.h"
 #include "core/error.h"
 #include "core/hash.h"
 #include "core/log.h"
@@ -63,8 +64,11 @@ Checkpoint Checkpoint::Open(const fs::path& directory) {
   Checkpoint checkpoint;
   checkpoint.directory_ = directory;
   checkpoint.config_ = ReadConfig(directory / "config.json");
+  for (const std::string& note : checkpoint.config_.notes) checkpoint.notes_.push_back("config.json: " + note);
+  std::ranges::move(SideFileNotes(directory), std::back_inserter(checkpoint.notes_));
   checkpoint.MapShards();
   checkpoint.CheckComplete();
+  for (const std::string& note : checkpoint.notes_) WarnOnce(directory.string(), note);
   return checkpoint;
 }
 
@@ -138,8 +142,8 @@ void Checkpoint::CheckComplete() {
   for (const auto& [name, view] : tensors_)
     if (!expected.contains(name) && !KnownExtra(name, config_) && ++extra == 1) example = name;
   if (extra > 0)
-    LogWarning("{}: {} tensors are not part of this architecture and are ignored (first: {})", directory_.string(),
-               extra, example);
+    notes_.push_back(
+        fmt::format("{} tensors are not part of this architecture and are ignored (first: {})", extra, example));
 }
 
 const TensorView& Checkpoint::Tensor(std::string_view name) const {

@@ -27,6 +27,8 @@ class Checkpoint {
   const std::filesystem::path& directory() const { return directory_; }
   const ModelConfig& config() const { return config_; }
   const std::vector<TensorSpec>& table() const { return table_; }
+  // What the directory holds that its user should know and Open has logged: "config.json: ...".
+  const std::vector<std::string>& notes() const { return notes_; }
 
   // The stored tensor of this name. THROWS Error when absent.
   const TensorView& Tensor(std::string_view name) const;
@@ -54,6 +56,7 @@ class Checkpoint {
   std::filesystem::path directory_;
   ModelConfig config_;
   std::vector<TensorSpec> table_;
+  std::vector<std::string> notes_;
   std::vector<std::shared_ptr<SafetensorsFile>> shards_;
   std::map<std::string, TensorView, std::less<>> tensors_;
 };

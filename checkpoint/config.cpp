@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "checkpoint/model_fields.h"
 #include "core/error.h"
 
 namespace ecld {
@@ -198,6 +199,7 @@ ModelConfig ParseConfig(const Json& source, const std::string& where) {
   ModelConfig config;
   config.source = source;
   config.family = row.family;
+  config.notes = ConfigNotes(json, row.family);
   config.vocab_size = Size(json, "vocab_size");
   config.hidden_size = Size(json, "hidden_size");
   config.intermediate_size = Size(json, "intermediate_size");

@@ -62,6 +62,9 @@ struct ModelConfig {
   int64_t QueryWidth() const { return num_heads * head_dim; }
   int64_t KeyWidth() const { return num_kv_heads * head_dim; }
 
+  // What the file says that its user should know: fields passed over, which of two that disagree was taken.
+  std::vector<std::string> notes;
+
   // The file this was read from; ToJson keeps every key of it that ECLD does not set itself.
   Json source = Json::object();
 };

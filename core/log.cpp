@@ -4,6 +4,9 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <mutex>
+#include <set>
+#include <string>
 
 namespace ecld {
 namespace {
@@ -37,6 +40,13 @@ void LogLine(LogLevel level, std::string_view line) {
     default:
       Logger().info("{}", line);
   }
+}
+
+void WarnOnce(std::string_view where, std::string_view note) {
+  static std::mutex mutex;
+  static std::set<std::string, std::less<>> told;
+  const std::scoped_lock lock(mutex);
+  if (told.emplace(note).second) LogWarning("{}: {}", where, note);
 }
 
 }  // namespace ecld

@@ -28,4 +28,7 @@ void LogDebug(fmt::format_string<Args...> format, Args&&... args) {
   LogLine(LogLevel::kDebug, fmt::format(format, std::forward<Args>(args)...));
 }
 
+// A warning about what stands at where, once in a process: what a run makes of an input repeats what the input said.
+void WarnOnce(std::string_view where, std::string_view note);
+
 }  // namespace ecld

@@ -230,13 +230,14 @@ Json Runner::Publish(const Journal& journal) {
   };
   // Both at once: a hash is bound by one core.
   std::future<Json> input = std::async(std::launch::async, describe, std::cref(input_), request_.model);
-  Json described_output = describe(output, files_.out);
+  Json described_output = describe(output, files_.out), described_input = input.get();
+  described_input["notes"] = input_.notes();
   Json report = {{"schema", "ecld.report"},
                  {"version", 1},
                  {"tool", kProgramVersion},
                  {"recipe", {{"name", recipe_.name}, {"sha256", Sha256Hex(recipe_.Resolved())}}},
                  {"identity", ToJson(Identity())},
-                 {"input", input.get()},
+                 {"input", std::move(described_input)},
                  {"output", std::move(described_output)},
                  {"time_s", seconds},
                  {"peak_memory_B", peak_memory_B},
