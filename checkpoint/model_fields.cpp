@@ -248,6 +248,7 @@ constexpr KnownField kTokenizer[] = {
     {"vocab", kNoEffect, "the files of the directory are read"},
     {"merges", kNoEffect, "the files of the directory are read"},
     {"special_tokens_map_file", kNoEffect, "the files of the directory are read"},
+    {"unk_id", kNoEffect, "the files of the directory are read"},
     {"fast_tokenizer_files", kTold, "a tokenizer.json for each version of another program"},
     {"auto_map", kTold, "code of its own beside the tokenizer, which is not run"},
     {"fix_mistral_regex", kTold, "another split into words than tokenizer.json has", "false"},

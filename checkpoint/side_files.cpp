@@ -1,9 +1,10 @@
 #include "checkpoint/side_files.h"
 
 #include <algorithm>
-#include <array>
+#include <set>
 #include <string_view>
 
+#include "checkpoint/shard_files.h"
 #include "core/error.h"
 #include "core/log.h"
 
@@ -13,8 +14,8 @@ namespace {
 namespace fs = std::filesystem;
 
 // Made anew for every directory, or the leftovers of a run.
-constexpr std::string_view kOwn[] = {"config.json", "model.safetensors", "model.safetensors.index.json",
-                                     "recipe.yaml", "report.json",       "written.journal"};
+constexpr std::string_view kOwn[] = {"config.json", "model.safetensors.index.json", "recipe.yaml", "report.json",
+                                     "written.journal"};
 
 constexpr std::string_view kWeightEndings[] = {
     ".safetensors", ".bin", ".pt",     ".pth", ".ckpt", ".h5",        ".msgpack",   ".gguf",       ".ggml",
@@ -26,6 +27,7 @@ struct Reason {
 };
 constexpr Reason kOfOtherForms[] = {
     {"params.json", "of weights in another form"},
+    {"training_args.bin", "of a training run"},
     {"adapter_config.json", "of an adapter"},
     {"quantize_config.json", "of a quantization of the source"},
     {"quant_config.json", "of a quantization of the source"},
@@ -53,14 +55,19 @@ bool HoldsWeights(const fs::path& folder) {
   return false;
 }
 
-// Shards of the directory's own weights, which are what the new ones are made from.
-bool IsShard(const std::string& name) { return name.starts_with("model-") && name.ends_with(".safetensors"); }
+// The files with the directory's own weights, where it is a model's.
+std::set<std::string> ShardNames(const fs::path& directory) {
+  std::set<std::string> names;
+  if (!fs::exists(directory / "config.json")) return names;
+  for (const fs::path& path : FindShardFiles(directory).paths) names.insert(path.filename().string());
+  return names;
+}
 
 std::string WhyLeftOut(const fs::path& path, Weights weights) {
   const std::string name = path.filename().string();
-  if (IsWeights(name)) return "weights in another form";
   for (const Reason& reason : kOfOtherForms)
     if (name == reason.name) return std::string(reason.why);
+  if (IsWeights(name)) return "weights that are not read";
   if (weights == Weights::kSame) return "";
   for (const Reason& reason : kUntrueAfterPass)
     if (name == reason.name || (reason.name == "imatrix.dat" && name.ends_with(".imatrix")))
@@ -72,13 +79,14 @@ std::string WhyLeftOut(const fs::path& path, Weights weights) {
 
 SideFiles FindSideFiles(const fs::path& directory, Weights weights) {
   SideFiles found;
+  const std::set<std::string> shards = ShardNames(directory);
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(directory, error)) {
     const std::string name = entry.path().filename().string();
-    if (IsOwn(name) || IsShard(name)) continue;
+    if (IsOwn(name) || shards.contains(name)) continue;
     if (entry.is_directory(error)) {
       if (HoldsWeights(entry.path()))
-        found.left_out.push_back({name + "/", "it holds weights in another form"});
+        found.left_out.push_back({name + "/", "it holds weights that are not read"});
       else
         found.carried.push_back(name);
     } else if (entry.is_regular_file(error)) {
