@@ -1,7 +1,9 @@
 #include "checkpoint/side_files.h"
 
 #include <algorithm>
+#include <cctype>
 #include <set>
+#include <span>
 #include <string_view>
 
 #include "checkpoint/shard_files.h"
@@ -21,6 +23,12 @@ constexpr std::string_view kWeightEndings[] = {
     ".safetensors", ".bin", ".pt",     ".pth", ".ckpt", ".h5",        ".msgpack",   ".gguf",       ".ggml",
     ".onnx",        ".npz", ".tflite", ".pte", ".nemo", ".mlpackage", ".onnx_data", ".index.json",
 };
+
+// Of tokenizers, templates, processors, code and licenses.
+constexpr std::string_view kEndings[] = {".json", ".jinja", ".jinja2", ".model",     ".tiktoken", ".py",
+                                         ".md",   ".vocab", ".bpe",    "merges.txt", "vocab.txt", "requirements.txt"};
+constexpr std::string_view kBeginnings[] = {"LICENSE", "LICENCE",   "USE_POLICY", "NOTICE",
+                                            "COPYING", "COPYRIGHT", "README"};
 
 struct Reason {
   std::string_view name, why;
@@ -45,14 +53,15 @@ bool IsOwn(const std::string& name) {
          name.ends_with(".tmp") || name.ends_with(".lock") || name.ends_with(".partial");
 }
 
-bool IsWeights(const std::string& name) {
-  return std::ranges::any_of(kWeightEndings, [&](std::string_view ending) { return name.ends_with(ending); });
+bool EndsInOneOf(const std::string& name, std::span<const std::string_view> endings) {
+  return std::ranges::any_of(endings, [&](std::string_view ending) { return name.ends_with(ending); });
 }
 
-bool HoldsWeights(const fs::path& folder) {
-  for (const auto& entry : fs::recursive_directory_iterator(folder, fs::directory_options::skip_permission_denied))
-    if (IsWeights(entry.path().filename().string())) return true;
-  return false;
+bool IsOfModel(const std::string& name) {
+  std::string upper = name;
+  std::ranges::transform(upper, upper.begin(), [](unsigned char c) { return std::toupper(c); });
+  return EndsInOneOf(name, kEndings) ||
+         std::ranges::any_of(kBeginnings, [&](std::string_view begin) { return upper.starts_with(begin); });
 }
 
 // The files with the directory's own weights, where it is a model's.
@@ -63,15 +72,26 @@ std::set<std::string> ShardNames(const fs::path& directory) {
   return names;
 }
 
-std::string WhyLeftOut(const fs::path& path, Weights weights) {
-  const std::string name = path.filename().string();
+// Empty: it is carried.
+std::string WhyLeftOut(const std::string& name, Weights weights) {
   for (const Reason& reason : kOfOtherForms)
     if (name == reason.name) return std::string(reason.why);
-  if (IsWeights(name)) return "weights that are not read";
-  if (weights == Weights::kSame) return "";
-  for (const Reason& reason : kUntrueAfterPass)
-    if (name == reason.name || (reason.name == "imatrix.dat" && name.ends_with(".imatrix")))
-      return std::string(reason.why);
+  if (EndsInOneOf(name, kWeightEndings)) return "weights or a training state, which are not read";
+  if (weights == Weights::kChanged)
+    for (const Reason& reason : kUntrueAfterPass)
+      if (name == reason.name) return std::string(reason.why);
+  return IsOfModel(name) ? "" : "not known as a part of a model";
+}
+
+// A folder is carried when all in it is.
+std::string WhyFolderLeftOut(const fs::path& folder, Weights weights) {
+  std::error_code error;
+  for (const auto& entry :
+       fs::recursive_directory_iterator(folder, fs::directory_options::skip_permission_denied, error)) {
+    if (entry.is_directory(error)) continue;
+    const std::string why = WhyLeftOut(entry.path().filename().string(), weights);
+    if (!why.empty()) return fmt::format("{} in it: {}", entry.path().lexically_relative(folder).string(), why);
+  }
   return "";
 }
 
@@ -84,17 +104,13 @@ SideFiles FindSideFiles(const fs::path& directory, Weights weights) {
   for (const auto& entry : fs::directory_iterator(directory, error)) {
     const std::string name = entry.path().filename().string();
     if (IsOwn(name) || shards.contains(name)) continue;
-    if (entry.is_directory(error)) {
-      if (HoldsWeights(entry.path()))
-        found.left_out.push_back({name + "/", "it holds weights that are not read"});
-      else
-        found.carried.push_back(name);
-    } else if (entry.is_regular_file(error)) {
-      if (std::string why = WhyLeftOut(entry.path(), weights); !why.empty())
-        found.left_out.push_back({name, std::move(why)});
-      else
-        found.carried.push_back(name);
-    }
+    const bool folder = entry.is_directory(error);
+    if (!folder && !entry.is_regular_file(error)) continue;
+    std::string why = folder ? WhyFolderLeftOut(entry.path(), weights) : WhyLeftOut(name, weights);
+    if (why.empty())
+      found.carried.push_back(name);
+    else
+      found.left_out.push_back({folder ? name + "/" : name, std::move(why)});
   }
   std::ranges::sort(found.carried);
   std::ranges::sort(found.left_out, {}, &SideFiles::LeftOut::name);

@@ -55,19 +55,22 @@ TEST(SideFiles, WhatBelongsToTheModelIsCarried) {
 TEST(SideFiles, OtherWeightsAndRecordsStayBehindByName) {
   TempDir dir;
   WriteTinyCheckpoint(dir / "in");
-  for (const char* name : {"pytorch_model.bin", "consolidated.safetensors", "adapter_config.json", "model.gguf",
-                           "original/consolidated.00.pth", "original/params.json", "onnx/model.onnx", "README.md",
-                           "hf_quant_config.json", "imatrix.dat", "training_args.bin"})
+  for (const char* name :
+       {"pytorch_model.bin", "consolidated.safetensors", "adapter_config.json", "model.gguf",
+        "original/consolidated.00.pth", "original/params.json", "onnx/model.onnx", "README.md", "hf_quant_config.json",
+        "imatrix.dat", "training_args.bin", "diary.txt", "assets/picture.png"})
     Put(dir / "in" / name);
   for (const char* own : {"report.json", "recipe.yaml", "ecld-tiles.bin", ".gitattributes", "model.lock"})
     Put(dir / "in" / own);
   EXPECT_THAT(LeftOut(dir / "in", Weights::kChanged),
-              ElementsAre("README.md", "adapter_config.json", "consolidated.safetensors", "hf_quant_config.json",
-                          "imatrix.dat", "model.gguf", "onnx/", "original/", "pytorch_model.bin", "training_args.bin"));
+              ElementsAre("README.md", "adapter_config.json", "assets/", "consolidated.safetensors", "diary.txt",
+                          "hf_quant_config.json", "imatrix.dat", "model.gguf", "onnx/", "original/",
+                          "pytorch_model.bin", "training_args.bin"));
   EXPECT_THAT(LeftOut(dir / "in", Weights::kSame), Not(Contains("README.md"))) << "an export is the same model";
   fs::create_directories(dir / "out");
   CopySideFiles(dir / "in", dir / "out", Weights::kSame);
-  for (const char* name : {"pytorch_model.bin", "original", "report.json", "recipe.yaml", "ecld-tiles.bin"})
+  for (const char* name :
+       {"pytorch_model.bin", "original", "report.json", "recipe.yaml", "ecld-tiles.bin", "diary.txt"})
     EXPECT_FALSE(fs::exists(dir / "out" / name)) << name;
   EXPECT_TRUE(fs::exists(dir / "out" / "README.md"));
 }
