@@ -4,8 +4,10 @@
 #include <cassert>
 #include <cmath>
 #include <cstring>
-#include <set>
 
+#include "checkpoint/model_fields.h"
+#include "checkpoint/shard_files.h"
+#include "checkpoint/tensor_names.h"
 #include "core/error.h"
 #include "core/hash.h"
 #include "core/log.h"
@@ -15,8 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kIndexName = "model.safetensors.index.json";
-constexpr const char* kSingleName = "model.safetensors";
+constexpr std::string_view kEmbeddingModule = "model.embed_tokens.", kEmbedding = "model.embed_tokens.weight";
+constexpr std::string_view kHead = "lm_head.weight";
 
 std::string ShapeText(const std::vector<int64_t>& shape) {
   std::string text = "[";
@@ -24,32 +26,25 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
   return text + "]";
 }
 
-// The shard files of a directory, and for an index the tensors it promises.
-std::vector<fs::path> ShardPaths(const fs::path& directory, std::map<std::string, std::string>* promised) {
-  if (!fs::exists(directory / kIndexName)) {
-    if (fs::exists(directory / kSingleName)) return {directory / kSingleName};
-    if (fs::exists(directory / "pytorch_model.bin"))
-      Fail(directory.string(), "holds pytorch_model.bin; only safetensors is read: convert it first");
-    Fail(directory.string(), "holds neither {} nor {}", kSingleName, kIndexName);
-  }
-  Json index = ReadJsonFile(directory / kIndexName);
-  JsonView map = JsonView(index, (directory / kIndexName).string()).At("weight_map");
-  std::set<std::string> names;
-  for (const auto& tensor : map.Keys()) {
-    std::string file = map.At(tensor).String();
-    if (file.find('/') != std::string::npos || file.empty())
-      Fail(map.At(tensor).Where(), "\"{}\" is not a file name inside the checkpoint", file);
-    if (names.insert(file).second && !fs::exists(directory / file))
-      Fail((directory / file).string(), "shard is missing (named by {})", kIndexName);
-    promised->emplace(tensor, file);
-  }
-  std::vector<fs::path> paths;
-  for (const auto& name : names) paths.push_back(directory / name);
-  return paths;
+// Whether config.json leaves the type of the weights to the weights.
+bool DTypeIsOpen(const ModelConfig& config) {
+  const JsonView json(config.source, "config.json");
+  const std::string name = json.StringOr("dtype", json.StringOr("torch_dtype", "auto"));
+  return name == "auto";
 }
 
-bool KnownExtra(std::string_view name, const ModelConfig& config) {
-  return name.ends_with("rotary_emb.inv_freq") || (config.tie_embeddings && name.starts_with("lm_head."));
+bool SameBytes(const TensorView& a, const TensorView& b) {
+  const bool same =
+      a.dtype == b.dtype && a.shape == b.shape && std::memcmp(a.bytes.data(), b.bytes.data(), a.bytes.size()) == 0;
+  MappedFile::DropPages(a.bytes);
+  MappedFile::DropPages(b.bytes);
+  return same;
+}
+
+UsedNames NamesOf(const std::vector<StoredTensor>& parts) {
+  UsedNames names;
+  for (const auto& part : parts) names.insert(part.name);
+  return names;
 }
 
 }  // namespace
@@ -60,12 +55,17 @@ Checkpoint Checkpoint::Open(const fs::path& directory) {
       Fail(directory.string(), "is a GGUF file; turn it into a checkpoint directory with `ecld import` first");
     Fail(directory.string(), "is not a checkpoint directory");
   }
+  RefuseOtherForms(directory);
   Checkpoint checkpoint;
   checkpoint.directory_ = directory;
   checkpoint.config_ = ReadConfig(directory / "config.json");
+  for (const std::string& note : checkpoint.config_.notes) checkpoint.Note("config.json: " + note);
+  for (std::string& note : SideFileNotes(directory)) checkpoint.Note(std::move(note));
   checkpoint.MapShards();
+  checkpoint.SettleDType();
+  checkpoint.SettleTie();
   checkpoint.CheckComplete();
-  for (const std::string& note : checkpoint.config_.notes) WarnOnce(directory.string(), "config.json: " + note);
+  checkpoint.CheckTypes();
   return checkpoint;
 }
 
@@ -82,40 +82,62 @@ Checkpoint Checkpoint::OpenStaged(const fs::path& directory, ModelConfig config)
   return checkpoint;
 }
 
+// Logged at once: what is wrong with a directory may only be seen later.
+void Checkpoint::Note(std::string note) {
+  WarnOnce(directory_.string(), note);
+  notes_.push_back(std::move(note));
+}
+
 void Checkpoint::MapShards() {
-  std::map<std::string, std::string> promised;
-  for (const auto& path : ShardPaths(directory_, &promised)) {
+  ShardFiles files = FindShardFiles(directory_);
+  indexed_ = files.indexed;
+  for (std::string& note : files.notes) Note(std::move(note));
+  for (const auto& path : files.paths) {
     shards_.push_back(std::make_shared<SafetensorsFile>(path));
     for (const auto& [name, view] : shards_.back()->tensors()) {
       if (!tensors_.emplace(name, view).second) Fail(path.string(), "tensor \"{}\" is also in another shard", name);
-      promised.erase(name);
+      files.promised.erase(name);
     }
   }
-  if (!promised.empty())
-    Fail((directory_ / promised.begin()->second).string(), "tensor \"{}\" is missing (promised by {})",
-         promised.begin()->first, kIndexName);
-  if (!config_.source.contains("dtype") && !config_.source.contains("torch_dtype"))
-    if (auto it = tensors_.find("model.norm.weight"); it != tensors_.end() && SizeOf(it->second.dtype) <= 4 &&
-                                                      SizeOf(it->second.dtype) >= 2 && IsFloat(it->second.dtype))
-      config_.dtype = it->second.dtype;
-  // A tied matrix may be stored under either of its two names.
-  if (config_.tie_embeddings && !Has("model.embed_tokens.weight"))
-    if (auto it = tensors_.find("lm_head.weight"); it != tensors_.end()) {
-      TensorView view = it->second;
-      tensors_.erase(it);
-      tensors_.emplace("model.embed_tokens.weight", view);
-    }
+  std::erase_if(files.promised, [](const auto& promise) { return IsBuffer(promise.first); });
+  if (!files.promised.empty())
+    Fail((directory_ / files.promised.begin()->second).string(), "tensor \"{}\" is missing (promised by the index)",
+         files.promised.begin()->first);
+  if (auto note = UseStandardNames(&tensors_)) Note(std::move(*note));
+}
+
+void Checkpoint::SettleDType() {
+  if (!DTypeIsOpen(config_)) return;
+  if (auto it = tensors_.find("model.norm.weight"); it != tensors_.end() && SizeOf(it->second.dtype) <= 4 &&
+                                                    SizeOf(it->second.dtype) >= 2 && IsFloat(it->second.dtype))
+    config_.dtype = it->second.dtype;
+}
+
+// A tied matrix may be stored under either of its two names. Under both, with different values, it is not tied, as
+// transformers has it.
+void Checkpoint::SettleTie() {
+  const auto head = tensors_.find(kHead);
+  if (!config_.tie_embeddings || head == tensors_.end()) return;
+  const auto embedding = tensors_.lower_bound(kEmbeddingModule);  // its weight, or the parts of a packed one
+  if (embedding != tensors_.end() && embedding->first.starts_with(kEmbeddingModule) &&
+      !SameBytes(head->second, embedding->second)) {
+    config_.tie_embeddings = false;
+    return Note(fmt::format("tie_word_embeddings is true, but {} is stored and is not {}: they are not tied", kHead,
+                            kEmbedding));
+  }
+  const TensorView view = head->second;
+  tensors_.erase(head);
+  tensors_.emplace(kEmbedding, view);
 }
 
 void Checkpoint::CheckComplete() {
   table_ = TensorTable(config_);
-  std::set<std::string_view> expected;
-  auto parts = StoredTensors(config_);
+  const auto parts = StoredTensors(config_);
   for (const auto& part : parts) {
-    expected.insert(part.name);
     auto it = tensors_.find(part.name);
     if (it == tensors_.end())
-      Fail(directory_.string(), "tensor \"{}\" {} is missing", part.name, ShapeText(part.shape));
+      Fail(directory_.string(), "tensor \"{}\" {} is missing{}", part.name, ShapeText(part.shape),
+           HintOfUnused(NamesOf(parts), tensors_));
     const TensorView& view = it->second;
     if (view.shape != part.shape)
       Fail(directory_.string(), "tensor \"{}\" has shape {}, config.json needs {}", part.name, ShapeText(view.shape),
@@ -134,13 +156,18 @@ void Checkpoint::CheckComplete() {
       Fail(directory_.string(), "{}.weight_shape says [{}, {}], config.json needs {}", spec.module, shape[0], shape[1],
            ShapeText(spec.shape));
   }
-  int64_t extra = 0;
-  std::string example;
-  for (const auto& [name, view] : tensors_)
-    if (!expected.contains(name) && !KnownExtra(name, config_) && ++extra == 1) example = name;
-  if (extra > 0)
-    LogWarning("{}: {} tensors are not part of this architecture and are ignored (first: {})", directory_.string(),
-               extra, example);
+  for (std::string& note : DropUnused(directory_.string(), config_, NamesOf(parts), &tensors_)) Note(std::move(note));
+}
+
+// A pass writes what it computes in the type that config.json says; values stored in another may not fit it.
+void Checkpoint::CheckTypes() {
+  for (const auto& spec : table_) {
+    if (spec.format || !spec.matrix()) continue;
+    const DType stored = Tensor(spec.name).dtype;
+    if (stored == config_.dtype || config_.dtype == DType::kF32) continue;
+    return Note(fmt::format("{} and others are stored as {}, but config.json says {}, which is what passes write",
+                            spec.name, Name(stored), Name(config_.dtype)));
+  }
 }
 
 const TensorView& Checkpoint::Tensor(std::string_view name) const {

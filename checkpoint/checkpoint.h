@@ -27,6 +27,11 @@ class Checkpoint {
   const std::filesystem::path& directory() const { return directory_; }
   const ModelConfig& config() const { return config_; }
   const std::vector<TensorSpec>& table() const { return table_; }
+  // What the directory holds that its user should know and Open has logged: "config.json: ...".
+  const std::vector<std::string>& notes() const { return notes_; }
+  // The files with its weights, and whether another program finds them: by an index, or by their one usual name.
+  const std::vector<std::shared_ptr<SafetensorsFile>>& shards() const { return shards_; }
+  bool indexed() const { return indexed_; }
 
   // The stored tensor of this name. THROWS Error when absent.
   const TensorView& Tensor(std::string_view name) const;
@@ -42,20 +47,26 @@ class Checkpoint {
   // Lets the kernel drop the pages of all tensors of this layer (-1: embedding, final norm, head).
   void DropPages(int64_t layer) const;
 
-  uint64_t WeightBytes() const;      // of all stored tensors
+  uint64_t WeightBytes() const;      // of all stored tensors that are used
   std::string ConfigSha256() const;  // identity of config.json
   // Identity of the weights without reading them all: names, types, shapes, file sizes and modification times.
   std::string QuickIdentity() const;
 
  private:
+  void Note(std::string note);
   void MapShards();
+  void SettleDType();
+  void SettleTie();
   void CheckComplete();
+  void CheckTypes();
 
   std::filesystem::path directory_;
   ModelConfig config_;
   std::vector<TensorSpec> table_;
+  std::vector<std::string> notes_;
   std::vector<std::shared_ptr<SafetensorsFile>> shards_;
-  std::map<std::string, TensorView, std::less<>> tensors_;
+  bool indexed_ = true;
+  TensorViews tensors_;
 };
 
 }  // namespace ecld

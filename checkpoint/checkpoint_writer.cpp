@@ -4,12 +4,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cassert>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
 
+#include "checkpoint/side_files.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/log.h"
@@ -167,7 +167,7 @@ void CheckpointWriter::Finish(const fs::path& source_directory) {
   Commit(true);
   shards_.WriteIndex();
   WriteJsonFile(directory_ / "config.json", ToJson(config_));
-  CopyTokenizerFiles(source_directory, directory_);
+  CopySideFiles(source_directory, directory_, Weights::kChanged);
   fs::remove(directory_ / kJournalName);
   SyncPath(directory_);
 }
@@ -177,18 +177,6 @@ void RequireReplaceableDirectory(const fs::path& directory) {
   if (!fs::exists(directory, error) || fs::exists(directory / "config.json", error)) return;
   if (!fs::is_directory(directory, error) || !fs::is_empty(directory, error))
     Fail(directory.string(), "exists and is no checkpoint; it would be replaced. Choose another output");
-}
-
-void CopyTokenizerFiles(const fs::path& from, const fs::path& to) {
-  constexpr std::array kNames = {
-      "tokenizer.json", "tokenizer.model", "tokenizer_config.json",  "special_tokens_map.json", "added_tokens.json",
-      "vocab.json",     "merges.txt",      "generation_config.json", "chat_template.jinja"};
-  for (const char* name : kNames) {
-    if (!fs::exists(from / name)) continue;
-    std::error_code error;
-    fs::copy_file(from / name, to / name, fs::copy_options::overwrite_existing, error);
-    if (error) Fail((to / name).string(), "cannot copy: {}", error.message());
-  }
 }
 
 }  // namespace ecld

@@ -52,8 +52,8 @@ class CheckpointWriter {
   // What has been written so far, opened for reading: tensors not yet written read as zeros.
   Checkpoint View() const { return Checkpoint::OpenStaged(directory_, config_); }
 
-  // Checks that all was written; writes model.safetensors.index.json (when sharded) and config.json; copies the
-  // tokenizer and generation files of source_directory; removes the journal; syncs.
+  // Checks that all was written; writes model.safetensors.index.json (when sharded) and config.json; copies
+  // the side files of source_directory (side_files.h); removes the journal; syncs.
   void Finish(const std::filesystem::path& source_directory);
 
  private:
@@ -77,8 +77,5 @@ class CheckpointWriter {
 
 // THROWS Error unless a checkpoint may replace directory: it is not there, empty, or an earlier checkpoint.
 void RequireReplaceableDirectory(const std::filesystem::path& directory);
-
-// The files beside the weights that a client needs: tokenizer*, special tokens, generation config, chat template.
-void CopyTokenizerFiles(const std::filesystem::path& from, const std::filesystem::path& to);
 
 }  // namespace ecld

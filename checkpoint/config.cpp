@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 
+#include "checkpoint/model_fields.h"
 #include "core/error.h"
+#include "core/files.h"
 
 namespace ecld {
 namespace {
@@ -16,24 +18,56 @@ struct FamilyRow {
   bool qkv_bias;  // always, without a key in the config
   bool bias_key;  // "attention_bias" is honoured for q, k, v and o
   bool qk_norm;
-  int64_t default_head_dim;  // 0: hidden_size / num_heads
+  // What transformers takes where the key is absent:
+  int64_t head_dim;  // 0: hidden_size / num_heads
+  int64_t kv_heads;  // 0: num_heads, which null says too
+  int64_t max_position;
 };
 
 constexpr std::array kFamilies = {
-    FamilyRow{Family::kLlama, "llama", "LlamaForCausalLM", false, true, false, 0},
-    FamilyRow{Family::kQwen2, "qwen2", "Qwen2ForCausalLM", true, false, false, 0},
-    FamilyRow{Family::kQwen3, "qwen3", "Qwen3ForCausalLM", false, true, true, 128},
-    FamilyRow{Family::kMistral, "mistral", "MistralForCausalLM", false, false, false, 0},
+    FamilyRow{Family::kLlama, "llama", "LlamaForCausalLM", false, true, false, 0, 0, 2048},
+    FamilyRow{Family::kQwen2, "qwen2", "Qwen2ForCausalLM", true, false, false, 0, 32, 32768},
+    FamilyRow{Family::kQwen3, "qwen3", "Qwen3ForCausalLM", false, true, true, 128, 32, 32768},
+    FamilyRow{Family::kMistral, "mistral", "MistralForCausalLM", false, false, false, 0, 8, 131072},
 };
 
 const FamilyRow& Row(Family family) { return kFamilies[static_cast<size_t>(family)]; }
 
-const FamilyRow& ReadFamily(const JsonView& json) {
+std::vector<std::string> ReadArchitectures(const JsonView& json) {
+  std::vector<std::string> names;
+  if (!json.Has("architectures")) return names;
+  const JsonView list = json.At("architectures");
+  for (size_t i = 0; i < list.Size(); ++i) names.push_back(list.At(i).String());
+  return names;
+}
+
+// Of the class with the head, or of the decoder alone ("LlamaModel").
+bool IsClassOf(const FamilyRow& row, std::string_view name) {
+  constexpr std::string_view kHeadClass = "ForCausalLM", kDecoderClass = "Model";
+  const std::string_view stem = row.architecture.substr(0, row.architecture.size() - kHeadClass.size());
+  return name == row.architecture || (name.starts_with(stem) && name.substr(stem.size()) == kDecoderClass);
+}
+
+// model_type decides, as in transformers; where it is absent, the class that "architectures" names.
+const FamilyRow& ReadFamily(const JsonView& json, std::vector<std::string>* notes) {
+  const std::vector<std::string> classes = ReadArchitectures(json);
+  if (!json.Has("model_type") && classes.size() == 1)
+    for (const auto& row : kFamilies)
+      if (IsClassOf(row, classes[0])) {
+        notes->push_back(
+            fmt::format("model_type is absent; {} of architectures is read as {}", classes[0], row.model_type));
+        return row;
+      }
   std::string type = json.At("model_type").String();
   std::vector<std::string> known;
   for (const auto& row : kFamilies) {
-    if (row.model_type == type) return row;
     known.emplace_back(row.model_type);
+    if (row.model_type != type) continue;
+    for (const std::string& name : classes)
+      if (!IsClassOf(row, name))
+        notes->push_back(
+            fmt::format("architectures names {}; what is read is a {}, as model_type says", name, row.architecture));
+    return row;
   }
   Fail(json.At("model_type").Where(), "architecture \"{}\" is not supported{}", type, DidYouMean(type, known));
 }
@@ -51,30 +85,44 @@ double Positive(const JsonView& json, const char* key, double fallback) {
   return value;
 }
 
+std::vector<bool> ReadSlidingLayers(const JsonView& types, size_t num_layers) {
+  if (types.Size() != num_layers) Fail(types.Where(), "has {} entries for {} layers", types.Size(), num_layers);
+  std::vector<bool> sliding;
+  for (size_t layer = 0; layer < num_layers; ++layer) {
+    const std::string type = types.At(layer).String();
+    // "attention" is the older name.
+    if (type != "full_attention" && type != "sliding_attention" && type != "attention")
+      Fail(types.At(layer).Where(), "\"{}\" is not supported; expected full_attention or sliding_attention", type);
+    sliding.push_back(type == "sliding_attention");
+  }
+  return sliding;
+}
+
 // Mistral: one window for all layers, 4096 where the key is absent, none where it is null (as transformers reads it).
 // Qwen: only with use_sliding_window, from layer max_window_layers on. "layer_types" overrides the choice of layers.
-std::vector<int64_t> ReadSlidingWindow(const JsonView& json, Family family, int64_t num_layers) {
+std::vector<int64_t> ReadSlidingWindow(const JsonView& json, Family family, int64_t num_layers,
+                                       std::vector<std::string>* notes) {
   std::vector<int64_t> windows(static_cast<size_t>(num_layers), 0);
-  bool is_mistral = family == Family::kMistral;
-  bool is_qwen = family == Family::kQwen2 || family == Family::kQwen3;
-  int64_t window = 0;
-  if (json.Has("sliding_window"))
-    window = Size(json, "sliding_window");
-  else if (is_mistral && !json.json().contains("sliding_window"))
-    window = 4096;
+  if (family == Family::kLlama) return windows;
+  const bool is_qwen = family != Family::kMistral;
+  int64_t window = json.json().contains("sliding_window") ? 0 : 4096;
+  if (json.Has("sliding_window")) window = Size(json, "sliding_window");
   if (is_qwen && !json.BoolOr("use_sliding_window", false)) window = 0;
-  if (window == 0 || (!is_mistral && !is_qwen)) return windows;
   int64_t first = is_qwen ? json.IntOr("max_window_layers", 28) : 0;
   for (int64_t layer = std::max<int64_t>(first, 0); layer < num_layers; ++layer) windows[layer] = window;
   if (!json.Has("layer_types")) return windows;
-  JsonView types = json.At("layer_types");
-  if (types.Size() != windows.size()) Fail(types.Where(), "has {} entries for {} layers", types.Size(), num_layers);
+  const JsonView types = json.At("layer_types");
+  const std::vector<bool> sliding = ReadSlidingLayers(types, windows.size());
+  const std::vector<int64_t> without = windows;
   for (size_t layer = 0; layer < windows.size(); ++layer) {
-    std::string type = types.At(layer).String();
-    if (type != "full_attention" && type != "sliding_attention")
-      Fail(types.At(layer).Where(), "\"{}\" is not supported; expected full_attention or sliding_attention", type);
-    windows[layer] = type == "sliding_attention" ? window : 0;
+    if (sliding[layer] && window == 0)
+      Fail(types.At(layer).Where(), "is sliding_attention, but there is no window; expected sliding_window{}",
+           is_qwen ? ", and use_sliding_window true" : "");
+    windows[layer] = sliding[layer] ? window : 0;
   }
+  if (windows != without)
+    notes->push_back(fmt::format("layer_types is taken for which layers have a window, not {}",
+                                 is_qwen ? "max_window_layers" : "all of them"));
   return windows;
 }
 
@@ -91,19 +139,31 @@ std::vector<int64_t> ReadIds(const JsonView& json, const char* key, int64_t voca
   return ids;
 }
 
-DType ReadDType(const JsonView& json) {
-  const char* key = json.Has("dtype") ? "dtype" : "torch_dtype";
-  std::string name = json.StringOr(key, "bfloat16");
-  if (name == "float32") return DType::kF32;
-  if (name == "float16") return DType::kF16;
+// "torch.float32" is how some programs print a type, "float" and "half" are names that torch has for two of them.
+std::optional<DType> DTypeOf(std::string_view name) {
+  if (name.starts_with("torch.")) name.remove_prefix(6);
+  if (name == "float32" || name == "float") return DType::kF32;
+  if (name == "float16" || name == "half") return DType::kF16;
   if (name == "bfloat16") return DType::kBF16;
-  Fail(json.At(key).Where(), "weight type \"{}\" is not supported; expected float32, float16 or bfloat16", name);
+  return std::nullopt;
+}
+
+// "auto" and absent: what the weights are stored as, which Checkpoint::Open sees; bfloat16 until then.
+DType ReadDType(const JsonView& json, std::vector<std::string>* notes) {
+  const char* key = json.Has("dtype") ? "dtype" : "torch_dtype";
+  const std::string name = json.StringOr(key, "auto");
+  const std::optional<DType> dtype = name == "auto" ? DType::kBF16 : DTypeOf(name);
+  if (!dtype)
+    Fail(json.At(key).Where(), "weight type \"{}\" is not supported; expected float32, float16 or bfloat16", name);
+  if (const std::string other = json.StringOr("torch_dtype", name); DTypeOf(other) != DTypeOf(name))
+    notes->push_back(fmt::format("dtype says {} and torch_dtype {}; dtype is taken", name, other));
+  return *dtype;
 }
 
 void CheckHeads(const JsonView& json, const ModelConfig& config) {
   if (config.num_heads % config.num_kv_heads != 0)
-    Fail(json.At("num_key_value_heads").Where(), "{} does not divide num_attention_heads {}", config.num_kv_heads,
-         config.num_heads);
+    Fail(json.Where(), "num_key_value_heads: {} does not divide num_attention_heads {}{}", config.num_kv_heads,
+         config.num_heads, json.Has("num_key_value_heads") ? "" : " (the key is absent; this is the family's default)");
   if (config.QueryWidth() >= (int64_t{1} << 31))
     Fail(json.Where(), "{} attention heads of {} are {} wide; expected less than 2^31", config.num_heads,
          config.head_dim, config.QueryWidth());
@@ -149,10 +209,11 @@ std::string_view Name(Family family) { return Row(family).model_type; }
 
 ModelConfig ParseConfig(const Json& source, const std::string& where) {
   JsonView json(source, where);
-  const FamilyRow& row = ReadFamily(json);
   ModelConfig config;
+  const FamilyRow& row = ReadFamily(json, &config.notes);
   config.source = source;
   config.family = row.family;
+  for (std::string& note : ConfigNotes(json, row.family)) config.notes.push_back(std::move(note));
   config.vocab_size = Size(json, "vocab_size");
   config.hidden_size = Size(json, "hidden_size");
   config.intermediate_size = Size(json, "intermediate_size");
@@ -160,29 +221,31 @@ ModelConfig ParseConfig(const Json& source, const std::string& where) {
   if (config.num_layers > 10000) Fail(json.At("num_hidden_layers").Where(), "{} layers", config.num_layers);
   config.num_heads = Size(json, "num_attention_heads");
   config.num_kv_heads = json.Has("num_key_value_heads") ? Size(json, "num_key_value_heads") : config.num_heads;
+  if (!source.contains("num_key_value_heads") && row.kv_heads > 0) config.num_kv_heads = row.kv_heads;
   if (json.Has("head_dim"))
     config.head_dim = Size(json, "head_dim");
-  else if (row.default_head_dim > 0)
-    config.head_dim = row.default_head_dim;
+  else if (row.head_dim > 0)
+    config.head_dim = row.head_dim;
   else if (config.hidden_size % config.num_heads == 0)
     config.head_dim = config.hidden_size / config.num_heads;
   else
     Fail(json.Where(), "hidden_size {} is not a multiple of num_attention_heads {} and head_dim is not given",
          config.hidden_size, config.num_heads);
   CheckHeads(json, config);
-  config.max_position = json.Has("max_position_embeddings") ? Size(json, "max_position_embeddings") : 2048;
+  config.max_position = json.Has("max_position_embeddings") ? Size(json, "max_position_embeddings") : row.max_position;
   config.rms_norm_eps = Positive(json, "rms_norm_eps", 1e-6);
   std::string activation = json.StringOr("hidden_act", "silu");
-  if (activation != "silu") Fail(json.At("hidden_act").Where(), "\"{}\" is not supported; expected silu", activation);
+  if (activation != "silu" && activation != "swish")  // two names of one function
+    Fail(json.At("hidden_act").Where(), "\"{}\" is not supported; expected silu", activation);
   ReadRope(json, &config);
-  config.sliding_window = ReadSlidingWindow(json, config.family, config.num_layers);
+  config.sliding_window = ReadSlidingWindow(json, config.family, config.num_layers, &config.notes);
   config.tie_embeddings = json.BoolOr("tie_word_embeddings", false);
   bool attention_bias = row.bias_key && json.BoolOr("attention_bias", false);
   config.qkv_bias = row.qkv_bias || attention_bias;
   config.o_bias = attention_bias;
   config.mlp_bias = config.family == Family::kLlama && json.BoolOr("mlp_bias", false);
   config.qk_norm = row.qk_norm;
-  config.dtype = ReadDType(json);
+  config.dtype = ReadDType(json, &config.notes);
   config.bos_ids = ReadIds(json, "bos_token_id", config.vocab_size);
   config.eos_ids = ReadIds(json, "eos_token_id", config.vocab_size);
   if (json.Has("quantization_config")) config.quantization = ParseQuantizationConfig(json.At("quantization_config"));
@@ -191,7 +254,16 @@ ModelConfig ParseConfig(const Json& source, const std::string& where) {
 }
 
 ModelConfig ReadConfig(const std::filesystem::path& config_json) {
-  return ParseConfig(ReadJsonFile(config_json), config_json.string());
+  const std::string where = config_json.string();
+  ModelConfig config = ParseConfig(ParseJson(QuotePythonNumbers(ReadTextFile(config_json)), where), where);
+  // Read as text, so that whatever is used was refused; the rest cannot be written as JSON.
+  const Json source = config.source;
+  for (const auto& [key, value] : source.items())
+    if (value == "NaN" || value == "Infinity" || value == "-Infinity") {
+      config.notes.push_back(fmt::format("{} is {}, which is no number of JSON; it is left out", key, value.dump()));
+      config.source.erase(key);
+    }
+  return config;
 }
 
 Json ToJson(const ModelConfig& config) {
@@ -210,7 +282,8 @@ Json ToJson(const ModelConfig& config) {
     json["layer_types"] = types;
   }
   json["tie_word_embeddings"] = config.tie_embeddings;
-  json[json.contains("dtype") ? "dtype" : "torch_dtype"] = DTypeName(config.dtype);
+  if (json.contains("torch_dtype") || !json.contains("dtype")) json["torch_dtype"] = DTypeName(config.dtype);
+  if (json.contains("dtype")) json["dtype"] = DTypeName(config.dtype);
   if (config.quantization)
     json["quantization_config"] = ToJson(*config.quantization);
   else

@@ -74,8 +74,7 @@ int64_t TensorView::Elements() const {
   return elements;
 }
 
-void ParseSafetensors(std::span<const std::byte> bytes, const std::string& where,
-                      std::map<std::string, TensorView, std::less<>>* tensors,
+void ParseSafetensors(std::span<const std::byte> bytes, const std::string& where, TensorViews* tensors,
                       std::map<std::string, std::string>* metadata) {
   uint64_t length = 0;
   if (bytes.size() < 8) Fail(where, "is {} bytes long, too short for a safetensors file", bytes.size());

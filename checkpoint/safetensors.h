@@ -22,24 +22,25 @@ struct TensorView {
   int64_t Elements() const;
 };
 
+using TensorViews = std::map<std::string, TensorView, std::less<>>;  // by name
+
 class SafetensorsFile {
  public:
   // Reads the header only. THROWS Error on anything malformed, naming file and tensor.
   explicit SafetensorsFile(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return file_.path(); }
-  const std::map<std::string, TensorView, std::less<>>& tensors() const { return tensors_; }
+  const TensorViews& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
  private:
   MappedFile file_;
-  std::map<std::string, TensorView, std::less<>> tensors_;
+  TensorViews tensors_;
   std::map<std::string, std::string> metadata_;
 };
 
 // The fuzz entry: parses a header from memory. bytes: the whole file. where: for errors.
-void ParseSafetensors(std::span<const std::byte> bytes, const std::string& where,
-                      std::map<std::string, TensorView, std::less<>>* tensors,
+void ParseSafetensors(std::span<const std::byte> bytes, const std::string& where, TensorViews* tensors,
                       std::map<std::string, std::string>* metadata);
 
 }  // namespace ecld

@@ -56,6 +56,27 @@ Json ParseJson(std::string_view text, std::string_view where) {
   }
 }
 
+std::string QuotePythonNumbers(std::string_view text) {
+  std::string quoted;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size();) {
+    size_t length = 1;
+    if (in_string && text[i] == '\\') length = 2;
+    if (text[i] == '"') in_string = !in_string;
+    std::string_view word;
+    for (std::string_view candidate : {"NaN", "Infinity", "-Infinity"})
+      if (!in_string && text.substr(i).starts_with(candidate)) word = candidate;
+    if (word.empty()) {
+      quoted += text.substr(i, length);
+    } else {
+      quoted += fmt::format("\"{}\"", word);
+      length = word.size();
+    }
+    i += length;
+  }
+  return quoted;
+}
+
 Json ReadJsonFile(const std::filesystem::path& path) { return ParseJson(ReadTextFile(path), path.string()); }
 
 void WriteJsonFile(const std::filesystem::path& path, const Json& value) {

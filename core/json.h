@@ -18,6 +18,9 @@ using Json = nlohmann::ordered_json;  // keeps key order, so that a rewritten co
 Json ReadJsonFile(const std::filesystem::path& path);
 Json ParseJson(std::string_view text, std::string_view where);
 
+// Python writes NaN, Infinity and -Infinity, which JSON has no words for: the text with them as strings.
+std::string QuotePythonNumbers(std::string_view text);
+
 // What the JSON library says of a text, line and column included, without its own "[json.exception...]" prefix.
 std::string_view JsonProblem(const nlohmann::json::exception& exception);
 

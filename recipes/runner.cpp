@@ -5,6 +5,7 @@
 #include <future>
 #include <optional>
 
+#include "checkpoint/side_files.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/hash.h"
@@ -230,14 +231,19 @@ Json Runner::Publish(const Journal& journal) {
   };
   // Both at once: a hash is bound by one core.
   std::future<Json> input = std::async(std::launch::async, describe, std::cref(input_), request_.model);
-  Json described_output = describe(output, files_.out);
+  Json described_output = describe(output, files_.out), described_input = input.get();
+  described_input["notes"] = input_.notes();
+  Json left_out = Json::array();
+  for (const auto& file : FindSideFiles(request_.model, Weights::kChanged).left_out)
+    left_out.push_back({{"name", file.name}, {"why", file.why}});
   Json report = {{"schema", "ecld.report"},
                  {"version", 1},
                  {"tool", kProgramVersion},
                  {"recipe", {{"name", recipe_.name}, {"sha256", Sha256Hex(recipe_.Resolved())}}},
                  {"identity", ToJson(Identity())},
-                 {"input", input.get()},
+                 {"input", std::move(described_input)},
                  {"output", std::move(described_output)},
+                 {"left_out", std::move(left_out)},  // files of the input that the output has not
                  {"time_s", seconds},
                  {"peak_memory_B", peak_memory_B},
                  {"degraded", std::move(degraded)},  // what was done in a lesser way than asked

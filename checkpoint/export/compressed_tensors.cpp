@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <fstream>
 
-#include "checkpoint/checkpoint_writer.h"
 #include "checkpoint/export/format_export.h"
+#include "checkpoint/side_files.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/hash.h"
@@ -19,8 +19,11 @@ namespace fs = std::filesystem;
 class CompressedTensorsExport : public FormatExport {
  public:
   explicit CompressedTensorsExport(const Checkpoint& in) : in_(in) {
-    for (const auto& entry : fs::directory_iterator(in.directory()))
-      if (entry.is_regular_file() && Belongs(entry.path())) files_.push_back(entry.path());
+    if (!in.indexed())
+      Fail(in.directory().string(), "has shards that its index does not name; other programs would not find them");
+    for (const auto& shard : in.shards()) files_.push_back(shard->path());
+    for (const char* name : {"config.json", "model.safetensors.index.json", "recipe.yaml", "report.json"})
+      if (fs::is_regular_file(in.directory() / name)) files_.push_back(in.directory() / name);
     std::sort(files_.begin(), files_.end());
   }
 
@@ -50,7 +53,7 @@ class CompressedTensorsExport : public FormatExport {
       SyncPath(copy);
       progress.Advance(1, file.filename().string());
     }
-    CopyTokenizerFiles(in_.directory(), staged);
+    CopySideFiles(in_.directory(), staged, Weights::kSame);
     progress.Advance(1);
   }
 
@@ -62,13 +65,6 @@ class CompressedTensorsExport : public FormatExport {
   }
 
  private:
-  // The rest of what a client or a reader of the run's report wants; the tokenizer's files are copied apart.
-  static bool Belongs(const fs::path& path) {
-    const std::string name = path.filename().string();
-    return path.extension() == ".safetensors" || name == "model.safetensors.index.json" || name == "config.json" ||
-           name == "recipe.yaml" || name == "report.json";
-  }
-
   const Checkpoint& in_;
   std::vector<fs::path> files_;
 };

@@ -13,10 +13,10 @@
 #include <cstring>
 #include <optional>
 
-#include "checkpoint/checkpoint_writer.h"
 #include "checkpoint/export/format_export.h"
 #include "checkpoint/export/packed_group.h"
 #include "checkpoint/shard_writer.h"
+#include "checkpoint/side_files.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
@@ -127,7 +127,7 @@ class GptqExport : public FormatExport {
     config["quantization_config"] = QuantizationJson();
     WriteJsonFile(staged / "config.json", config);
     WriteJsonFile(staged / "quantize_config.json", QuantizationJson());
-    CopyTokenizerFiles(in_.directory(), staged);
+    CopySideFiles(in_.directory(), staged, Weights::kSame);
   }
 
   void Verify(const fs::path& staged) const override {

@@ -41,6 +41,7 @@ Json Describe(const Checkpoint& checkpoint) {
           {"params", ParameterCount(checkpoint.config())},
           {"weights_B", checkpoint.WeightBytes()},
           {"interleaved_B", TileCache::FileBytes(checkpoint.directory())},
+          {"notes", checkpoint.notes()},
           {"config", ToJson(checkpoint.config())},
           {"tensors", std::move(tensors)}};
 }
@@ -60,6 +61,7 @@ void PrintConfig(const Checkpoint& checkpoint) {
               {"heads", fmt::format("{} of {}, {} key-value", config.num_heads, config.head_dim, config.num_kv_heads)},
               {"vocabulary", fmt::format("{}{}", config.vocab_size, config.tie_embeddings ? ", head tied" : "")},
               {"positions", std::to_string(config.max_position)}});
+  for (const std::string& note : checkpoint.notes()) fmt::print("note, {}\n", note);
 }
 
 void Run(const Flags& flags) {

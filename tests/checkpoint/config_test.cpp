@@ -1,6 +1,6 @@
 #include "checkpoint/config.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <cstdlib>
 
@@ -9,6 +9,10 @@
 
 namespace ecld {
 namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
 
 Json Llama() {
   return ParseJson(R"({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 100,
@@ -79,6 +83,66 @@ TEST(Config, BiasesNormsAndHeadSizesByFamily) {
   EXPECT_EQ(With("model_type", "mistral").head_dim, 16);
 }
 
+TEST(Config, FamilyIsModelTypeOrElseTheClass) {
+  EXPECT_TRUE(Llama().contains("model_type"));
+  for (const char* name : {"Qwen3ForCausalLM", "Qwen3Model"}) {
+    Json json = Llama();
+    json.erase("model_type");
+    json["architectures"] = {name};
+    const ModelConfig config = ParseConfig(json, "config.json");
+    EXPECT_EQ(config.family, Family::kQwen3);
+    EXPECT_THAT(config.notes, ElementsAre(HasSubstr("model_type is absent")));
+    EXPECT_EQ(ToJson(config)["model_type"], "qwen3");
+  }
+  EXPECT_THAT(With("architectures", {"MistralForCausalLM"}).notes,
+              ElementsAre("architectures names MistralForCausalLM; what is read is a LlamaForCausalLM, as model_type "
+                          "says"));
+  EXPECT_THAT(With("architectures", {"LlamaModel"}).notes, IsEmpty());
+}
+
+TEST(Config, DTypeByItsNames) {
+  EXPECT_EQ(With("torch_dtype", "torch.float32").dtype, DType::kF32);
+  EXPECT_EQ(With("torch_dtype", "half").dtype, DType::kF16);
+  EXPECT_EQ(With("torch_dtype", "auto").dtype, DType::kBF16) << "until the weights are seen";
+  const ModelConfig both = With("dtype", "float16");
+  EXPECT_EQ(both.dtype, DType::kF16);
+  EXPECT_THAT(both.notes, ElementsAre("dtype says float16 and torch_dtype bfloat16; dtype is taken"));
+  EXPECT_EQ(ToJson(both)["torch_dtype"], "float16") << "the two agree from then on";
+}
+
+TEST(Config, WhatIsAbsentIsTheFamilysDefault) {
+  Json json = Llama();
+  for (const char* key : {"num_key_value_heads", "max_position_embeddings"}) json.erase(key);
+  EXPECT_EQ(ParseConfig(json, "c").num_kv_heads, 4);
+  EXPECT_EQ(ParseConfig(json, "c").max_position, 2048);
+  json["model_type"] = "mistral";
+  EXPECT_ERROR(ParseConfig(json, "c"),
+               "num_key_value_heads: 8 does not divide num_attention_heads 4 (the key is absent");
+  json["num_attention_heads"] = 16;
+  EXPECT_EQ(ParseConfig(json, "c").num_kv_heads, 8);
+  EXPECT_EQ(ParseConfig(json, "c").max_position, 131072);
+  json["num_key_value_heads"] = nullptr;
+  EXPECT_EQ(ParseConfig(json, "c").num_kv_heads, 16);
+}
+
+TEST(Config, LayerTypesDecideAndNeedAWindow) {
+  Json json = Llama();
+  json.merge_patch(ParseJson(R"({"model_type": "qwen2", "sliding_window": 8, "use_sliding_window": true,
+                                 "max_window_layers": 2, "layer_types": ["attention", "sliding_attention"]})",
+                             "patch"));
+  const ModelConfig config = ParseConfig(json, "config.json");
+  EXPECT_EQ(config.sliding_window, (std::vector<int64_t>{0, 8}));
+  EXPECT_THAT(config.notes, ElementsAre(HasSubstr("layer_types is taken")));
+  json["use_sliding_window"] = false;
+  EXPECT_ERROR(ParseConfig(json, "c"),
+               "layer_types[1]: is sliding_attention, but there is no window; expected sliding_window, and "
+               "use_sliding_window true");
+  json["layer_types"] = {"full_attention", "full_attention"};
+  EXPECT_THAT(ParseConfig(json, "c").notes, IsEmpty());
+  json["layer_types"] = {"full_attention"};
+  EXPECT_ERROR(ParseConfig(json, "c"), "has 1 entries for 2 layers");
+}
+
 TEST(Config, RewriteKeepsEveryForeignKeyAndReadsBackEqual) {
   Json json = Llama();
   json["some_key_of_another_tool"] = {{"x", 1}};
@@ -109,6 +173,7 @@ TEST(Config, MistakesAreNamed) {
   EXPECT_ERROR(With("num_attention_heads", 6), "hidden_size 64 is not a multiple of num_attention_heads 6");
   EXPECT_ERROR(With("head_dim", 15), "head_dim 15 is odd");
   EXPECT_ERROR(With("head_dim", 1 << 30), "4 attention heads of 1073741824 are 4294967296 wide");
+  EXPECT_EQ(With("hidden_act", "swish").hidden_size, 64) << "another name of silu";
   EXPECT_ERROR(With("hidden_act", "gelu"), "\"gelu\" is not supported; expected silu");
   EXPECT_ERROR(With("rope_scaling", {{"rope_type", "linear"}}), "rope_scaling: key \"factor\" is missing");
   EXPECT_ERROR(With("torch_dtype", "int8"), "weight type \"int8\" is not supported");
@@ -139,6 +204,13 @@ TEST(QuantizationConfig, MistakesAreNamed) {
 std::filesystem::path SharedModels() {
   const char* root = std::getenv("ECLD_TEST_DATA");
   return root ? std::filesystem::path(root) / "models" : std::filesystem::path();
+}
+
+TEST(RealConfigs, NoFieldOfTheFourFamiliesIsUnknown) {
+  if (SharedModels().empty()) GTEST_SKIP() << "ECLD_TEST_DATA is not set";
+  for (const char* name : {"meta-llama--Meta-Llama-3.1-8B_config.json", "Qwen--Qwen3-8B_config.json",
+                           "Mistral-7B-v0.1.config.json", "Mistral-Nemo-Base-2407.config.json"})
+    EXPECT_THAT(ReadConfig(SharedModels() / "configs" / name).notes, IsEmpty()) << name;
 }
 
 // Parameter counts as the checkpoints' own model cards and index files give them.

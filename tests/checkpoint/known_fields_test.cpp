@@ -1,0 +1,80 @@
+#include "checkpoint/known_fields.h"
+
+#include <gmock/gmock.h>
+
+#include "checkpoint/model_fields.h"
+#include "core/files.h"
+#include "tests/testing/expect_error.h"
+#include "tests/testing/temp_dir.h"
+
+namespace ecld {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+constexpr KnownField kFields[] = {
+    {"bits", FieldUse::kApplied},
+    {"dropout", FieldUse::kNoEffect, "training"},
+    {"beams", FieldUse::kTold, "beam search", "1"},
+    {"rotated", FieldUse::kRefused, "a rotation", "false"},
+};
+
+std::vector<std::string> Tell(const Json& json) { return TellFields(JsonView(json, "c.json", "q"), {kFields}); }
+
+TEST(KnownFields, UnknownOnesAreListedOnceAndTogether) {
+  EXPECT_THAT(Tell({{"bits", 4}, {"dropout", 0.1}}), IsEmpty());
+  EXPECT_THAT(Tell({{"new", 1}, {"bits", 4}, {"newer", nullptr}}),
+              ElementsAre("fields that are not known and passed over: new, newer"));
+}
+
+TEST(KnownFields, WhatAsksForNothingIsNotTold) {
+  for (const Json& idle : {Json(nullptr), Json(1), Json(1.0), Json::array(), Json::object()})
+    EXPECT_THAT(Tell({{"beams", idle}}), IsEmpty()) << idle;
+  EXPECT_THAT(Tell({{"beams", 4}}), ElementsAre("beams 4 is passed over; it asks for beam search"));
+}
+
+TEST(KnownFields, WhatWouldBeAnotherModelIsRefused) {
+  EXPECT_THAT(Tell({{"rotated", false}}), IsEmpty());
+  EXPECT_ERROR(Tell({{"rotated", true}}),
+               "c.json: q.rotated: true asks for a rotation, which is not supported; expected false");
+}
+
+TEST(KnownFields, WhereEveryFieldCountsAnUnknownOneIsRefused) {
+  const Json good = {{"bits", 4}, {"beams", 2}}, bad = {{"bots", 4}}, refused = {{"rotated", 1}};
+  EXPECT_THAT(RequireKnownFields(JsonView(good, "c.json"), {kFields}),
+              ElementsAre("beams 2 is passed over; it asks for beam search"));
+  EXPECT_ERROR(RequireKnownFields(JsonView(bad, "c.json"), {kFields}),
+               "c.json: bots: field is not known, and may change what the model computes (did you mean bits?)");
+  EXPECT_ERROR(RequireKnownFields(JsonView(refused, "c.json"), {kFields}), "rotated: 1 asks for a rotation");
+}
+
+TEST(ModelFields, OfConfigByFamily) {
+  const Json windowed = {{"sliding_window", 8}, {"attention_bias", false}};
+  const JsonView view(windowed, "config.json");
+  EXPECT_THAT(ConfigNotes(view, Family::kLlama),
+              ElementsAre("fields that are not known and passed over: sliding_window"));
+  EXPECT_THAT(ConfigNotes(view, Family::kMistral),
+              ElementsAre("fields that are not known and passed over: attention_bias"));
+  EXPECT_THAT(ConfigNotes(view, Family::kQwen3), IsEmpty());
+  const Json encoder = {{"is_encoder_decoder", true}}, sizes = {{"per_layer_config", {{"0", {{"head_dim", 8}}}}}};
+  EXPECT_ERROR(ConfigNotes(JsonView(encoder, "c"), Family::kLlama),
+               "c: is_encoder_decoder: true asks for an encoder beside the decoder");
+  EXPECT_ERROR(ConfigNotes(JsonView(sizes, "c"), Family::kQwen2), "other sizes in some layers");
+}
+
+TEST(ModelFields, OfTheFilesBeside) {
+  TempDir dir;
+  EXPECT_THAT(SideFileNotes(dir.path()), IsEmpty());
+  WriteFileAtomically(dir / "tokenizer_config.json", R"({"bos_token": "<s>", "colour": 1, "model_max_length": 8})");
+  WriteFileAtomically(dir / "generation_config.json", R"({"num_beams": 4, "do_sample": true, "mood": "good"})");
+  EXPECT_THAT(SideFileNotes(dir.path()),
+              ElementsAre("tokenizer_config.json: fields that are not known and passed over: colour",
+                          "generation_config.json: fields that are not known and passed over: mood",
+                          "generation_config.json: num_beams 4 is passed over; it asks for beam search"));
+  WriteFileAtomically(dir / "tokenizer_config.json", R"({"split_special_tokens": true})");
+  EXPECT_ERROR(SideFileNotes(dir.path()), "split_special_tokens: true asks for special tokens split like other text");
+}
+
+}  // namespace
+}  // namespace ecld
