@@ -24,7 +24,7 @@ constexpr const char* kText = "The quick brown fox jumps over the lazy dog, twic
 void FillWeights(const fs::path& directory, float value, bool all) {
   for (const auto& entry : fs::directory_iterator(directory)) {
     if (entry.path().extension() != ".safetensors") continue;
-    std::string bytes = ReadTextFile(entry.path());
+    std::string bytes = ReadFile(entry.path());
     uint64_t header = 0;
     std::memcpy(&header, bytes.data(), sizeof(header));
     for (size_t at = all ? 8 + header : bytes.size() - 4; at < bytes.size(); at += 4)
