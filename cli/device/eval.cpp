@@ -9,6 +9,7 @@
 #include "cli/device/output.h"
 #include "cli/device/runtime_flags.h"
 #include "cli/device/verbs.h"
+#include "core/error.h"
 #include "core/progress.h"
 
 namespace ecld {
@@ -16,6 +17,7 @@ namespace {
 
 struct Flags {
   EvalOptions eval;
+  std::string text;
   bool bare = false;
   int64_t stride = 0;
   TaskFlags tasks;
@@ -54,6 +56,8 @@ void Run(Flags flags) {
   WindowOptions& windows = flags.eval.windows;
   windows.stride = flags.stride > 0 ? flags.stride : windows.window;
   flags.eval.add_special = !flags.bare;
+  flags.eval.text = ParseTextSource(flags.text);
+  if (flags.eval.text.weight != TextSource().weight) Fail("--text", "a weight says nothing where there is one text");
   EvalResult result = Evaluate(flags.eval);
   if (!WriteJson(flags.json, ToJson(result))) Print(result);
 }
@@ -65,7 +69,8 @@ std::function<void()> AddEval(CLI::App& verb) {
   EvalOptions& eval = flags->eval;
   verb.add_option("model", eval.model, "checkpoint directory")->required()->type_name("DIR");
   auto* what = verb.add_option_group("what to measure by");
-  auto* text = what->add_option("--text", eval.text, "a text: perplexity")->type_name("FILE");
+  auto* text = what->add_option("--text", flags->text, "a text: perplexity; of JSON lines field=NAME holds it")
+                   ->type_name("FILE[:KEY=VALUE,...]");
   auto* tasks =
       what->add_option(
               "--tasks", flags->tasks.eval.tasks,
@@ -93,6 +98,7 @@ std::function<void()> AddEval(CLI::App& verb) {
   verb.footer(
       "Examples:\n"
       "  ecld-device eval model --text wiki.txt\n"
+      "  ecld-device eval model --text answers.jsonl:field=text\n"
       "  ecld-device eval model-w4 --reference model --text wiki.txt --windows 40 --json result.json\n"
       "  ecld-device eval model --tasks arc_easy,piqa --data downloads --limit 200 --samples log");
   return [flags] { Run(*flags); };
