@@ -24,7 +24,7 @@ std::string ReadPath(Options& options, const std::string& key, const fs::path& b
 // "text" is the path of a file, or a list of files.
 std::vector<TextSource> ReadSources(Options& options, const fs::path& base) {
   std::vector<TextSource> sources;
-  if (!options.resolved()["text"].IsSequence()) {
+  if (const YAML::Node text = options.resolved()["text"]; !text.IsDefined() || !text.IsSequence()) {
     const std::string path = ReadPath(options, "text", base);
     if (!path.empty()) sources.emplace_back(path);
     return sources;

@@ -169,8 +169,11 @@ TextSource ParseTextSource(const std::string& argument) {
 }
 
 Texts ReadTexts(const TextSource& source, const fs::path& model) {
+  return ParseTexts(ReadTextFile(source.path), source, model);
+}
+
+Texts ParseTexts(std::string text, const TextSource& source, const fs::path& model) {
   const std::string where = source.path.string();
-  std::string text = ReadTextFile(source.path);
   if (text.empty()) Fail(where, "is empty; there is no text in it");
   if (IsJson(source, text)) return ReadRecords(source, text, model);
   if (!source.field.empty()) Fail(where, "is read as plain text, which has no field \"{}\"", source.field);

@@ -45,6 +45,8 @@ struct Texts {
 // without the field (which lists those it has), a value that is neither text nor a chat, no template where one is
 // needed.
 Texts ReadTexts(const TextSource& source, const std::filesystem::path& model);
+// The same of a file that was read already.
+Texts ParseTexts(std::string text, const TextSource& source, const std::filesystem::path& model);
 
 // The ids of all documents in a row. In plain text a line "<|endoftext|>" ends a document too, where the tokenizer has
 // no such token. add_special: whether the tokenizer adds what it adds around a text. where: the file, for log lines.
