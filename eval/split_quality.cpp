@@ -76,10 +76,11 @@ SplitGrid GridOfSplits(int64_t num_layers, bool full) {
   return grid;
 }
 
-SplitText ReadSplitText(const Checkpoint& checkpoint, const std::filesystem::path& file, int64_t max_windows) {
+SplitText ReadSplitText(const Checkpoint& checkpoint, const TextSource& source, int64_t max_windows) {
+  const std::filesystem::path& file = source.path;
   const ModelConfig& config = checkpoint.config();
   if (config.num_layers < 2) Fail(checkpoint.directory().string(), "has one block; it cannot be cut between two");
-  const Texts texts = ReadTexts(file, checkpoint.directory());
+  const Texts texts = ReadTexts(source, checkpoint.directory());
   const int64_t window = std::min(kWindow, config.max_position);
   SplitText split{
       .ids = Encode(texts, *Tokenizer::Open(checkpoint.directory()), true, file.string()), .windows = {}, .origin = {}};

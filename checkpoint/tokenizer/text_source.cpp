@@ -30,8 +30,10 @@ std::string LowerExtension(const fs::path& path) {
 bool IsJson(const TextSource& source, std::string_view text) {
   if (source.format != "auto") return source.format == "json";
   const std::string extension = LowerExtension(source.path);
-  return !source.field.empty() || extension == ".jsonl" || extension == ".ndjson" || extension == ".json" ||
-         HoldsJsonRecords(text);
+  if (!source.field.empty() || extension == ".jsonl" || extension == ".ndjson" || extension == ".json") return true;
+  if (!HoldsJsonRecords(text)) return false;
+  LogInfo("{}: holds JSON, so each record is a document; format=text takes the file as it is", source.path.string());
+  return true;
 }
 
 // Turns records into documents.
@@ -137,7 +139,7 @@ std::vector<std::string_view> SplitDocuments(std::string_view text) {
 
 }  // namespace
 
-TextSource ParseTextSource(const std::string& argument) {
+TextSource ParseTextSource(const std::string& argument, bool one) {
   const size_t colon = argument.rfind(':');
   std::error_code ignored;
   if (colon == std::string::npos || argument.find('=', colon) == std::string::npos || fs::exists(argument, ignored))
@@ -156,13 +158,15 @@ TextSource ParseTextSource(const std::string& argument) {
       if (std::ranges::find(kTextFormats, value) == kTextFormats.end())
         Fail(argument, "\"{}\" is no format{}", value, DidYouMean(value, kTextFormats));
       source.format = value;
-    } else if (key == "weight") {
+    } else if (key == "weight" && !one) {
       const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), source.weight);
       if (error != std::errc() || end != value.data() + value.size() ||
           !(source.weight >= kLeastWeight && source.weight <= kMostWeight))
         Fail(argument, "expected a weight from {} to {}, found \"{}\"", kLeastWeight, kMostWeight, value);
     } else {
-      Fail(argument, "unknown option \"{}\"{}", key, DidYouMean(key, {"field", "format", "weight"}));
+      std::vector<std::string> known = {"field", "format"};
+      if (!one) known.push_back("weight");
+      Fail(argument, "unknown option \"{}\"{}", key, DidYouMean(key, known));
     }
   }
   return source;

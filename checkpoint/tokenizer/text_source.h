@@ -30,8 +30,9 @@ inline const std::vector<std::string> kTextFormats = {"auto", "text", "json"};
 inline constexpr double kLeastWeight = 1e-6, kMostWeight = 1e6;
 
 // "data.jsonl", or with options behind a colon: "data.jsonl:field=text,weight=2". A file that is there by the whole
-// name is meant as it is. THROWS Error on an unknown option or a bad value.
-TextSource ParseTextSource(const std::string& argument);
+// name is meant as it is. one: there is no other text, so it can have no weight. THROWS Error on an unknown option or a
+// bad value.
+TextSource ParseTextSource(const std::string& argument, bool one = false);
 
 struct Texts {
   enum class Kind { kPlain, kDocuments, kChats };

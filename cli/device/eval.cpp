@@ -9,7 +9,6 @@
 #include "cli/device/output.h"
 #include "cli/device/runtime_flags.h"
 #include "cli/device/verbs.h"
-#include "core/error.h"
 #include "core/progress.h"
 
 namespace ecld {
@@ -56,8 +55,7 @@ void Run(Flags flags) {
   WindowOptions& windows = flags.eval.windows;
   windows.stride = flags.stride > 0 ? flags.stride : windows.window;
   flags.eval.add_special = !flags.bare;
-  flags.eval.text = ParseTextSource(flags.text);
-  if (flags.eval.text.weight != TextSource().weight) Fail("--text", "a weight says nothing where there is one text");
+  flags.eval.text = ParseTextSource(flags.text, true);
   EvalResult result = Evaluate(flags.eval);
   if (!WriteJson(flags.json, ToJson(result))) Print(result);
 }

@@ -174,6 +174,7 @@ TEST_F(TextSourceTest, OptionsStandBehindAColon) {
   EXPECT_ERROR(ParseTextSource("a:wight=2"), "a:wight=2: unknown option \"wight\" (did you mean weight?)");
   EXPECT_ERROR(ParseTextSource("a:field=x,weight"), "expected key=value behind the colon, found \"weight\"");
   EXPECT_ERROR(ParseTextSource("a:field="), "expected key=value behind the colon, found \"field=\"");
+  EXPECT_ERROR(ParseTextSource("a:weight=2", true), "unknown option \"weight\" (known: field, format)");
   EXPECT_ERROR(ParseTextSource("a:format=csv"), "\"csv\" is no format");
   for (const char* weight : {"0", "-1", "x", "nan", "1e9", "2x"})
     EXPECT_ERROR(ParseTextSource(std::string("a:weight=") + weight), "expected a weight from");
