@@ -57,7 +57,8 @@ Chat ReadChat(const Json& record, const std::string& field, const std::string& w
   if (const std::string system = view.StringOr("system", ""); !system.empty()) {
     if (!chat.messages.empty() && chat.messages[0]["role"] == "system")
       Fail(where, "has a system prompt beside the messages and one in them; keep one");
-    chat.messages.insert(chat.messages.begin(), {{"role", "system"}, {"content", system}});
+    const Json first = {{"role", "system"}, {"content", system}};
+    chat.messages.insert(chat.messages.begin(), first);
   }
   if (view.Has("chat_template_kwargs")) {
     view.At("chat_template_kwargs").Keys();

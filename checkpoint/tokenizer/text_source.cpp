@@ -61,12 +61,21 @@ class RecordReader {
     if (!template_)
       Fail(where, "{} holds a chat, and {} has no chat template to write it out with", field_, model_.string());
     const Chat chat = ReadChat(record, field_, where);
-    Add(template_->Render(chat.messages, false, chat.variables), Texts::Kind::kChats, where);
+    Add(Rendered(chat, where), Texts::Kind::kChats, where);
   }
 
   const std::string& field() const { return field_; }
 
  private:
+  // A template may refuse a chat, like one that does not begin with the user.
+  std::string Rendered(const Chat& chat, const std::string& where) const {
+    try {
+      return template_->Render(chat.messages, false, chat.variables);
+    } catch (const Error& error) {
+      throw Error(where, error.what());
+    }
+  }
+
   static std::string FieldsOf(const Json& record) {
     std::vector<std::string> fields;
     for (const auto& [key, unused] : record.items()) fields.push_back(key);

@@ -136,6 +136,10 @@ TEST_F(TextSourceTest, ChatsThatWouldLoseSomethingAreErrors) {
                "conversations[0].from: \"function_call\" is no speaker that is known");
   EXPECT_ERROR(read(R"({"system": "S", "messages": [{"role": "system", "content": "T"}]})"), "keep one");
   EXPECT_ERROR(read(R"({"tools": "x", "messages": [{"role": "user", "content": "T"}]})"), "tools: expected an array");
+  std::ofstream(dir_ / "model" / "chat_template.jinja") << "{{ raise_exception('after you') }}";
+  EXPECT_ERROR(read(R"({"messages": [{"role": "user", "content": "T"}]})"), "a.jsonl:1: ");
+  EXPECT_ERROR(read(R"({"messages": [{"role": "user", "content": "T"}]})"), "after you");
+  fs::remove(dir_ / "model" / "chat_template.jinja");
   fs::remove(dir_ / "model" / "tokenizer_config.json");
   EXPECT_ERROR(read(R"({"messages": [{"role": "user", "content": "T"}]})"),
                "has no chat template to write it out with");
