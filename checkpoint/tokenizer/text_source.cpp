@@ -21,10 +21,18 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kEndOfText = "<|endoftext|>";
 
-std::string LowerExtension(const fs::path& path) {
-  std::string extension = path.extension().string();
-  std::ranges::transform(extension, extension.begin(), [](unsigned char c) { return std::tolower(c); });
-  return extension;
+std::string Lower(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
+std::string LowerExtension(const fs::path& path) { return Lower(path.extension().string()); }
+
+// A download that went wrong often ends as a page that says so.
+bool IsWebPage(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
+  const std::string begin = Lower(std::string(text.substr(0, 14)));
+  return begin == "<!doctype html" || begin.starts_with("<html>") || begin.starts_with("<html ");
 }
 
 bool IsJson(const TextSource& source, std::string_view text) {
@@ -193,6 +201,7 @@ Texts ParseTexts(std::string text, const TextSource& source, const fs::path& mod
   const std::string extension = LowerExtension(source.path);
   if (source.format == "auto" && (extension == ".csv" || extension == ".tsv"))
     Fail(where, "is a table; write the column with the texts as JSON lines, or say format=text to take it as it is");
+  if (IsWebPage(text)) LogWarning("{} is a web page (HTML): its markup is taken as text", where);
   return {.documents = {std::move(text)}};
 }
 

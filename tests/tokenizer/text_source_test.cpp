@@ -51,6 +51,9 @@ TEST_F(TextSourceTest, PlainTextIsOneDocumentWithNothingAdded) {
   EXPECT_EQ(texts.kind, Texts::Kind::kPlain);
   EXPECT_EQ(Encode(texts, *tokenizer_, false, ""), tokenizer_->Encode("one\n\ntwo {\"text\": 1}\n", false));
   EXPECT_EQ(Describe(texts), "text");
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(Read("page.txt", "\n<!DOCTYPE html>\n").documents, Strings{"\n<!DOCTYPE html>\n"});
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("page.txt is a web page (HTML)"), std::string::npos);
   EXPECT_ERROR(Read("empty.txt", ""), "empty.txt: is empty");
   EXPECT_ERROR(Read("bad.txt", "caf\xe9"), "bad.txt: byte 3 is 0xe9");
 }
