@@ -118,10 +118,10 @@ class CalibrationFiles : public testing::Test {
   }
   // "xyyx": the first character of each window.
   std::string Firsts(const CalibrationOptions& options) const {
-    const Tokenizer& tokenizer = *Tokenizer::Open(dir_ / "model");
+    const std::unique_ptr<Tokenizer> tokenizer = Tokenizer::Open(dir_ / "model");
     std::string firsts;
     for (const auto& window : ReadCalibration(options, Model()).windows.windows)
-      firsts += tokenizer.Decode(window, false).front();
+      firsts += tokenizer->Decode(window, false).front();
     return firsts;
   }
   Checkpoint Model() const { return Checkpoint::Open(dir_ / "model"); }

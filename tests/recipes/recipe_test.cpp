@@ -147,7 +147,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecipe{"version: 1\nstages: [{pass: a}]\ncalibration: {text: [{path: a, wight: 2}]}\n",
                   "calibration.text[0]: unknown key \"wight\" (did you mean weight?)"},
         BadRecipe{"version: 1\nstages: [{pass: a}]\ncalibration: {text: [{path: a, weight: 0}]}\n",
-                  "calibration.text[0].weight: expected a number from 1e-06 to 1e+06, found \"0\""},
+                  "calibration.text[0].weight: expected a number from 1e-06 to 1000000, found \"0\""},
         BadRecipe{"version: 1\nstages: [{pass: a}]\ncalibration: {text: [{path: a, format: csv}]}\n",
                   "calibration.text[0].format: \"csv\" is not a choice here"},
         BadRecipe{"version: 1\nname: [a]\nstages: [{pass: a}]\n", "recipe.yaml:2: name: expected text, found a list"},
