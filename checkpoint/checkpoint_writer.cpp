@@ -55,7 +55,7 @@ CheckpointWriter::CheckpointWriter(const fs::path& directory, const ModelConfig&
 
 bool CheckpointWriter::Resume() {
   if (!shards_.FilesFit() || !fs::exists(directory_ / kJournalName)) return false;
-  std::string journal = ReadTextFile(directory_ / kJournalName);
+  std::string journal = ReadFile(directory_ / kJournalName);
   // A line that was being written when the run was killed has no newline yet and does not count; nor may the next line
   // be written behind it.
   fs::resize_file(directory_ / kJournalName, journal.rfind('\n') + 1);

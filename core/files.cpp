@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "core/error.h"
+#include "core/text_encoding.h"
 
 namespace ecld {
 
@@ -40,7 +41,7 @@ int WriteTo(const fs::path& path, int flags, std::string_view content, bool sync
 
 }  // namespace
 
-std::string ReadTextFile(const fs::path& path) {
+std::string ReadFile(const fs::path& path) {
   if (fs::is_directory(path)) Fail(path.string(), "is a directory, expected a file");
   std::ifstream stream(path, std::ios::binary);
   if (!stream) Fail(path.string(), "cannot open: {}", std::strerror(errno));
@@ -49,6 +50,8 @@ std::string ReadTextFile(const fs::path& path) {
   if (stream.bad()) Fail(path.string(), "cannot read: {}", std::strerror(errno));
   return std::move(content).str();
 }
+
+std::string ReadTextFile(const fs::path& path) { return DecodeText(ReadFile(path), path.string()); }
 
 void WriteFileAtomically(const fs::path& path, std::string_view content) {
   std::error_code ignored;

@@ -9,7 +9,10 @@
 
 namespace ecld {
 
-// THROWS Error when the file cannot be read whole.
+// The bytes as they are. THROWS Error when the file cannot be read whole.
+std::string ReadFile(const std::filesystem::path& path);
+
+// The file as UTF-8 without a mark (core/text_encoding.h says what is read and what refused). THROWS Error.
 std::string ReadTextFile(const std::filesystem::path& path);
 
 // Writes to "<path>.tmp", syncs, renames over path; a device or a pipe is written as it is. THROWS Error (unwritable,

@@ -77,7 +77,11 @@ std::string QuotePythonNumbers(std::string_view text) {
   return quoted;
 }
 
-Json ReadJsonFile(const std::filesystem::path& path) { return ParseJson(ReadTextFile(path), path.string()); }
+Json ReadJsonFile(const std::filesystem::path& path) {
+  const std::string text = ReadTextFile(path);
+  if (text.empty()) Fail(path.string(), "is empty, expected JSON");
+  return ParseJson(text, path.string());
+}
 
 void WriteJsonFile(const std::filesystem::path& path, const Json& value) {
   WriteFileAtomically(path, value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");

@@ -22,6 +22,17 @@ Utf8Char CharAt(std::string_view text, size_t at) {
   return {kInvalidCodePoint, 1};
 }
 
+void AppendUtf8(uint32_t code, std::string& out) {
+  const auto append = [&](uint32_t byte) { out += static_cast<char>(byte); };
+  const auto append_rest = [&](int shift) {
+    for (; shift >= 0; shift -= 6) append(0x80u | (code >> shift & 0x3fu));
+  };
+  if (code < 0x80) return append(code);
+  if (code < 0x800) return append(0xc0u | code >> 6), append_rest(0);
+  if (code < 0x10000) return append(0xe0u | code >> 12), append_rest(6);
+  append(0xf0u | code >> 18), append_rest(12);
+}
+
 size_t ValidRun(std::string_view text, size_t at) {
   size_t i = at;
   while (i < text.size()) {

@@ -1,8 +1,9 @@
 #pragma once
-// UTF-8 read so that bytes which are no valid character are never replaced: they stand for themselves.
+// UTF-8, written, and read so that bytes which are no valid character are never replaced: they stand for themselves.
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace ecld {
@@ -16,6 +17,9 @@ struct Utf8Char {
 
 // The character that starts at text[at] (RFC 3629: no overlong forms, no surrogates). REQUIRES at < text.size().
 Utf8Char CharAt(std::string_view text, size_t at);
+
+// REQUIRES code is at most 0x10ffff.
+void AppendUtf8(uint32_t code, std::string& out);
 
 // Bytes from `at` on that are valid UTF-8 (or, for InvalidRun, that are not).
 size_t ValidRun(std::string_view text, size_t at);

@@ -7,7 +7,6 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/tokenizer/tokenizer.h"
 #include "core/error.h"
-#include "core/files.h"
 #include "core/hash.h"
 #include "core/memory.h"
 #include "eval/divergence.h"
@@ -18,20 +17,15 @@
 namespace ecld {
 namespace {
 
-std::string ReadText(const std::filesystem::path& path) {
-  std::string text = ReadTextFile(path);
-  if (text.empty()) Fail(path.string(), "is empty; there is nothing to score");
-  return text;
-}
-
 // Figures are comparable token by token only when both models read the same ids.
 void RequireSameIds(const EvalOptions& options, const Checkpoint& model, const Checkpoint& reference,
-                    std::string_view text, const std::vector<int32_t>& ids) {
+                    const Texts& texts, const std::vector<int32_t>& ids) {
   if (model.config().vocab_size != reference.config().vocab_size)
     Fail(options.reference.string(),
          "its vocabulary has {} tokens, that of {} has {}; only models that share one can be compared",
          reference.config().vocab_size, options.model.string(), model.config().vocab_size);
-  std::vector<int32_t> reference_ids = Tokenizer::Open(options.reference)->Encode(text, options.add_special);
+  std::vector<int32_t> reference_ids =
+      Encode(texts, *Tokenizer::Open(options.reference), options.add_special, options.text.path.string());
   if (reference_ids == ids) return;
   size_t at = 0;
   while (at < ids.size() && at < reference_ids.size() && ids[at] == reference_ids[at]) ++at;
@@ -96,16 +90,20 @@ std::string WeightsSha256(const std::filesystem::path& directory) {
 }
 
 EvalResult Evaluate(const EvalOptions& options) {
-  std::string text = ReadText(options.text);
+  const std::string text_file = options.text.path.string(), sha256 = Sha256HexOfFile(options.text.path);
+  const uint64_t text_B = std::filesystem::file_size(options.text.path);
+  if (text_B == 0) Fail(text_file, "is empty; there is nothing to score");
+  const Texts texts = ReadTexts(options.text, options.model);
   Checkpoint checkpoint = Checkpoint::Open(options.model);
   RequirePositions(options, options.model, checkpoint.config());
-  std::vector<int32_t> ids = Tokenizer::Open(options.model)->Encode(text, options.add_special);
-  std::vector<Window> windows = Windows(static_cast<int64_t>(ids.size()), options.windows, options.text.string());
+  std::vector<int32_t> ids = Encode(texts, *Tokenizer::Open(options.model), options.add_special, text_file);
+  std::vector<Window> windows = Windows(static_cast<int64_t>(ids.size()), options.windows, text_file);
 
   EvalResult result{.model = DescribeModel(checkpoint),
-                    .text_file = options.text.string(),
-                    .text_sha256 = Sha256Hex(text),
-                    .text_B = text.size(),
+                    .text_file = text_file,
+                    .text_sha256 = sha256,
+                    .text_content = Describe(texts),
+                    .text_B = text_B,
                     .options = options.windows,
                     .add_special = options.add_special,
                     .runtime = options.runtime,
@@ -125,7 +123,7 @@ EvalResult Evaluate(const EvalOptions& options) {
   } else {
     Checkpoint reference = Checkpoint::Open(options.reference);
     RequirePositions(options, options.reference, reference.config());
-    RequireSameIds(options, checkpoint, reference, text, ids);
+    RequireSameIds(options, checkpoint, reference, texts, ids);
     result.reference = DescribeModel(reference);
     RuntimeModel reference_model(reference);
     Session reference_session(reference_model, pool);

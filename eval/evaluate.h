@@ -8,6 +8,7 @@
 #include <string>
 
 #include "checkpoint/config.h"
+#include "checkpoint/tokenizer/text_source.h"
 #include "core/json.h"
 #include "eval/device.h"
 #include "eval/windows.h"
@@ -20,7 +21,7 @@ class Checkpoint;
 struct EvalOptions {
   std::filesystem::path model;      // checkpoint directory
   std::filesystem::path reference;  // checkpoint to compare with; empty: none
-  std::filesystem::path text;       // any bytes, usually UTF-8
+  TextSource text;                  // its weight says nothing here
   WindowOptions windows;
   bool add_special = true;  // let the tokenizer add what it adds around a text (a begin-of-text token)
   int threads = 0;          // 0: all cores
@@ -44,7 +45,7 @@ struct EvaluatedModel {
 struct EvalResult {
   EvaluatedModel model;
   std::optional<EvaluatedModel> reference;
-  std::string text_file, text_sha256;
+  std::string text_file, text_sha256, text_content;  // content: as Describe says it
   uint64_t text_B = 0;
   WindowOptions options;
   bool add_special = true;

@@ -61,6 +61,7 @@ Json ToJson(const EvalResult& result) {
   json["model"] = ToJson(result.model);
   json["reference"] = result.reference ? ToJson(*result.reference) : Json(nullptr);
   json["text"] = {{"file", result.text_file}, {"sha256", result.text_sha256}, {"size_B", result.text_B}};
+  if (result.text_content != "text") json["text"]["content"] = result.text_content;
   json["windows"] = {{"window_tok", result.options.window},
                      {"stride_tok", result.options.stride},
                      {"score_from", result.options.score_from},

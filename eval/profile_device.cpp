@@ -131,7 +131,7 @@ DeviceProfile ProfileDevice(const ProfileOptions& options) {
   Checkpoint::Open(options.model);
   CheckReplaceable(options);
   std::optional<SplitText> split;
-  if (!options.split_text.empty())
+  if (!options.split_text.path.empty())
     split = ReadSplitText(Checkpoint::Open(options.model), options.split_text, options.split_windows);
   if (!options.scores.results.empty()) AddScores(options.scores, WeightsSha256(options.model), &profile);
   profile.created_utc = UtcNow();

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/tokenizer/text_source.h"
 #include "eval/profile_scores.h"
 #include "profile/profile.h"
 #include "runtime/options.h"
@@ -15,15 +16,15 @@
 namespace ecld {
 
 struct ProfileOptions {
-  std::filesystem::path model;       // checkpoint directory
-  std::filesystem::path out;         // profile directory, replaced whole
-  ScoreFiles scores;                 // what is known of its worth
-  bool only_scores = false;          // add these to the profile that `out` holds; measure nothing
-  std::filesystem::path split_text;  // whose windows say what damage at a cut costs; empty: that is not measured
-  int64_t split_windows = 4;         // of 512 tokens
-  bool full = false;      // the grid of the profile schema, prompt 16..4096 x batch 1..32; default: a short one
-  double budget_s = 90;   // no new point starts after this; 0: no limit. Ignored with full
-  std::string as_device;  // of the catalogue: model that device's times by its roofline, measure nothing
+  std::filesystem::path model;  // checkpoint directory
+  std::filesystem::path out;    // profile directory, replaced whole
+  ScoreFiles scores;            // what is known of its worth
+  bool only_scores = false;     // add these to the profile that `out` holds; measure nothing
+  TextSource split_text;        // whose windows say what damage at a cut costs; empty: that is not measured
+  int64_t split_windows = 4;    // of 512 tokens
+  bool full = false;            // the grid of the profile schema, prompt 16..4096 x batch 1..32; default: a short one
+  double budget_s = 90;         // no new point starts after this; 0: no limit. Ignored with full
+  std::string as_device;        // of the catalogue: model that device's times by its roofline, measure nothing
   std::filesystem::path catalogue;  // empty: the one that ships
   int threads = 0;                  // 0: all cores
   RuntimeOptions runtime = {.precision = Precision::kFast};

@@ -5,9 +5,8 @@
 #include <cmath>
 #include <set>
 
-#include "checkpoint/tokenizer/tokenizer.h"
+#include "checkpoint/tokenizer/text_source.h"
 #include "core/error.h"
-#include "core/files.h"
 #include "core/hash.h"
 #include "core/intervals.h"
 #include "core/progress.h"
@@ -77,16 +76,18 @@ SplitGrid GridOfSplits(int64_t num_layers, bool full) {
   return grid;
 }
 
-SplitText ReadSplitText(const Checkpoint& checkpoint, const std::filesystem::path& file, int64_t max_windows) {
+SplitText ReadSplitText(const Checkpoint& checkpoint, const TextSource& source, int64_t max_windows) {
+  const std::filesystem::path& file = source.path;
   const ModelConfig& config = checkpoint.config();
   if (config.num_layers < 2) Fail(checkpoint.directory().string(), "has one block; it cannot be cut between two");
-  const std::string text = ReadTextFile(file);
+  const Texts texts = ReadTexts(source, checkpoint.directory());
   const int64_t window = std::min(kWindow, LongestText(config));
-  SplitText split{.ids = Tokenizer::Open(checkpoint.directory())->Encode(text, true), .windows = {}, .origin = {}};
+  SplitText split{
+      .ids = Encode(texts, *Tokenizer::Open(checkpoint.directory()), true, file.string()), .windows = {}, .origin = {}};
   split.windows = Windows(static_cast<int64_t>(split.ids.size()),
                           {.window = window, .stride = window, .max_windows = max_windows}, file.string());
   split.origin = {{"file", file.filename().string()},
-                  {"sha256", Sha256Hex(text)},
+                  {"sha256", Sha256HexOfFile(file)},
                   {"windows", split.windows.size()},
                   {"window_tok", window}};
   return split;

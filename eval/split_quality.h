@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/tokenizer/text_source.h"
 #include "core/json.h"
 #include "eval/channel.h"
 #include "eval/windows.h"
@@ -37,7 +38,7 @@ struct SplitText {
 };
 
 // Windows of 512 tokens, or of what the model holds, one after another. THROWS Error: no text, a model of one block.
-SplitText ReadSplitText(const Checkpoint& checkpoint, const std::filesystem::path& file, int64_t max_windows);
+SplitText ReadSplitText(const Checkpoint& checkpoint, const TextSource& source, int64_t max_windows);
 
 // ppl_ratio: over the undamaged perplexity of the same windows, with its normal 95 % interval by the difference in each
 // window (absent with one). n: tokens scored. THROWS what scoring the windows throws.

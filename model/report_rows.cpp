@@ -14,7 +14,7 @@ ReportRows::ReportRows(std::filesystem::path file) : file_(std::move(file)) {
 }
 
 void ReportRows::Read() {
-  const std::string text = ReadTextFile(file_);
+  const std::string text = ReadFile(file_);
   const size_t whole = text.rfind('\n') + 1;  // 0 when there is none
   double part_s = 0;
   for (size_t begin = 0, end; begin < whole; begin = end + 1) {

@@ -38,7 +38,7 @@ ProfileTable ReadTable(const std::filesystem::path& directory, const TableSchema
   if (std::string file = entry.At("file").String(); file != FileName(schema))
     Fail(entry.At("file").Where(), "expected \"{}\", found \"{}\"", FileName(schema), file);
   std::filesystem::path path = directory / FileName(schema);
-  std::string text = ReadTextFile(path);
+  std::string text = ReadFile(path);
   if (std::string sha256 = Sha256Hex(text); sha256 != entry.At("sha256").String())
     Fail(path.string(), "its sha256 is {}, profile.json was written with {}", sha256, entry.At("sha256").String());
   Table table = ParseCsv(schema, text, path.string());

@@ -114,6 +114,7 @@ Json ToJson(const RunPlan& plan) {
   }
   return {{"schema", "ecld.plan"},
           {"version", 1},
+          {"calibration", ToJson(plan.calibration)},
           {"stages", stages},
           {"peak_memory_B", plan.peak_memory_B},
           {"memory_budget_B", plan.memory_budget_B},

@@ -21,11 +21,32 @@ std::string ReadPath(Options& options, const std::string& key, const fs::path& b
   return path;
 }
 
+// "text" is the path of a file, or a list of files.
+std::vector<TextSource> ReadSources(Options& options, const fs::path& base) {
+  std::vector<TextSource> sources;
+  if (const YAML::Node text = options.resolved()["text"]; !text.IsDefined() || !text.IsSequence()) {
+    const std::string path = ReadPath(options, "text", base);
+    if (!path.empty()) sources.emplace_back(path);
+    return sources;
+  }
+  for (Options& item : options.List("text")) {
+    TextSource source(ReadPath(item, "path", base));
+    if (source.path.empty()) Fail(item.Where("path"), "names no file");
+    source.format = item.Choice("format", source.format, kTextFormats);
+    source.field = item.String("field", "");
+    source.weight = item.Number("weight", source.weight, kLeastWeight, kMostWeight);
+    item.Finish();
+    sources.push_back(std::move(source));
+  }
+  if (sources.empty()) Fail(options.Where("text"), "is an empty list; name a file, or leave it out");
+  return sources;
+}
+
 CalibrationOptions ReadCalibration(Options options, uint64_t seed, const fs::path& base) {
   CalibrationOptions calibration;
   calibration.source = options.Choice("source", calibration.source, {"text", "model"});
-  calibration.text = ReadPath(options, "text", base);
-  if (calibration.FromModel() && !calibration.text.empty())
+  calibration.texts = ReadSources(options, base);
+  if (calibration.FromModel() && !calibration.texts.empty())
     Fail(options.Where("text"), "is of no use where source is model: the model writes the windows itself; remove one");
   calibration.windows = options.Int("windows", calibration.windows, 1, 1 << 20);
   calibration.window_tok = options.Int("window_tok", calibration.window_tok, 2, 1 << 20);

@@ -3,7 +3,9 @@
 //
 //   version: 1
 //   name: w4
-//   calibration: {windows: 64, window_tok: 512}      # only when a pass needs text; the file: --calibration
+//   calibration: {windows: 64, window_tok: 512}      # only when a pass needs text; the files: --calibration, or
+//     text: wiki.txt                                 # here, one or several:
+//     text: [{path: wiki.txt, weight: 2}, {path: chats.jsonl, field: messages}]
 //   stages:
 //     - pass: quantize.round
 //       bits: 4
@@ -17,16 +19,17 @@
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/tokenizer/text_source.h"
 #include "core/options.h"
 
 namespace ecld {
 
 struct CalibrationOptions {
-  std::string source = "text";  // "model": the model writes the windows itself, sampled_calibration.h
-  std::string text;             // a UTF-8 file; empty: none was named
-  int64_t windows = 64;         // how many
-  int64_t window_tok = 512;     // tokens of each
-  std::string choice = "even";  // "even": spread over the text; "random": seeded places; only of a text
+  std::string source = "text";    // "model": the model writes the windows itself, sampled_calibration.h
+  std::vector<TextSource> texts;  // none was named: empty
+  int64_t windows = 64;           // how many
+  int64_t window_tok = 512;       // tokens of each
+  std::string choice = "even";    // "even": spread over the text; "random": seeded places; only of a text
   uint64_t seed = 0;
 
   bool FromModel() const { return source == "model"; }

@@ -70,8 +70,8 @@ RunIdentity Runner::Identity() const {
   identity.recipe = Sha256Hex(recipe_.Resolved());
   identity.input = input_.QuickIdentity();
   if (NeedsTeacher(stages_)) identity.teacher = teacher_ ? teacher_->QuickIdentity() : identity.input;
-  if (NeedsCalibration(stages_) && !recipe_.calibration.text.empty())
-    identity.calibration = Sha256HexOfFile(recipe_.calibration.text);
+  if (NeedsCalibration(stages_) && !recipe_.calibration.texts.empty())
+    identity.calibration = CalibrationSha256(recipe_.calibration);
   return identity;
 }
 
@@ -85,10 +85,13 @@ void Runner::Plan() {
   plan_request_.keep_stages = request_.keep_stages;
   plan_ = PlanRun(stages_, plan_request_);
   if (!NeedsCalibration(stages_)) return;
-  if (recipe_.calibration.FromModel())
-    CheckWindow(recipe_.calibration, input_);
-  else
-    calibration_ = ReadCalibration(recipe_.calibration, input_);
+  if (recipe_.calibration.FromModel()) return CheckWindow(recipe_.calibration, input_);
+  Calibration read = ReadCalibration(recipe_.calibration, input_);
+  calibration_ = std::move(read.windows);
+  plan_.calibration = std::move(read.files);
+  for (const CalibrationFile& file : plan_.calibration)
+    LogInfo("calibration: {} ({}): {} windows from {} tokens", file.source.path.string(), file.content, file.windows,
+            file.tokens);
 }
 
 RunResult Runner::Run() {
@@ -241,6 +244,7 @@ Json Runner::Publish(const Journal& journal) {
                  {"tool", kProgramVersion},
                  {"recipe", {{"name", recipe_.name}, {"sha256", Sha256Hex(recipe_.Resolved())}}},
                  {"identity", ToJson(Identity())},
+                 {"calibration", ToJson(plan_.calibration)},
                  {"input", std::move(described_input)},
                  {"output", std::move(described_output)},
                  {"left_out", std::move(left_out)},  // files of the input that the output has not

@@ -13,7 +13,7 @@ std::unique_ptr<Tokenizer> Tokenizer::Open(const std::filesystem::path& director
   if (auto path = directory / "tokenizer.json"; std::filesystem::exists(path))
     return ReadJsonTokenizer(ReadTextFile(path), path.string(), config);
   if (auto path = directory / "tokenizer.model"; std::filesystem::exists(path))
-    return ReadSentencePieceTokenizer(ReadTextFile(path), path.string(), config);
+    return ReadSentencePieceTokenizer(ReadFile(path), path.string(), config);
   Fail(directory.string(), "holds no tokenizer, expected tokenizer.json or tokenizer.model");
 }
 

@@ -4,12 +4,6 @@
 
 namespace ecld {
 
-void AppendUtf8(uint32_t code, std::string& out) {
-  utf8proc_uint8_t bytes[4];
-  utf8proc_ssize_t size = utf8proc_encode_char(static_cast<utf8proc_int32_t>(code), bytes);
-  out.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(size));
-}
-
 bool IsWhiteSpace(uint32_t code) {
   return (code >= 0x09 && code <= 0x0d) || code == 0x20 || code == 0x85 || code == 0xa0 || code == 0x1680 ||
          (code >= 0x2000 && code <= 0x200a) || code == 0x2028 || code == 0x2029 || code == 0x202f || code == 0x205f ||

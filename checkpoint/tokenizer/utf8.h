@@ -1,14 +1,11 @@
 #pragma once
-// Characters as tokenizers need them: written as UTF-8 (core/utf8.h reads them), and their Unicode properties.
+// Characters as tokenizers need them: core/utf8.h reads and writes them, here are their Unicode properties.
 
 #include <cstdint>
-#include <string>
 
 #include "core/utf8.h"
 
 namespace ecld {
-
-void AppendUtf8(uint32_t code, std::string& out);
 
 // The Unicode White_Space property.
 bool IsWhiteSpace(uint32_t code);

@@ -16,6 +16,7 @@ namespace {
 
 struct Flags {
   EvalOptions eval;
+  std::string text;
   bool bare = false;
   int64_t stride = 0;
   TaskFlags tasks;
@@ -54,6 +55,7 @@ void Run(Flags flags) {
   WindowOptions& windows = flags.eval.windows;
   windows.stride = flags.stride > 0 ? flags.stride : windows.window;
   flags.eval.add_special = !flags.bare;
+  flags.eval.text = ParseTextSource(flags.text, true);
   EvalResult result = Evaluate(flags.eval);
   if (!WriteJson(flags.json, ToJson(result))) Print(result);
 }
@@ -65,7 +67,8 @@ std::function<void()> AddEval(CLI::App& verb) {
   EvalOptions& eval = flags->eval;
   verb.add_option("model", eval.model, "checkpoint directory")->required()->type_name("DIR");
   auto* what = verb.add_option_group("what to measure by");
-  auto* text = what->add_option("--text", eval.text, "a text: perplexity")->type_name("FILE");
+  auto* text = what->add_option("--text", flags->text, "a text: perplexity; of JSON lines field=NAME holds it")
+                   ->type_name("FILE[:KEY=VALUE,...]");
   auto* tasks =
       what->add_option(
               "--tasks", flags->tasks.eval.tasks,
@@ -93,6 +96,7 @@ std::function<void()> AddEval(CLI::App& verb) {
   verb.footer(
       "Examples:\n"
       "  ecld-device eval model --text wiki.txt\n"
+      "  ecld-device eval model --text answers.jsonl:field=text\n"
       "  ecld-device eval model-w4 --reference model --text wiki.txt --windows 40 --json result.json\n"
       "  ecld-device eval model --tasks arc_easy,piqa --data downloads --limit 200 --samples log");
   return [flags] { Run(*flags); };

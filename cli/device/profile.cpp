@@ -15,11 +15,12 @@ namespace {
 
 struct Flags {
   ProfileOptions profile;
-  std::string json;
+  std::string json, split_text;
 };
 
 void Run(Flags flags) {
   ProfileOptions& options = flags.profile;
+  options.split_text = ParseTextSource(flags.split_text, true);
   if (const auto recipe = options.model / "recipe.yaml"; std::filesystem::exists(recipe))
     options.recipe_sha256 = Sha256HexOfFile(recipe);
   const DeviceProfile profile = ProfileDevice(options);
@@ -58,9 +59,9 @@ std::function<void()> AddProfile(CLI::App& verb) {
   verb.add_option("--catalogue", options.catalogue, "devices (YAML; default: those that ship)")
       ->type_name("FILE")
       ->needs(as);
-  auto* split = verb.add_option("--split-text", options.split_text,
+  auto* split = verb.add_option("--split-text", flags->split_text,
                                 "a text on which to measure what damage between two blocks costs")
-                    ->type_name("FILE")
+                    ->type_name("FILE[:KEY=VALUE,...]")
                     ->excludes(as)
                     ->excludes(only_scores);
   verb.add_option("--split-windows", options.split_windows, "windows of 512 tokens of it; 0: all")

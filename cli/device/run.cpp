@@ -18,6 +18,7 @@
 #include "cli/device/verbs.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/text_encoding.h"
 #include "runtime/generate.h"
 
 namespace ecld {
@@ -177,7 +178,7 @@ void Run(Flags flags) {
     return Converse(speaker, flags);
   }
   if (flags.prompt.empty()) {
-    flags.prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
+    flags.prompt = DecodeText({std::istreambuf_iterator<char>(std::cin), {}}, "stdin");
     if (flags.prompt.empty()) Fail("--prompt", "is empty, and so is stdin");
   }
   Json messages = Opening(flags);

@@ -30,8 +30,10 @@ struct ServeFlags {
 std::vector<std::string> ReadKeys(const std::string& file) {
   std::vector<std::string> keys;
   std::istringstream lines(ReadTextFile(file));
-  for (std::string key; std::getline(lines, key);)
+  for (std::string key; std::getline(lines, key);) {
+    if (key.ends_with('\r')) key.pop_back();
     if (!key.empty()) keys.push_back(key);
+  }
   if (keys.empty()) Fail(file, "holds no key, expected one per line");
   return keys;
 }

@@ -15,19 +15,31 @@ namespace ecld {
 namespace {
 
 struct Flags {
-  std::string recipe, calibration, json;
-  std::vector<std::string> set;
+  std::string recipe, json;
+  std::vector<std::string> calibration, set;
   RunRequest request;
   bool dry_run = false;
 };
 
+// "calibration.text=...": the path of one file that says nothing more, or a list. As JSON, which YAML reads too: a path
+// may hold anything.
+std::string CalibrationOverride(const std::vector<std::string>& arguments) {
+  Json files = Json::array();
+  for (const std::string& argument : arguments) {
+    const TextSource source = ParseTextSource(argument), plain;
+    Json file = {{"path", std::filesystem::absolute(source.path).lexically_normal().string()}};
+    if (source.format != plain.format) file["format"] = source.format;
+    if (source.field != plain.field) file["field"] = source.field;
+    if (source.weight != plain.weight) file["weight"] = source.weight;
+    files.push_back(std::move(file));
+  }
+  const bool one = files.size() == 1 && files[0].size() == 1;
+  return "calibration.text=" + (one ? files[0]["path"] : files).dump();
+}
+
 Recipe Read(const Flags& flags) {
   std::vector<std::string> overrides = flags.set;
-  if (!flags.calibration.empty()) {
-    // Quoted as JSON, which YAML reads too: a path may hold anything.
-    const std::string path = std::filesystem::absolute(flags.calibration).lexically_normal().string();
-    overrides.push_back("calibration.text=" + Json(path).dump());
-  }
+  if (!flags.calibration.empty()) overrides.push_back(CalibrationOverride(flags.calibration));
   return ReadRecipe(flags.recipe, overrides);
 }
 
@@ -42,6 +54,9 @@ void Print(const RunPlan& plan) {
   fmt::print("\nmemory {} of {}, disk {} of {} free, time {}\n", FormatBytes(plan.peak_memory_B),
              FormatBytes(plan.memory_budget_B), FormatBytes(plan.disk_B), FormatBytes(plan.free_disk_B),
              time(plan.seconds));
+  for (const CalibrationFile& file : plan.calibration)
+    fmt::print("calibration, {}: {}, {} windows from {} tokens\n", file.source.path.string(), file.content,
+               file.windows, FormatCount(file.tokens));
   for (const PlannedStage& stage : plan.stages)
     for (const std::string& note : stage.planned.notes) fmt::print("note, {}: {}\n", stage.pass, note);
 }
@@ -79,7 +94,11 @@ std::function<void()> AddCompress(CLI::App& verb) {
   verb.add_option("recipe", flags->recipe, "recipe file, or the name of a shipped one")->required();
   verb.add_option("--model", request.model, "checkpoint directory to compress")->required()->type_name("DIR");
   verb.add_option("--out", request.out, "checkpoint directory to make")->required()->type_name("DIR");
-  verb.add_option("--calibration", flags->calibration, "text for passes that look at activations")->type_name("FILE");
+  verb.add_option("--calibration", flags->calibration,
+                  "text for passes that look at activations: plain text or JSON lines, with options behind a colon: "
+                  "field=NAME (of JSON), weight=N (share beside other files), format=text or json")
+      ->allow_extra_args(false)
+      ->type_name("FILE[:KEY=VALUE,...]");
   verb.add_option("--set", flags->set, "override a value of the recipe, like stages.0.bits=3")
       ->allow_extra_args(false)
       ->type_name("PATH=VALUE");
@@ -95,6 +114,8 @@ std::function<void()> AddCompress(CLI::App& verb) {
       "Examples:\n"
       "  ecld compress w4 --model llama --out llama-w4\n"
       "  ecld compress quickstart --model smollm2 --out smollm2-small --calibration wiki.txt --dry-run\n"
+      "  ecld compress gptq4 --model llama --out llama-w4 --calibration wiki.txt --calibration "
+      "chats.jsonl:field=messages,weight=2\n"
       "  ecld compress my.yaml --model llama --out llama-w3 --set stages.0.bits=3 --memory-budget 8GB\n"
       "An interrupted run is resumed by the same command.");
   return [flags] { Run(*flags); };

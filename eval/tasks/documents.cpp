@@ -8,55 +8,29 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/hash.h"
+#include "core/json_lines.h"
+#include "core/text_encoding.h"
 
 namespace ecld {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Without line ends; the last line may lack its own.
-std::vector<std::string_view> Lines(std::string_view text) {
-  std::vector<std::string_view> lines;
-  while (!text.empty()) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    lines.push_back(line);
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return lines;
-}
-
 bool IsBlank(std::string_view text) { return jinja::Strip(text, nullptr, true, true).empty(); }
 
-Document Record(Json fields, int64_t line, const std::string& where) {
-  if (!fields.is_object()) Fail(fmt::format("{}:{}", where, line), "found {}, expected an object", fields.type_name());
-  return {std::move(fields), line};
-}
-
-std::vector<Document> ParseJsonLines(std::string_view text, const std::string& where) {
+template <class Read>
+std::vector<Document> Records(Read read, std::string_view text, const std::string& where) {
   std::vector<Document> documents;
-  const std::vector<std::string_view> lines = Lines(text);
-  for (size_t i = 0; i < lines.size(); ++i) {
-    const auto number = static_cast<int64_t>(i) + 1;
-    if (!IsBlank(lines[i]))
-      documents.push_back(Record(ParseJson(lines[i], fmt::format("{}:{}", where, number)), number, where));
-  }
-  return documents;
-}
-
-std::vector<Document> ParseJsonArray(std::string_view text, const std::string& where) {
-  Json json = ParseJson(text, where);
-  if (!json.is_array()) Fail(where, "found {}, expected an array of objects", json.type_name());
-  std::vector<Document> documents;
-  for (Json& entry : json)
-    documents.push_back(Record(std::move(entry), static_cast<int64_t>(documents.size()) + 1, where));
+  read(text, where, [&](Json fields, int64_t number, const std::string& place) {
+    if (!fields.is_object()) Fail(place, "found {}, expected an object", fields.type_name());
+    documents.push_back({std::move(fields), number});
+  });
   return documents;
 }
 
 std::vector<Document> Parse(const DataFile& data, std::string_view text, const std::string& where) {
-  if (data.format == "jsonl") return ParseJsonLines(text, where);
-  if (data.format == "json") return ParseJsonArray(text, where);
+  if (data.format == "jsonl") return Records(ReadJsonLines, text, where);
+  if (data.format == "json") return Records(ReadJsonArray, text, where);
   if (data.format == "csv") return ParseTable(text, ',', data.columns, where);
   if (data.format == "tsv") return ParseTable(text, '\t', data.columns, where);
   return ParsePages(text);
@@ -123,8 +97,9 @@ class TableReader {
 void AddBeside(const DataFile& data, Documents* read, std::string* hashes) {
   for (const LinesBeside& beside : data.beside) {
     const fs::path path = read->file.parent_path() / beside.file;
-    const std::string text = ReadTextFile(path);
-    *hashes += Sha256Hex(text) + "\n";
+    std::string bytes = ReadFile(path);
+    *hashes += Sha256Hex(bytes) + "\n";
+    const std::string text = DecodeText(std::move(bytes), path.string());
     std::vector<std::string_view> lines = Lines(text);
     if (lines.size() != read->documents.size())
       Fail(path.string(), "has {} lines, but {} has {} documents", lines.size(), read->file.string(),
@@ -159,7 +134,6 @@ fs::path DataFolder::Find(const std::vector<std::string>& names) const {
 
 std::vector<Document> ParseTable(std::string_view text, char separator, const std::vector<std::string>& columns,
                                  const std::string& where) {
-  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   TableReader reader(text, separator, where);
   std::vector<std::string> names = columns;
   if (names.empty() && !reader.AtEnd()) names = reader.Next();
@@ -206,8 +180,9 @@ std::vector<Document> ParsePages(std::string_view text) {
 
 Documents ReadDocuments(const DataFolder& folder, const DataFile& data) {
   Documents read{.file = folder.Find(data.names)};
-  const std::string text = ReadTextFile(read.file);
-  std::string hashes = Sha256Hex(text) + "\n";
+  std::string bytes = ReadFile(read.file);
+  std::string hashes = Sha256Hex(bytes) + "\n";
+  const std::string text = DecodeText(std::move(bytes), read.file.string());
   read.documents = Parse(data, text, read.file.string());
   if (read.documents.empty()) Fail(read.file.string(), "holds no document");
   AddBeside(data, &read, &hashes);

@@ -8,7 +8,7 @@
 namespace ecld {
 
 LoggedSamples ReadSampleLog(const std::filesystem::path& path) {
-  const std::string text = ReadTextFile(path);
+  const std::string text = ReadFile(path);
   LoggedSamples log;
   for (int64_t line_number = 1;; ++line_number) {
     const size_t end = text.find('\n', log.whole_B);

@@ -163,7 +163,7 @@ TEST(CheckpointWriting, ResumesWhereItWasCommitted) {
   // What is committed behind the broken line is found too.
   CheckpointWriter(dir / "m", Tiny(), 4000).Finish(dir.path());
   for (const auto& entry : fs::directory_iterator(dir / "whole"))
-    EXPECT_EQ(ReadTextFile(entry.path()), ReadTextFile(dir / "m" / entry.path().filename().string())) << entry.path();
+    EXPECT_EQ(ReadFile(entry.path()), ReadFile(dir / "m" / entry.path().filename().string())) << entry.path();
 }
 
 TEST(CheckpointWriting, AnotherConfigStartsOver) {

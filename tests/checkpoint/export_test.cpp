@@ -138,7 +138,7 @@ TEST_F(ExportTest, CompressedTensorsIsTheSameFiles) {
   const ExportPlan plan = ExportTo(ExportTarget::kCompressedTensors);
   for (const char* name :
        {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "report.json"})
-    EXPECT_EQ(ReadTextFile(dir_ / "m" / name), ReadTextFile(dir_ / "out" / name)) << name;
+    EXPECT_EQ(ReadFile(dir_ / "m" / name), ReadFile(dir_ / "out" / name)) << name;
   EXPECT_FALSE(fs::exists(dir_ / "out/diary.txt"));
   EXPECT_GT(plan.output_B, Checkpoint::Open(dir_ / "m").WeightBytes());
 }
@@ -187,7 +187,7 @@ TEST_F(ExportTest, VerifyingFindsAFlippedBit) {
       owned->Write(dir_ / "staged");
       owned->Verify(dir_ / "staged");
       const fs::path path = dir_ / "staged/model.safetensors";
-      std::string bytes = ReadTextFile(path);
+      std::string bytes = ReadFile(path);
       bytes[bytes.size() - from_end] ^= 0x04;
       std::ofstream(path, std::ios::binary) << bytes;
       EXPECT_ERROR(owned->Verify(dir_ / "staged"), message);

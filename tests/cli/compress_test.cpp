@@ -11,6 +11,7 @@
 
 #include "core/files.h"
 #include "core/hash.h"
+#include "core/json.h"
 #include "core/random.h"
 #include "tests/cli/program.h"
 #include "tests/testing/temp_dir.h"
@@ -125,6 +126,53 @@ TEST_F(Compress, ASecondRunOnABusyOutputIsRefused) {
   EXPECT_EQ(second.status, 1);
   EXPECT_THAT(second.err, HasSubstr("is in use by another run"));
   EXPECT_EQ(run.Wait().status, 0);
+}
+
+// The weights say what was calibrated on.
+TEST_F(Compress, CalibrationTakesTextsOfSeveralFormsAndEncodings) {
+  std::ofstream(dir_ / "recipe.yaml") << "version: 1\ncalibration: {windows: 4, window_tok: 32}\n"
+                                         "stages: [{pass: quantize.gptq, bits: 4, group_size: 32}]\n";
+  const auto run = [&](const std::string& out, const std::vector<std::string>& calibration, bool dry = false) {
+    std::vector<std::string> command = {
+        "ecld",  "compress",           (dir_ / "recipe.yaml").string(), "--model", (dir_ / "model").string(),
+        "--out", (dir_ / out).string()};
+    for (const std::string& file : calibration)
+      command.insert(command.end(), {"--calibration", (dir_ / file).string()});
+    if (dry) command.push_back("--dry-run");
+    return RunToEnd(command);
+  };
+  const std::string text = ReadFile(dir_ / "text.txt");
+  std::string wide = "\xfe\xff";
+  for (const char c : text) wide += {'\0', c};
+  std::ofstream(dir_ / "wide.txt", std::ios::binary) << wide;
+  std::ofstream chats(dir_ / "chats.jsonl");
+  for (int i = 0; i < 40; ++i)
+    chats << R"({"messages": [{"role": "user", "content": "And )" << i
+          << R"(?"}, {"role": "assistant", "content": "It is )" << i * i << "\"}]}\n";
+  chats.close();
+
+  ASSERT_EQ(run("plain", {"text.txt"}).status, 0);
+  ASSERT_EQ(run("wide", {"wide.txt"}).status, 0);
+  EXPECT_EQ(Hashes(dir_ / "wide").at("model.safetensors"), Hashes(dir_ / "plain").at("model.safetensors"));
+
+  const std::vector<std::string> both = {"text.txt", "chats.jsonl:field=messages,weight=3"};
+  const Outcome planned = run("both", both, true);
+  ASSERT_EQ(planned.status, 0) << planned.err;
+  EXPECT_THAT(planned.out, HasSubstr("chats.jsonl: 40 chats in field messages, 3 windows from"));
+  const Outcome done = run("both", both);
+  ASSERT_EQ(done.status, 0) << done.err;
+  EXPECT_NE(Hashes(dir_ / "both").at("model.safetensors"), Hashes(dir_ / "plain").at("model.safetensors"));
+  EXPECT_THAT(ReadFile(dir_ / "both" / "recipe.yaml"), HasSubstr("field: messages"));
+  const Json report = ReadJsonFile(dir_ / "both" / "report.json");
+  EXPECT_EQ(report["calibration"][0]["windows"], 1);
+  EXPECT_EQ(report["calibration"][1]["windows"], 3);
+  EXPECT_THAT(run("both", both).out, HasSubstr("was finished already"));
+
+  std::ofstream(dir_ / "packed.txt", std::ios::binary) << std::string("\x1f\x8b\x08\0", 4);
+  EXPECT_THAT(run("none", {"packed.txt"}).err,
+              HasSubstr("packed.txt: is no plain text; it seems to be compressed by gzip"));
+  EXPECT_THAT(run("none", {"chats.jsonl:field=text"}).err,
+              HasSubstr("chats.jsonl:1: has no field \"text\"; it has messages"));
 }
 
 TEST_F(Compress, AFileSizeLimitIsAnError) {

@@ -71,7 +71,7 @@ TEST(CommandLine, WhatIsNotUnderstoodIsStatus2) {
 }
 
 TEST(CommandLine, TheDeviceProgramHasNoTorch) {
-  const std::string program = ReadTextFile(ProgramPath("ecld-device"));
+  const std::string program = ReadFile(ProgramPath("ecld-device"));
   EXPECT_EQ(program.find("libtorch"), std::string::npos);
   EXPECT_EQ(program.find("libc10"), std::string::npos);
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "checkpoint/tokenizer/tokenizer.h"
 #include "core/files.h"
 #include "core/hash.h"
 #include "tests/testing/expect_error.h"
@@ -24,7 +25,7 @@ constexpr const char* kText = "The quick brown fox jumps over the lazy dog, twic
 void FillWeights(const fs::path& directory, float value, bool all) {
   for (const auto& entry : fs::directory_iterator(directory)) {
     if (entry.path().extension() != ".safetensors") continue;
-    std::string bytes = ReadTextFile(entry.path());
+    std::string bytes = ReadFile(entry.path());
     uint64_t header = 0;
     std::memcpy(&header, bytes.data(), sizeof(header));
     for (size_t at = all ? 8 + header : bytes.size() - 4; at < bytes.size(); at += 4)
@@ -133,6 +134,36 @@ TEST_F(EvaluateTest, TextsThatCannotBeScoredAreErrors) {
   EXPECT_ERROR(Evaluate(options_), "one.txt: has 1 tokens; at least 2 are needed to score one");
   options_.text = temp_ / "none.txt";
   EXPECT_ERROR(Evaluate(options_), "none.txt");
+}
+
+TEST_F(EvaluateTest, TheEncodingOfATextChangesNothingAndOtherFilesAreRefused) {
+  const EvalResult plain = Evaluate(options_);
+  std::string wide = "\xff\xfe";
+  for (const char* c = kText; *c; ++c) wide += {*c, '\0'};
+  WriteFileAtomically(temp_ / "wide.txt", wide);
+  options_.text = temp_ / "wide.txt";
+  const EvalResult same = Evaluate(options_);
+  EXPECT_EQ(same.nll.value, plain.nll.value);
+  EXPECT_EQ(same.text_sha256, Sha256Hex(wide)) << "of the file";
+  WriteFileAtomically(temp_ / "wide.txt", wide.substr(2));
+  EXPECT_ERROR(Evaluate(options_), "wide.txt: byte 1 is 0x00, which is no UTF-8 text; the file seems to be UTF-16");
+  WriteFileAtomically(temp_ / "set.csv", "text\nx\n");
+  options_.text = temp_ / "set.csv";
+  EXPECT_ERROR(Evaluate(options_), "set.csv: is a table");
+}
+
+TEST_F(EvaluateTest, DocumentsOfJsonLinesAreScoredInARow) {
+  WriteFileAtomically(temp_ / "set.jsonl", "{\"body\": \"one two three\"}\n{\"body\": \"four five six\"}\n");
+  options_.text = temp_ / "set.jsonl";
+  EXPECT_ERROR(Evaluate(options_), "set.jsonl:1: has none of text, messages, conversations; it has body");
+  options_.text.field = "body";
+  const EvalResult result = Evaluate(options_);
+  const auto tokenizer = Tokenizer::Open(temp_ / "model");
+  EXPECT_EQ(result.text_tok, std::ssize(tokenizer->Encode("one two three", true)) +
+                                 std::ssize(tokenizer->Encode("four five six", true)) + 2);
+  EXPECT_EQ(ToJson(result)["text"]["content"], "2 documents in field body");
+  options_.reference = temp_ / "other";
+  EXPECT_TRUE(Evaluate(options_).kl);
 }
 
 TEST_F(EvaluateTest, AWindowBeyondTheModelsPositionsIsAnError) {

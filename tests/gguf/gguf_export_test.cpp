@@ -95,9 +95,9 @@ TEST_F(GgufExport, ComesBackTheSameForEveryFormat) {
 TEST_F(GgufExport, TheSameInputGivesTheSameBytes) {
   WritePackedCheckpoint(dir_ / "m", PackedFormat{4, 32, true}, {.dtype = DType::kBF16});
   ExportModel();
-  const std::string first = ReadTextFile(dir_ / "m.gguf");
+  const std::string first = ReadFile(dir_ / "m.gguf");
   ExportModel();
-  EXPECT_EQ(ReadTextFile(dir_ / "m.gguf"), first);
+  EXPECT_EQ(ReadFile(dir_ / "m.gguf"), first);
 }
 
 TEST_F(GgufExport, PlansTypesBytesAndNotes) {
@@ -232,7 +232,7 @@ TEST_F(GgufExport, VerifyingFindsAFlippedBit) {
   const auto format = MakeGgufExport(in);
   format->Write(dir_ / "m.gguf");
   format->Verify(dir_ / "m.gguf");
-  std::string bytes = ReadTextFile(dir_ / "m.gguf");
+  std::string bytes = ReadFile(dir_ / "m.gguf");
   bytes[bytes.size() - 200] ^= 0x10;
   std::ofstream(dir_ / "m.gguf", std::ios::binary) << bytes;
   EXPECT_ERROR(format->Verify(dir_ / "m.gguf"), "was written wrongly: lm_head.weight reads back as");

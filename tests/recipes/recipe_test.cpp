@@ -76,9 +76,32 @@ TEST(Recipe, ResolvedDoesNotDependOnStyle) {
 TEST(Recipe, PathsBecomeAbsolute) {
   Recipe recipe = ParseRecipe(std::string(kRecipe) + "teacher: ../llama\n", "recipe.yaml",
                               {"calibration.text=text.txt"}, "/some/place");
-  EXPECT_EQ(recipe.calibration.text, "/some/place/text.txt");
+  EXPECT_EQ(recipe.calibration.texts.at(0).path, "/some/place/text.txt");
   EXPECT_EQ(recipe.teacher, "/some/llama");
   EXPECT_EQ(Parse(recipe.Resolved()).teacher, "/some/llama");
+}
+
+TEST(Recipe, CalibrationTakesOneFileOrAList) {
+  const std::string frame = "version: 1\nstages: [{pass: x}]\n";
+  Recipe recipe = ParseRecipe(frame +
+                                  "calibration:\n  text:\n    - {path: wiki.txt, weight: 2.5}\n"
+                                  "    - {path: chats.jsonl, field: messages, format: json}\n",
+                              "recipe.yaml", {"calibration.text.1.weight=3"}, "/some/place");
+  const std::vector<TextSource>& texts = recipe.calibration.texts;
+  ASSERT_EQ(texts.size(), 2u);
+  EXPECT_EQ(texts[0].path, "/some/place/wiki.txt");
+  EXPECT_EQ(texts[0].weight, 2.5);
+  EXPECT_EQ(texts[0].format, "auto");
+  EXPECT_EQ(texts[1].path, "/some/place/chats.jsonl");
+  EXPECT_EQ(texts[1].field, "messages");
+  EXPECT_EQ(texts[1].format, "json");
+  EXPECT_EQ(texts[1].weight, 3);
+  const Recipe again = Parse(recipe.Resolved());
+  EXPECT_EQ(again.Resolved(), recipe.Resolved());
+  EXPECT_EQ(again.calibration.texts.size(), 2u);
+  // The command line replaces whichever form stands in the file.
+  EXPECT_EQ(ParseRecipe(recipe.Resolved(), "r.yaml", {"calibration.text=\"a.txt\""}).calibration.texts.size(), 1u);
+  EXPECT_TRUE(Parse(frame + "calibration: {windows: 3}\n").calibration.texts.empty());
 }
 
 struct BadRecipe {
@@ -115,6 +138,18 @@ INSTANTIATE_TEST_SUITE_P(
                   "calibration.windows: expected a whole number"},
         BadRecipe{"version: 1\nstages: [{pass: a}]\ncalibration: {choice: evenly}\n",
                   "calibration.choice: \"evenly\" is not a choice here (did you mean even?)"},
+        BadRecipe{"version: 1\nstages: [{pass: a}]\ncalibration: {text: []}\n",
+                  "recipe.yaml:3: calibration.text: is an empty list; name a file"},
+        BadRecipe{"version: 1\nstages: [{pass: a}]\ncalibration: {text: [a.txt]}\n",
+                  "calibration.text[0]: expected a mapping of options, found \"a.txt\""},
+        BadRecipe{"version: 1\nstages: [{pass: a}]\ncalibration:\n  text:\n    - {field: x}\n",
+                  "calibration.text[0].path: names no file"},
+        BadRecipe{"version: 1\nstages: [{pass: a}]\ncalibration: {text: [{path: a, wight: 2}]}\n",
+                  "calibration.text[0]: unknown key \"wight\" (did you mean weight?)"},
+        BadRecipe{"version: 1\nstages: [{pass: a}]\ncalibration: {text: [{path: a, weight: 0}]}\n",
+                  "calibration.text[0].weight: expected a number from 1e-06 to 1000000, found \"0\""},
+        BadRecipe{"version: 1\nstages: [{pass: a}]\ncalibration: {text: [{path: a, format: csv}]}\n",
+                  "calibration.text[0].format: \"csv\" is not a choice here"},
         BadRecipe{"version: 1\nname: [a]\nstages: [{pass: a}]\n", "recipe.yaml:2: name: expected text, found a list"},
         BadRecipe{"version: 1\nname: a\xff\n", "recipe.yaml:2: byte 0xff; only plain UTF-8 text is read"},
         BadRecipe{"version: 1\n\nname: a\x01\n", "recipe.yaml:3: byte 0x01; only plain UTF-8 text is read"},

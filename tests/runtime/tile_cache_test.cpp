@@ -75,21 +75,21 @@ TEST_F(TileCacheOf, IsWrittenOnceAndThenServes) {
 // Every part of the file: magic, version, size, checksum, key, and matrices from the first byte to the last.
 TEST_F(TileCacheOf, OneThatIsDamagedIsMadeAgain) {
   OpensRight();
-  const std::string good = ReadTextFile(File());
+  const std::string good = ReadFile(File());
   for (uint64_t offset : {uint64_t{0}, uint64_t{8}, uint64_t{16}, uint64_t{24}, uint64_t{40}, uint64_t{4096},
                           good.size() / 2, good.size() - 1}) {
     ChangeByte(offset);
     EXPECT_TRUE(OpensRight());
-    EXPECT_EQ(ReadTextFile(File()), good) << "after a change at " << offset;
+    EXPECT_EQ(ReadFile(File()), good) << "after a change at " << offset;
   }
   for (uint64_t size : {good.size() - 64, uint64_t{50}, uint64_t{0}}) {
     fs::resize_file(File(), size);
     EXPECT_TRUE(OpensRight());
-    EXPECT_EQ(ReadTextFile(File()), good) << "after a cut to " << size;
+    EXPECT_EQ(ReadFile(File()), good) << "after a cut to " << size;
   }
   std::ofstream(File(), std::ios::app) << "more";
   EXPECT_TRUE(OpensRight());
-  EXPECT_EQ(ReadTextFile(File()), good);
+  EXPECT_EQ(ReadFile(File()), good);
 }
 
 TEST_F(TileCacheOf, OneOfAnotherCheckpointIsMadeAgain) {
@@ -97,12 +97,12 @@ TEST_F(TileCacheOf, OneOfAnotherCheckpointIsMadeAgain) {
   TempDir other;
   WritePackedCheckpoint(other.path(), kFormat, {.tied = true}, 4);  // other codes, otherwise the same
   fs::copy_file(File(), TileCache::FileOf(other.path()));
-  const std::string foreign = ReadTextFile(File());
+  const std::string foreign = ReadFile(File());
   for (const auto& entry : fs::directory_iterator(other.path()))
     if (entry.path().extension() == ".safetensors")
       fs::copy_file(entry.path(), directory() / entry.path().filename(), fs::copy_options::overwrite_existing);
   EXPECT_TRUE(OpensRight());
-  EXPECT_NE(ReadTextFile(File()), foreign);
+  EXPECT_NE(ReadFile(File()), foreign);
 }
 
 TEST_F(TileCacheOf, WhereNothingCanBeWrittenMemoryServes) {

@@ -256,7 +256,7 @@ void DamageHead(const std::filesystem::path& directory) {
   const std::string bytes(reinterpret_cast<const char*>(head.data()), head.size());
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     if (entry.path().extension() != ".safetensors") continue;
-    std::string content = ReadTextFile(entry.path());
+    std::string content = ReadFile(entry.path());
     const size_t at = content.find(bytes);
     if (at == std::string::npos) continue;
     std::fill_n(content.begin() + static_cast<std::ptrdiff_t>(at), bytes.size(), '\xff');

@@ -16,7 +16,7 @@ namespace ecld {
 namespace {
 
 std::vector<int32_t> ReadIds(const char* path) {
-  const std::string bytes = ReadTextFile(path);
+  const std::string bytes = ReadFile(path);
   if (bytes.size() % 4 != 0) Fail(path, "holds {} bytes, must be a whole number of int32", bytes.size());
   std::vector<int32_t> ids(bytes.size() / 4);
   std::memcpy(ids.data(), bytes.data(), bytes.size());

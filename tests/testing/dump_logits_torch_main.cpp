@@ -18,7 +18,7 @@ int main(int argc, char** argv) try {
   if (argc != 4) Fail("dump_logits_torch", "expected <checkpoint> <ids> <out>, found {} arguments", argc - 1);
   at::NoGradGuard no_grad;
   const Checkpoint checkpoint = Checkpoint::Open(argv[1]);
-  const std::string bytes = ReadTextFile(argv[2]);
+  const std::string bytes = ReadFile(argv[2]);
   std::vector<int32_t> ids(bytes.size() / sizeof(int32_t));
   std::memcpy(ids.data(), bytes.data(), ids.size() * sizeof(int32_t));
   at::Tensor hidden = Embed(checkpoint, {ids});

@@ -63,7 +63,7 @@ inline std::map<std::string, std::string> CheckpointBytes(const std::filesystem:
   std::map<std::string, std::string> files;
   for (const auto& entry : std::filesystem::directory_iterator(directory))
     if (entry.path().extension() == ".safetensors" || entry.path().filename() == "config.json")
-      files[entry.path().filename().string()] = ReadTextFile(entry.path());
+      files[entry.path().filename().string()] = ReadFile(entry.path());
   return files;
 }
 

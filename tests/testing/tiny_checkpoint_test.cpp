@@ -55,8 +55,8 @@ TEST(TinyOptions, TheSeedDecidesTheBytes) {
   WriteTinyCheckpoint(same.path());
   WriteTinyCheckpoint(other.path(), {.seed = 2});
   const std::string shard = "model-00001-of-00002.safetensors";
-  EXPECT_EQ(ReadTextFile(one / shard), ReadTextFile(same / shard));
-  EXPECT_NE(ReadTextFile(one / shard), ReadTextFile(other / shard));
+  EXPECT_EQ(ReadFile(one / shard), ReadFile(same / shard));
+  EXPECT_NE(ReadFile(one / shard), ReadFile(other / shard));
 }
 
 TEST(TinyOptions, NormsAndBiasesAreNotTrivial) {

@@ -50,7 +50,7 @@ int main(int argc, char** argv) {
   }
   try {
     auto tokenizer = ecld::Tokenizer::Open(argv[1]);
-    std::string text = ecld::ReadTextFile(argv[2]);
+    std::string text = ecld::ReadFile(argv[2]);
     std::string_view mode = argc > 3 ? argv[3] : "";
     if (mode == "--time" && argc > 4) {
       PrintSeconds(*tokenizer, text, std::stoi(argv[4]));

@@ -39,8 +39,8 @@ class RealTokenizers : public testing::Test {
 
   void ExpectLlamaCppCases(const Tokenizer& tokenizer, const std::string& name) const {
     std::string base = (models_ / "tok-oracle-llamacpp" / ("ggml-vocab-" + name + ".gguf")).string();
-    std::string inputs = ReadTextFile(base + ".inp");
-    std::istringstream outputs(ReadTextFile(base + ".out"));
+    std::string inputs = ReadFile(base + ".inp");
+    std::istringstream outputs(ReadFile(base + ".out"));
     const std::string separator = "\n__ggml_vocab_test__\n";
     int cases = 0;
     for (std::string line; std::getline(outputs, line); ++cases) {

@@ -1,0 +1,74 @@
+#include "checkpoint/tokenizer/chat_records.h"
+
+#include "core/error.h"
+
+namespace ecld {
+namespace {
+
+struct Speaker {
+  std::string_view from, role;
+};
+
+constexpr Speaker kSpeakers[] = {{"human", "user"},        {"user", "user"},       {"gpt", "assistant"},
+                                 {"chatgpt", "assistant"}, {"model", "assistant"}, {"assistant", "assistant"},
+                                 {"system", "system"}};
+
+std::string_view RoleOf(const std::string& from, const std::string& where) {
+  for (const Speaker& speaker : kSpeakers)
+    if (speaker.from == from) return speaker.role;
+  Fail(where, "\"{}\" is no speaker that is known; human, gpt and system are", from);
+}
+
+// One text of the parts [{"type": "text", "text": ...}].
+std::string JoinParts(const JsonView& parts) {
+  std::string text;
+  for (size_t i = 0; i < parts.Size(); ++i) {
+    const JsonView part = parts.At(i);
+    if (const std::string type = part.At("type").String(); type != "text")
+      Fail(part.Where(), "is of type {}, which a text model cannot be given; expected text", type);
+    text += part.At("text").String();
+  }
+  return text;
+}
+
+Json ReadMessage(const JsonView& message) {
+  if (!message.json().is_object()) Fail(message.Where(), "found {}, expected a message", message.json().type_name());
+  if (!message.Has("role") && message.Has("from"))
+    return {{"role", RoleOf(message.At("from").String(), message.At("from").Where())},
+            {"content", message.At("value").String()}};
+  Json read = message.json();
+  message.At("role").String();
+  if (message.Has("content")) {
+    const JsonView content = message.At("content");
+    read["content"] = content.json().is_array() ? JoinParts(content) : content.String();
+  } else if (!message.Has("tool_calls")) {
+    Fail(message.Where(), "has no content");
+  }
+  return read;
+}
+
+}  // namespace
+
+Chat ReadChat(const Json& record, const std::string& field, const std::string& where) {
+  const JsonView view(record, where);
+  const JsonView messages = view.At(field);
+  Chat chat;
+  for (size_t i = 0; i < messages.Size(); ++i) chat.messages.push_back(ReadMessage(messages.At(i)));
+  if (const std::string system = view.StringOr("system", ""); !system.empty()) {
+    if (!chat.messages.empty() && chat.messages[0]["role"] == "system")
+      Fail(where, "has a system prompt beside the messages and one in them; keep one");
+    const Json first = {{"role", "system"}, {"content", system}};
+    chat.messages.insert(chat.messages.begin(), first);
+  }
+  if (view.Has("chat_template_kwargs")) {
+    view.At("chat_template_kwargs").Keys();
+    chat.variables = view.At("chat_template_kwargs").json();
+  }
+  if (view.Has("tools") && !view.At("tools").json().empty() && view.At("tools").json() != "") {
+    view.At("tools").Size();
+    chat.variables["tools"] = view.At("tools").json();
+  }
+  return chat;
+}
+
+}  // namespace ecld
