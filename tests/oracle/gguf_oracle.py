@@ -21,10 +21,11 @@ from safetensors import safe_open
 
 from compare import DATA, check, demo_gguf, main, run, skip, tool
 
-TYPES = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"]
+TYPES = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K",
+         "IQ4_NL", "IQ4_XS"]
 # Where a block keeps its half-precision scales: random bits elsewhere, but these must be finite numbers.
 HALVES = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q2_K": [80, 82], "Q3_K": [108],
-          "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208]}
+          "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208], "IQ4_NL": [0], "IQ4_XS": [0]}
 TEXTS = [
     "", " ", "Hello", " Hello world", "Hello  world   and\ttabs\n\nnew lines \r\n end ", "It's we'll THEY'RE don't I'd",
     "1 12 123 1234 12345 3.14159 0xdeadbeef", "def f(x):\n    return x ** 2  # comment\n", "naïve Ünïcode café ﬁ ½ ②",
