@@ -54,9 +54,6 @@ void CheckArchitecture(const ArchitectureView& view) {
   if (view.SizeOr("expert_count", 0) > 0) {
     Fail(view.At("expert_count").Where(), "a mixture of experts is not supported, only dense models are");
   }
-  if (const GgufValue* parts = view.gguf.Find("split.count"); parts && parts->Int() > 1) {
-    Fail(parts->Where(), "this is one of {} parts of a split file; merge them first", parts->Int());
-  }
 }
 
 int64_t HeadDim(const ArchitectureView& view, int64_t hidden_size, int64_t num_heads) {
@@ -124,6 +121,7 @@ void AddBiases(const GgufContents& gguf, Json* json) {
 // What tells the four families apart.
 void AddFamily(const ArchitectureView& view, Json* json) {
   const GgufValue* window = view.Find("attention.sliding_window");
+  if (window && view.Size(*window) == 0) window = nullptr;
   if (view.name != "llama") {
     bool is_qwen2 = view.name == "qwen2";
     if (window) Fail(window->Where(), "a sliding window is not supported for {}", view.name);
@@ -184,7 +182,8 @@ ModelConfig ReadGgufConfig(const GgufContents& gguf, DType dtype) {
   json["vocab_size"] = embedding->second.shape[0];
   json["hidden_size"] = hidden_size;
   json["intermediate_size"] = view.Size("feed_forward_length");
-  json["num_hidden_layers"] = view.Size("block_count");
+  // The last blocks predict further tokens, where there are such.
+  json["num_hidden_layers"] = view.Size("block_count") - view.SizeOr("nextn_predict_layers", 0);
   json["num_attention_heads"] = num_heads;
   json["num_key_value_heads"] = view.SizeOr("attention.head_count_kv", num_heads);
   json["head_dim"] = head_dim;

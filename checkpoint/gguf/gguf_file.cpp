@@ -100,12 +100,28 @@ class GgufParser {
   }
 
   void CheckHeader() {
+    if (bytes_.empty()) Fail(where_, "is empty: a GGUF file begins with \"GGUF\"");
     auto magic = Take(4, "the magic");
-    if (std::memcmp(magic.data(), "GGUF", 4) != 0) Fail(where_, "is not a GGUF file: it does not begin with \"GGUF\"");
+    if (std::memcmp(magic.data(), "GGUF", 4) != 0)
+      Fail(where_, "is not a GGUF file: it does not begin with \"GGUF\"{}", WhatItSeemsToBe());
     auto version = Read<uint32_t>("the version");
     if (version != 0 && (version & 0xffffu) == 0)
       Fail(where_, "is a big-endian GGUF file; only little-endian ones are read");
     if (version != 2 && version != 3) Fail(where_, "GGUF version {} is not supported; 2 and 3 are", version);
+  }
+
+  // What people have under such a name; nothing where it is none of that.
+  std::string_view WhatItSeemsToBe() const {
+    auto begins = [&](std::string_view text) {
+      return bytes_.size() >= text.size() && std::memcmp(bytes_.data(), text.data(), text.size()) == 0;
+    };
+    if (begins("version https://git-lfs"))
+      return "; it is a Git LFS pointer that stands for the file, which `git lfs pull` fetches";
+    for (const char* old : {"lmgg", "tjgg", "algg", "fmgg", "GGML"})  // GGML, GGJT, GGLA, GGMF as little-endian words
+      if (begins(old)) return "; it is of a GGML format from before GGUF, from which llama.cpp once converted";
+    if (begins("<")) return "; it seems to be a web page, saved in place of the file";
+    if (begins("PK")) return "; it is a ZIP archive, as PyTorch writes";
+    return "";
   }
 
   void ReadKey() {
@@ -247,8 +263,5 @@ const GgufValue& GgufContents::At(std::string_view key) const {
 GgufContents ParseGguf(std::span<const std::byte> bytes, const std::string& where) {
   return GgufParser(bytes, where).Parse();
 }
-
-GgufFile::GgufFile(const std::filesystem::path& path)
-    : file_(path), contents_(ParseGguf(file_.bytes(), path.string())) {}
 
 }  // namespace ecld

@@ -23,6 +23,7 @@ struct PreTokenizerSteps {
   Json normalizer;
   Json pre_tokenizer;
   bool ignore_merges;  // a word that is a token is that token, whatever the merges say
+  bool add_bos;        // where the file does not say otherwise
 };
 // THROWS Error naming the known ones.
 PreTokenizerSteps FindPreTokenizer(const std::string& name, const std::string& where);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <limits>
 
@@ -32,6 +33,13 @@ bool IsInteger(GgufValueType type) { return Describe(type) == "integer"; }
 bool IsNumber(GgufValueType type) { return IsInteger(type) || Describe(type) == "float"; }
 
 }  // namespace
+
+std::string_view GgufValue::Kind() const { return Describe(type_); }
+
+bool GgufValue::SameAs(const GgufValue& other) const {
+  return type_ == other.type_ && array_ == other.array_ && count_ == other.count_ &&
+         std::equal(bytes_.begin(), bytes_.end(), other.bytes_.begin(), other.bytes_.end());
+}
 
 void GgufValue::Wrong(std::string_view expected) const {
   if (array_) Fail(where_, "expected {}, found an array of {} {}s", expected, count_, Describe(type_));
