@@ -42,11 +42,12 @@ enum class GgufValueType : uint32_t {
 class GgufValue {
  public:
   int64_t Int() const;
-  double Number() const;  // floats and integers
+  double Number() const;   // floats and integers
+  double Decimal() const;  // Number, of a 32-bit float the shortest decimal that reads back as it: 0.6, not 0.600000024
   bool Bool() const;
   std::string String() const;
   std::vector<int64_t> Ints() const;
-  std::vector<float> Floats() const;
+  std::vector<float> Floats() const;  // a boolean is 0 or 1
   std::vector<std::string_view> Strings() const;
 
   bool IsArray() const { return array_; }

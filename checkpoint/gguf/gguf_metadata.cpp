@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "checkpoint/gguf/gguf_tokenizer.h"
 #include "core/error.h"
 
 namespace ecld {
@@ -48,7 +49,8 @@ constexpr std::array kApplied = {
 // What neither llama.cpp nor a checkpoint uses when such a model computes the logits of a text.
 constexpr std::array kWithoutEffect = {
     "general.type",                             // checked below
-    "*.vocab_size",                             // checked below
+    "*.vocab_size",                             // compared with the embedding
+    "*.hidden_activation",                      // checked below
     "*.tensor_data_layout",                     // what the file was made from
     "*.pooling_type",                           // of embeddings of texts
     "*.classifier.output_labels",               // names; the head itself would be a tensor
@@ -70,6 +72,11 @@ constexpr std::array kWithoutEffect = {
     "tokenizer.huggingface.json",               // the same vocabulary once more
 };
 constexpr std::array kPrefixesWithoutEffect = {
+    "*.rope.",            // checked where it is read
+    "*.expert",           // of a mixture, which is refused, as are the next
+    "*.moe_",             //
+    "*.interleave_moe_",  //
+    "*.leading_dense_",   //
     "general.",           // names, authors, licences, and how the file was made
     "quantize.imatrix.",  // how the file was made
 };
@@ -98,9 +105,6 @@ constexpr std::array kNeutral = {
     Neutral{"*.use_parallel_residual", 0},
     Neutral{"*.num_loops", 1},
     Neutral{"*.full_attention_interval", 1},
-    Neutral{"*.moe_every_n_layers", 0},
-    Neutral{"*.interleave_moe_layer_step", 0},
-    Neutral{"*.leading_dense_block_count", 0},
     Neutral{"tokenizer.ggml.add_sep_token", 0},
     Neutral{"tokenizer.ggml.normalizer.lowercase", 0},
     Neutral{"tokenizer.ggml.normalizer.strip_accents", 0},
@@ -112,6 +116,12 @@ std::string General(const std::string& key, const std::string& architecture) {
 }
 
 bool IsIn(const auto& table, std::string_view key) { return std::ranges::find(table, key) != table.end(); }
+
+bool IsKnown(std::string_view key) {
+  if (key.starts_with("general.sampling.")) return std::ranges::count(kSamplingKeys, key, &SamplingKey::gguf) > 0;
+  return IsIn(kApplied, key) || IsIn(kWithoutEffect, key) ||
+         std::ranges::any_of(kPrefixesWithoutEffect, [&](const char* prefix) { return key.starts_with(prefix); });
+}
 
 void RequireNumbers(const GgufValue& value, double neutral) {
   for (float number : value.IsArray()             ? value.Floats()
@@ -144,16 +154,11 @@ std::vector<std::string> CheckGgufMetadata(const GgufContents& gguf, const Model
   std::vector<std::string> unknown;
   for (const auto& [name, value] : gguf.metadata) {
     const std::string key = General(name, architecture);
-    const auto neutral = std::ranges::find(kNeutral, key, &Neutral::key);
-    if (neutral != kNeutral.end())
+    if (const auto neutral = std::ranges::find(kNeutral, key, &Neutral::key); neutral != kNeutral.end())
       RequireNumbers(value, neutral->value);
-    else if (key.starts_with("*.expert"))
-      RequireNumbers(value, 0);
     else if (key == "*.attention.scale")
       CheckAttentionScale(value, config);
-    else if (!IsIn(kApplied, key) && !IsIn(kWithoutEffect, key) && !key.starts_with("*.rope.") &&
-             key != "*.hidden_activation" &&
-             std::ranges::none_of(kPrefixesWithoutEffect, [&](const char* prefix) { return key.starts_with(prefix); }))
+    else if (!IsKnown(key))
       unknown.push_back(name);
   }
   return unknown;

@@ -49,6 +49,7 @@ void GgufValue::Wrong(std::string_view expected) const {
 int64_t GgufValue::IntAt(size_t index) const {
   switch (type_) {
     case GgufValueType::kU8:
+    case GgufValueType::kBool:
       return ElementAt<uint8_t>(bytes_, index);
     case GgufValueType::kI8:
       return ElementAt<int8_t>(bytes_, index);
@@ -90,6 +91,11 @@ double GgufValue::Number() const {
   return NumberAt(0);
 }
 
+double GgufValue::Decimal() const {
+  const double number = Number();
+  return type_ == GgufValueType::kF32 ? std::stod(fmt::format("{}", static_cast<float>(number))) : number;
+}
+
 bool GgufValue::Bool() const {
   if (array_ || type_ != GgufValueType::kBool) Wrong("a boolean");
   auto value = ElementAt<uint8_t>(bytes_, 0);
@@ -111,7 +117,7 @@ std::vector<int64_t> GgufValue::Ints() const {
 }
 
 std::vector<float> GgufValue::Floats() const {
-  if (!array_ || !IsNumber(type_)) Wrong("an array of numbers");
+  if (!array_ || type_ == GgufValueType::kString) Wrong("an array of numbers");
   std::vector<float> values(count_);
   for (size_t i = 0; i < count_; ++i) values[i] = static_cast<float>(NumberAt(i));
   return values;

@@ -52,9 +52,11 @@ TEST(GgufFile, ReadsArrays) {
   GgufBuilder builder;
   builder.Key("ints", std::vector<int32_t>{1, -2, 3}).Key("floats", std::vector<float>{0.5f, -1});
   builder.Key("texts", std::vector<std::string>{"", "ab", std::string("\0x", 2)}).Key("none", std::vector<uint8_t>{});
+  builder.RawKey("flags", 9).RawValue(uint32_t{7}).RawValue(uint64_t{2}).RawValue(uint8_t{1}).RawValue(uint8_t{0});
   Parsed file(builder);
   EXPECT_EQ(file.contents.At("ints").Ints(), (std::vector<int64_t>{1, -2, 3}));
   EXPECT_EQ(file.contents.At("ints").Floats(), (std::vector<float>{1, -2, 3}));
+  EXPECT_EQ(file.contents.At("flags").Floats(), (std::vector<float>{1, 0}));
   EXPECT_EQ(file.contents.At("floats").Floats(), (std::vector<float>{0.5f, -1}));
   EXPECT_EQ(file.contents.At("texts").Strings(), (std::vector<std::string_view>{"", "ab", std::string_view("\0x", 2)}));
   EXPECT_TRUE(file.contents.At("none").Ints().empty());

@@ -30,6 +30,7 @@ TEST(GgufMetadata, KnowsWhatTheConvertersWrite) {
   EXPECT_EQ(Check("llama.rope.freq_base", 10000.0f), Keys{});
   EXPECT_EQ(Check("llama.tensor_data_layout", std::string("Meta AI original pth")), Keys{});
   EXPECT_EQ(Check("quantize.imatrix.file", std::string("a.dat")), Keys{});
+  EXPECT_EQ(Check("general.sampling.top_p", 0.9f), Keys{});
   EXPECT_EQ(Check("tokenizer.ggml.fim_pre_token_id", uint32_t{1}), Keys{});
 }
 
@@ -37,7 +38,7 @@ TEST(GgufMetadata, TakesValuesThatChangeNothing) {
   EXPECT_EQ(Check("llama.attention.causal", true), Keys{});
   EXPECT_EQ(Check("llama.attention.scale", 0.5f), Keys{});  // heads of four
   EXPECT_EQ(Check("llama.attention.scale", 0.0f), Keys{});
-  EXPECT_EQ(Check("llama.expert_used_count", uint32_t{0}), Keys{});
+  EXPECT_EQ(Check("llama.expert_used_count", uint32_t{2}), Keys{});  // of no experts
   EXPECT_EQ(Check("llama.logit_scale", 1.0f), Keys{});
   EXPECT_EQ(Check("llama.hidden_activation", std::string("silu")), Keys{});
   EXPECT_EQ(Check("llama.attention.sliding_window_pattern", std::vector<int32_t>{0, 0}), Keys{});
@@ -47,7 +48,6 @@ TEST(GgufMetadata, RefusesWhatWouldBeLost) {
   EXPECT_ERROR(Check("llama.attention.causal", false),
                "m.gguf: llama.attention.causal: is 0, which this model cannot be computed with; 1 or no such key");
   EXPECT_ERROR(Check("llama.attention.scale", 0.25f), "llama.attention.scale: is 0.25, which this model cannot be");
-  EXPECT_ERROR(Check("llama.expert_used_count", uint32_t{2}), "llama.expert_used_count: is 2");
   EXPECT_ERROR(Check("llama.logit_scale", 0.0625f), "llama.logit_scale: is 0.0625");
   EXPECT_ERROR(Check("llama.residual_scale", 0.5f), "llama.residual_scale: is 0.5");
   EXPECT_ERROR(Check("llama.embedding_scale", 12.0f), "llama.embedding_scale: is 12");
@@ -64,6 +64,7 @@ TEST(GgufMetadata, RefusesWhatWouldBeLost) {
 
 TEST(GgufMetadata, TellsKeysThatNobodyKnows) {
   EXPECT_EQ(Check("llama.flux_capacitor", 1.21f), Keys{"llama.flux_capacitor"});
+  EXPECT_EQ(Check("general.sampling.mirostat", uint32_t{2}), Keys{"general.sampling.mirostat"});
   EXPECT_EQ(Check("gemma2.block_count", uint32_t{2}), Keys{"gemma2.block_count"});
   EXPECT_EQ(Check("tokenizer.chat_template.tool_use", std::string("x")), Keys{"tokenizer.chat_template.tool_use"});
 }
