@@ -70,11 +70,11 @@ void ImportGguf(const fs::path& gguf_path, const fs::path& out_directory, const 
   const GgufContents& gguf = file.contents();
   ModelConfig config = ReadGgufConfig(gguf, options.dtype);
   TellLosses(gguf, config, CheckGgufTensors(gguf, TensorTable(config)));
-  CheckVocabulary(gguf, config);
 
   RequireSeparate(gguf_path, out_directory);
   DirectoryLock lock(out_directory);
   RequireReplaceableDirectory(out_directory);
+  CheckVocabulary(gguf, config);
   TellSize(file, config);
   const fs::path staged = Sibling(out_directory, ".partial");
   std::error_code error;

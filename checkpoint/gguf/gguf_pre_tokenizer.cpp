@@ -152,13 +152,13 @@ std::string PreTokenizerName(const Json& tokenizer, const std::string& where) {
 PreTokenizerSteps FindPreTokenizer(const std::string& name, const std::string& where) {
   std::vector<std::string_view> known;
   for (const Row& row : Rows()) {
-    for (std::string_view of_row : NamesOf(row)) {
-      if (of_row == name)
-        return {row.nfc ? Json{{"type", "NFC"}} : Json(nullptr), CutJson(row), row.ignore_merges, row.add_bos};
-      known.push_back(of_row);
-    }
+    const std::vector<std::string_view> names = NamesOf(row);
+    if (std::ranges::find(names, name) != names.end())
+      return {row.nfc ? Json{{"type", "NFC"}} : Json(nullptr), CutJson(row), row.ignore_merges, row.add_bos};
+    known.push_back(names[0]);
   }
-  Fail(where, "tokenizer.ggml.pre: pre-tokenizer \"{}\" is not supported; {} are", name, fmt::join(known, ", "));
+  Fail(where, "tokenizer.ggml.pre: pre-tokenizer \"{}\" is not supported; {} and others that cut alike are", name,
+       fmt::join(known, ", "));
 }
 
 }  // namespace ecld

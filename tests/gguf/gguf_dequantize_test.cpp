@@ -40,7 +40,8 @@ TEST(GgufDequantize, KnowsItsTypes) {
   EXPECT_EQ(GgmlTypeName(16), "IQ2_XXS");
   EXPECT_EQ(GgmlTypeName(12), "Q4_K");
   EXPECT_EQ(GgmlTypeName(77), "type 77");
-  EXPECT_EQ(SupportedGgmlTypes(), "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K");
+  EXPECT_EQ(SupportedGgmlTypes(),
+            "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS");
 }
 
 TEST(GgufDequantize, PlainFloats) {

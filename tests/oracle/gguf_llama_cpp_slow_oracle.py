@@ -1,5 +1,8 @@
 """Tokenizers of imported GGUF files against llama.cpp itself (package llama-cpp-python): many texts, books and calibration
-texts among them, must get the same ids."""
+texts among them, must get the same ids. Every pre-tokenizer is tried with the vocabulary of GPT-2, whose merges show cuts.
+"""
+import gguf
+
 from compare import DATA, check, demo_gguf, main, skip
 
 import gguf_oracle
