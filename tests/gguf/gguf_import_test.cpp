@@ -219,6 +219,25 @@ TEST_F(GgufImport, LeavesOutWhatNoLogitDependsOn) {
   EXPECT_ERROR(Import(output_scale), "tensor blk.0.ffn_up.input_scale scales weights");
 }
 
+TEST_F(GgufImport, SaysWhatACheckpointWillNotHave) {
+  GgufBuilder file = TinyGguf{.pre = "default"}.File();
+  file.Key("llama.vocab_size", uint32_t{9}).Key("llama.flux_capacitor", 1.21f);
+  TinyGguf::Indexed(file, "blk.0.attn_rot_embd", {4});
+  testing::internal::CaptureStderr();
+  Import(file);
+  const std::string log = testing::internal::GetCapturedStderr();
+  for (const char* line :
+       {"m.gguf: llama.vocab_size: is 9, but the embedding has 7 rows, which count",
+        "m.gguf: 1 keys are not known and left out: llama.flux_capacitor",
+        "m.gguf: 1 tensors that no logit depends on are left out: blk.0.attn_rot_embd",
+        "m.gguf: tokenizer.ggml.pre is \"default\": texts are cut into words as llama.cpp does by default",
+        "in 21 tensors (21 of F32) become 2.1 kB of BF16"})
+    EXPECT_NE(log.find(line), std::string::npos) << line << "\n" << log;
+  testing::internal::CaptureStderr();
+  Import(TinyGguf().File());
+  EXPECT_EQ(testing::internal::GetCapturedStderr().find("warning"), std::string::npos);
+}
+
 TEST_F(GgufImport, RefusesValuesThatDoNotFit) {
   for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), 1e6f}) {
     GgufBuilder file = TinyGguf{.tied = false}.Metadata();
