@@ -51,6 +51,8 @@ void CheckArchitecture(const ArchitectureView& view) {
     Fail(view.gguf.At("general.architecture").Where(), "\"{}\" is not supported; llama, qwen2 and qwen3 are",
          view.name);
   }
+  if (const GgufValue* type = view.gguf.Find("general.type"); type && type->String() != "model")
+    Fail(type->Where(), "is \"{}\", which is not supported; \"model\" is", type->String());
   if (view.SizeOr("expert_count", 0) > 0) {
     Fail(view.At("expert_count").Where(), "a mixture of experts is not supported, only dense models are");
   }

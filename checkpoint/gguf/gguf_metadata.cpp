@@ -13,6 +13,7 @@ namespace {
 // Keys begin with the name of the architecture in place of "*". Keys of rope are checked where they are read.
 constexpr std::array kApplied = {
     "general.architecture",
+    "general.type",
     "general.alignment",
     "split.no",
     "split.count",
@@ -48,7 +49,6 @@ constexpr std::array kApplied = {
 
 // What neither llama.cpp nor a checkpoint uses when such a model computes the logits of a text.
 constexpr std::array kWithoutEffect = {
-    "general.type",                             // checked below
     "*.vocab_size",                             // compared with the embedding
     "*.hidden_activation",                      // checked below
     "*.tensor_data_layout",                     // what the file was made from
@@ -132,12 +132,6 @@ void RequireNumbers(const GgufValue& value, double neutral) {
            neutral);
 }
 
-void RequireText(const GgufContents& gguf, const std::string& key, std::string_view expected) {
-  const GgufValue* value = gguf.Find(key);
-  if (value && value->String() != expected)
-    Fail(value->Where(), "is \"{}\", which is not supported; \"{}\" is", value->String(), expected);
-}
-
 // Scores of attention are divided by the root of the head's size.
 void CheckAttentionScale(const GgufValue& value, const ModelConfig& config) {
   const double scale = value.Number(), expected = 1 / std::sqrt(static_cast<double>(config.head_dim));
@@ -149,8 +143,9 @@ void CheckAttentionScale(const GgufValue& value, const ModelConfig& config) {
 
 std::vector<std::string> CheckGgufMetadata(const GgufContents& gguf, const ModelConfig& config) {
   const std::string architecture = gguf.At("general.architecture").String();
-  RequireText(gguf, "general.type", "model");
-  RequireText(gguf, architecture + ".hidden_activation", "silu");
+  const GgufValue* activation = gguf.Find(architecture + ".hidden_activation");
+  if (activation && activation->String() != "silu")
+    Fail(activation->Where(), "is \"{}\", which is not supported; \"silu\" is", activation->String());
   std::vector<std::string> unknown;
   for (const auto& [name, value] : gguf.metadata) {
     const std::string key = General(name, architecture);
