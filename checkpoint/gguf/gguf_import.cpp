@@ -1,5 +1,6 @@
 #include "checkpoint/gguf/gguf_import.h"
 
+#include <algorithm>
 #include <map>
 
 #include "checkpoint/checkpoint_writer.h"
@@ -28,16 +29,20 @@ void CheckVocabulary(const GgufContents& gguf, const ModelConfig& config) {
         gguf.where, gguf.Find("tokenizer.ggml.pre") ? "\"default\"" : "missing");
 }
 
+std::string Few(const std::vector<std::string>& names) {
+  const size_t shown = std::min<size_t>(names.size(), 10);
+  const std::string rest = shown < names.size() ? fmt::format(" and {} more", names.size() - shown) : "";
+  return fmt::format("{}{}", fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "), rest);
+}
+
 // What the checkpoint will not have.
 void TellLosses(const GgufContents& gguf, const ModelConfig& config, const std::vector<std::string>& tensors) {
   const GgufValue* rows = gguf.Find(gguf.At("general.architecture").String() + ".vocab_size");
   if (rows && rows->Int() != config.vocab_size)
     LogWarning("{}: is {}, but the embedding has {} rows, which count", rows->Where(), rows->Int(), config.vocab_size);
   if (const std::vector<std::string> keys = CheckGgufMetadata(gguf, config); !keys.empty())
-    LogWarning("{}: {} keys are not known and left out: {}", gguf.where, keys.size(), fmt::join(keys, ", "));
-  if (!tensors.empty())
-    LogInfo("{}: {} tensors that no logit depends on are left out: {}", gguf.where, tensors.size(),
-            fmt::join(tensors, ", "));
+    LogWarning("{}: keys that are not known are left out: {}", gguf.where, Few(keys));
+  if (!tensors.empty()) LogInfo("{}: tensors that no logit depends on are left out: {}", gguf.where, Few(tensors));
 }
 
 // Codes become numbers, since few of GGUF's types are a grid that a packed checkpoint has: much larger, so it is said.
