@@ -74,7 +74,8 @@ class GgufParser {
   std::span<const std::byte> Take(uint64_t count, std::string_view what) {
     uint64_t left = bytes_.size() - position_;
     if (count > left)
-      Fail(where_, "{} needs {} bytes at offset {}, the file has {} left", what, count, position_, left);
+      Fail(where_, "{} needs {} bytes at offset {}, the file has {} left: it is cut short or damaged", what, count,
+           position_, left);
     auto taken = bytes_.subspan(position_, count);
     position_ += count;
     return taken;
@@ -96,7 +97,8 @@ class GgufParser {
   // A count may not promise more things than the rest of the file has room for.
   void CheckCount(uint64_t count, uint64_t least_bytes, const std::string& at, std::string_view things) const {
     uint64_t left = bytes_.size() - position_;
-    if (count > left / least_bytes) Fail(at, "{} {} cannot fit in the {} bytes left in the file", count, things, left);
+    if (count > left / least_bytes)
+      Fail(at, "{} {} cannot fit in the {} bytes left in the file: it is cut short or damaged", count, things, left);
   }
 
   void CheckHeader() {
@@ -223,7 +225,8 @@ class GgufParser {
       std::string at = fmt::format("{}: tensor {}", where_, info.tensor.name);
       if (info.offset % alignment != 0) Fail(at, "begins at {}, which is not a multiple of {}", info.offset, alignment);
       if (info.offset > data.size() || info.bytes > data.size() - info.offset) {
-        Fail(at, "needs {} bytes at {} of the data, which has {}", info.bytes, info.offset, data.size());
+        Fail(at, "needs {} bytes at {} of the data, which has {}: the file is cut short or damaged", info.bytes,
+             info.offset, data.size());
       }
       if (previous && previous->offset + previous->bytes > info.offset) {
         Fail(at, "overlaps tensor {}", previous->tensor.name);

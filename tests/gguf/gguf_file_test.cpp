@@ -138,7 +138,7 @@ TEST(GgufFile, RefusesEveryTruncation) {
     EXPECT_THROW(Parse(whole.substr(0, size)), Error) << size << " of " << whole.size() << " bytes";
   }
   EXPECT_ERROR(Parse(whole.substr(0, whole.size() - 1)),
-               "m.gguf: tensor t: needs 8 bytes at 0 of the data, which has 7");
+               "m.gguf: tensor t: needs 8 bytes at 0 of the data, which has 7: the file is cut short or damaged");
 }
 
 TEST(GgufFile, RefusesAbsurdCounts) {
