@@ -17,11 +17,10 @@ void CheckArchitecture(const GgufArchitecture& view) {
     Fail(view.gguf.At("general.architecture").Where(), "\"{}\" is not supported; llama, qwen2 and qwen3 are",
          view.name);
   }
+  if (const GgufValue* type = view.gguf.Find("general.type"); type && type->String() != "model")
+    Fail(type->Where(), "is \"{}\", which is not supported; \"model\" is", type->String());
   if (view.SizeOr("expert_count", 0) > 0) {
     Fail(view.At("expert_count").Where(), "a mixture of experts is not supported, only dense models are");
-  }
-  if (const GgufValue* parts = view.gguf.Find("split.count"); parts && parts->Int() > 1) {
-    Fail(parts->Where(), "this is one of {} parts of a split file; merge them first", parts->Int());
   }
 }
 
@@ -42,6 +41,7 @@ void AddBiases(const GgufContents& gguf, Json* json) {
 // What tells the four families apart.
 void AddFamily(const GgufArchitecture& view, Json* json) {
   const GgufValue* window = view.Find("attention.sliding_window");
+  if (window && view.Size(*window) == 0) window = nullptr;
   if (view.name != "llama") {
     bool is_qwen2 = view.name == "qwen2";
     if (window) Fail(window->Where(), "a sliding window is not supported for {}", view.name);
@@ -91,7 +91,8 @@ ModelConfig ReadGgufConfig(const GgufContents& gguf, DType dtype) {
   json["vocab_size"] = embedding->second.shape[0];
   json["hidden_size"] = hidden_size;
   json["intermediate_size"] = view.Size("feed_forward_length");
-  json["num_hidden_layers"] = view.Size("block_count");
+  // The last blocks predict further tokens, where there are such.
+  json["num_hidden_layers"] = view.Size("block_count") - view.SizeOr("nextn_predict_layers", 0);
   json["num_attention_heads"] = num_heads;
   json["num_key_value_heads"] = view.SizeOr("attention.head_count_kv", num_heads);
   json["head_dim"] = head_dim;

@@ -15,13 +15,14 @@ namespace ecld {
 namespace {
 
 constexpr std::array kTypes = {
-    GgmlTypeInfo{GgmlType::kF32, "F32", 1, 4},       GgmlTypeInfo{GgmlType::kF16, "F16", 1, 2},
-    GgmlTypeInfo{GgmlType::kBF16, "BF16", 1, 2},     GgmlTypeInfo{GgmlType::kQ4_0, "Q4_0", 32, 18},
-    GgmlTypeInfo{GgmlType::kQ4_1, "Q4_1", 32, 20},   GgmlTypeInfo{GgmlType::kQ5_0, "Q5_0", 32, 22},
-    GgmlTypeInfo{GgmlType::kQ5_1, "Q5_1", 32, 24},   GgmlTypeInfo{GgmlType::kQ8_0, "Q8_0", 32, 34},
-    GgmlTypeInfo{GgmlType::kQ2_K, "Q2_K", 256, 84},  GgmlTypeInfo{GgmlType::kQ3_K, "Q3_K", 256, 110},
-    GgmlTypeInfo{GgmlType::kQ4_K, "Q4_K", 256, 144}, GgmlTypeInfo{GgmlType::kQ5_K, "Q5_K", 256, 176},
-    GgmlTypeInfo{GgmlType::kQ6_K, "Q6_K", 256, 210},
+    GgmlTypeInfo{GgmlType::kF32, "F32", 1, 4},           GgmlTypeInfo{GgmlType::kF16, "F16", 1, 2},
+    GgmlTypeInfo{GgmlType::kBF16, "BF16", 1, 2},         GgmlTypeInfo{GgmlType::kQ4_0, "Q4_0", 32, 18},
+    GgmlTypeInfo{GgmlType::kQ4_1, "Q4_1", 32, 20},       GgmlTypeInfo{GgmlType::kQ5_0, "Q5_0", 32, 22},
+    GgmlTypeInfo{GgmlType::kQ5_1, "Q5_1", 32, 24},       GgmlTypeInfo{GgmlType::kQ8_0, "Q8_0", 32, 34},
+    GgmlTypeInfo{GgmlType::kQ2_K, "Q2_K", 256, 84},      GgmlTypeInfo{GgmlType::kQ3_K, "Q3_K", 256, 110},
+    GgmlTypeInfo{GgmlType::kQ4_K, "Q4_K", 256, 144},     GgmlTypeInfo{GgmlType::kQ5_K, "Q5_K", 256, 176},
+    GgmlTypeInfo{GgmlType::kQ6_K, "Q6_K", 256, 210},     GgmlTypeInfo{GgmlType::kIQ4_NL, "IQ4_NL", 32, 18},
+    GgmlTypeInfo{GgmlType::kIQ4_XS, "IQ4_XS", 256, 136},
 };
 
 struct NamedNumber {
@@ -30,11 +31,15 @@ struct NamedNumber {
 };
 // Types of other files in circulation, so that an error can name them.
 constexpr std::array kUnsupported = {
-    NamedNumber{9, "Q8_1"},     NamedNumber{15, "Q8_K"},   NamedNumber{16, "IQ2_XXS"}, NamedNumber{17, "IQ2_XS"},
-    NamedNumber{18, "IQ3_XXS"}, NamedNumber{19, "IQ1_S"},  NamedNumber{20, "IQ4_NL"},  NamedNumber{21, "IQ3_S"},
-    NamedNumber{22, "IQ2_S"},   NamedNumber{23, "IQ4_XS"}, NamedNumber{24, "I8"},      NamedNumber{25, "I16"},
-    NamedNumber{26, "I32"},     NamedNumber{27, "I64"},    NamedNumber{28, "F64"},     NamedNumber{29, "IQ1_M"},
-    NamedNumber{34, "TQ1_0"},   NamedNumber{35, "TQ2_0"},  NamedNumber{39, "MXFP4"},
+    NamedNumber{4, "Q4_2"},        NamedNumber{5, "Q4_3"},        NamedNumber{9, "Q8_1"},
+    NamedNumber{15, "Q8_K"},       NamedNumber{16, "IQ2_XXS"},    NamedNumber{17, "IQ2_XS"},
+    NamedNumber{18, "IQ3_XXS"},    NamedNumber{19, "IQ1_S"},      NamedNumber{21, "IQ3_S"},
+    NamedNumber{22, "IQ2_S"},      NamedNumber{24, "I8"},         NamedNumber{25, "I16"},
+    NamedNumber{26, "I32"},        NamedNumber{27, "I64"},        NamedNumber{28, "F64"},
+    NamedNumber{29, "IQ1_M"},      NamedNumber{31, "Q4_0_4_4"},   NamedNumber{32, "Q4_0_4_8"},
+    NamedNumber{33, "Q4_0_8_8"},   NamedNumber{34, "TQ1_0"},      NamedNumber{35, "TQ2_0"},
+    NamedNumber{36, "IQ4_NL_4_4"}, NamedNumber{37, "IQ4_NL_4_8"}, NamedNumber{38, "IQ4_NL_8_8"},
+    NamedNumber{39, "MXFP4"},      NamedNumber{40, "NVFP4"},      NamedNumber{41, "Q1_0"},
 };
 
 float HalfAt(const uint8_t* bytes) { return HalfToFloat(static_cast<uint16_t>(bytes[0] | (bytes[1] << 8))); }
@@ -170,6 +175,31 @@ void Q6_K(const uint8_t* block, float* out) {
   }
 }
 
+// The 16 values of a code of IQ4_NL and IQ4_XS, in units of the scale (kvalues_iq4nl of ggml-common.h): closer together
+// around zero, where weights are many.
+constexpr std::array<float, 16> kNonLinear = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
+// 32 codes in 16 bytes, split at the middle as in Q4_0.
+void NonLinear(float scale, const uint8_t* codes, float* out) {
+  for (int i = 0; i < 16; ++i) {
+    out[i] = scale * kNonLinear[codes[i] & 15];
+    out[i + 16] = scale * kNonLinear[codes[i] >> 4];
+  }
+}
+
+void IQ4_NL(const uint8_t* block, float* out) { NonLinear(HalfAt(block), block + 2, out); }
+
+void IQ4_XS(const uint8_t* block, float* out) {
+  float d = HalfAt(block);
+  int high = block[2] | (block[3] << 8);  // bits 2 * sub: the top two of the six bits of a scale
+  const uint8_t* low = block + 4;         // the other four, two scales a byte
+  const uint8_t* codes = block + 8;
+  for (int sub = 0; sub < 8; ++sub) {
+    int scale = ((low[sub / 2] >> (sub % 2 * 4)) & 15) | (((high >> (sub * 2)) & 3) << 4);
+    NonLinear(d * static_cast<float>(scale - 32), codes + sub * 16, out + sub * 32);
+  }
+}
+
 using BlockFunction = void (*)(const uint8_t* block, float* out);
 
 BlockFunction FunctionOf(GgmlType type) {
@@ -194,6 +224,10 @@ BlockFunction FunctionOf(GgmlType type) {
       return Q5_K;
     case GgmlType::kQ6_K:
       return Q6_K;
+    case GgmlType::kIQ4_NL:
+      return IQ4_NL;
+    case GgmlType::kIQ4_XS:
+      return IQ4_XS;
     case GgmlType::kF32:
     case GgmlType::kF16:
     case GgmlType::kBF16:

@@ -74,7 +74,8 @@ class GgufParser {
   std::span<const std::byte> Take(uint64_t count, std::string_view what) {
     uint64_t left = bytes_.size() - position_;
     if (count > left)
-      Fail(where_, "{} needs {} bytes at offset {}, the file has {} left", what, count, position_, left);
+      Fail(where_, "{} needs {} bytes at offset {}, the file has {} left: it is cut short or damaged", what, count,
+           position_, left);
     auto taken = bytes_.subspan(position_, count);
     position_ += count;
     return taken;
@@ -96,16 +97,33 @@ class GgufParser {
   // A count may not promise more things than the rest of the file has room for.
   void CheckCount(uint64_t count, uint64_t least_bytes, const std::string& at, std::string_view things) const {
     uint64_t left = bytes_.size() - position_;
-    if (count > left / least_bytes) Fail(at, "{} {} cannot fit in the {} bytes left in the file", count, things, left);
+    if (count > left / least_bytes)
+      Fail(at, "{} {} cannot fit in the {} bytes left in the file: it is cut short or damaged", count, things, left);
   }
 
   void CheckHeader() {
+    if (bytes_.empty()) Fail(where_, "is empty: a GGUF file begins with \"GGUF\"");
     auto magic = Take(4, "the magic");
-    if (std::memcmp(magic.data(), "GGUF", 4) != 0) Fail(where_, "is not a GGUF file: it does not begin with \"GGUF\"");
+    if (std::memcmp(magic.data(), "GGUF", 4) != 0)
+      Fail(where_, "is not a GGUF file: it does not begin with \"GGUF\"{}", WhatItSeemsToBe());
     auto version = Read<uint32_t>("the version");
     if (version != 0 && (version & 0xffffu) == 0)
       Fail(where_, "is a big-endian GGUF file; only little-endian ones are read");
     if (version != 2 && version != 3) Fail(where_, "GGUF version {} is not supported; 2 and 3 are", version);
+  }
+
+  // What people have under such a name; nothing where it is none of that.
+  std::string_view WhatItSeemsToBe() const {
+    auto begins = [&](std::string_view text) {
+      return bytes_.size() >= text.size() && std::memcmp(bytes_.data(), text.data(), text.size()) == 0;
+    };
+    if (begins("version https://git-lfs"))
+      return "; it is a Git LFS pointer that stands for the file, which `git lfs pull` fetches";
+    for (const char* old : {"lmgg", "tjgg", "algg", "fmgg", "GGML"})  // GGML, GGJT, GGLA, GGMF as little-endian words
+      if (begins(old)) return "; it is of a GGML format from before GGUF, from which llama.cpp once converted";
+    if (begins("<")) return "; it seems to be a web page, saved in place of the file";
+    if (begins("PK")) return "; it is a ZIP archive, as PyTorch writes";
+    return "";
   }
 
   void ReadKey() {
@@ -207,7 +225,8 @@ class GgufParser {
       std::string at = fmt::format("{}: tensor {}", where_, info.tensor.name);
       if (info.offset % alignment != 0) Fail(at, "begins at {}, which is not a multiple of {}", info.offset, alignment);
       if (info.offset > data.size() || info.bytes > data.size() - info.offset) {
-        Fail(at, "needs {} bytes at {} of the data, which has {}", info.bytes, info.offset, data.size());
+        Fail(at, "needs {} bytes at {} of the data, which has {}: the file is cut short or damaged", info.bytes,
+             info.offset, data.size());
       }
       if (previous && previous->offset + previous->bytes > info.offset) {
         Fail(at, "overlaps tensor {}", previous->tensor.name);
@@ -247,8 +266,5 @@ const GgufValue& GgufContents::At(std::string_view key) const {
 GgufContents ParseGguf(std::span<const std::byte> bytes, const std::string& where) {
   return GgufParser(bytes, where).Parse();
 }
-
-GgufFile::GgufFile(const std::filesystem::path& path)
-    : file_(path), contents_(ParseGguf(file_.bytes(), path.string())) {}
 
 }  // namespace ecld

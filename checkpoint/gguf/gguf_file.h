@@ -3,7 +3,8 @@
 // uint64 key count; the keys (string, uint32 type, value); the tensor infos (string, uint32 dimensions, uint64 sizes
 // fastest first, uint32 type, uint64 offset); padding to general.alignment; the data, which offsets count from.
 // Every number is checked before use: counts, lengths, overflow, bounds, alignment, overlap. Values and tensors are
-// views into the file, which must stay open.
+// views into the file, which must stay open. A model may be split into files NAME-00001-of-00003.gguf ...: keys
+// split.no (from 0), split.count and split.tensors.count in each, the model's other keys in the first.
 
 #include <cstdint>
 #include <filesystem>
@@ -41,15 +42,20 @@ enum class GgufValueType : uint32_t {
 class GgufValue {
  public:
   int64_t Int() const;
-  double Number() const;  // floats and integers
+  double Number() const;   // floats and integers
+  double Decimal() const;  // Number, of a 32-bit float the shortest decimal that reads back as it: 0.6, not 0.600000024
   bool Bool() const;
   std::string String() const;
   std::vector<int64_t> Ints() const;
-  std::vector<float> Floats() const;
+  std::vector<float> Floats() const;  // a boolean is 0 or 1
   std::vector<std::string_view> Strings() const;
 
   bool IsArray() const { return array_; }
+  std::string_view Kind() const;  // "integer", "float", "boolean" or "string"; of the elements when an array
   const std::string& Where() const { return where_; }
+
+  // The same type and the same bytes, wherever they stand.
+  bool SameAs(const GgufValue& other) const;
 
  private:
   friend class GgufParser;
@@ -87,14 +93,21 @@ struct GgufContents {
 // Parses a whole file from memory. where: for errors. THROWS Error on anything malformed or unsupported.
 GgufContents ParseGguf(std::span<const std::byte> bytes, const std::string& where);
 
+// All parts of a split file as one; parts: in order, each as parsed. THROWS Error: a part that is not the one its place
+// says, a tensor in two parts, keys that differ, tensors missing.
+GgufContents JoinGgufParts(std::vector<GgufContents> parts);
+
+// A file, or all parts of a split one: whichever part path names, the others are found beside it by their names.
 class GgufFile {
  public:
+  // THROWS Error: see ParseGguf and JoinGgufParts; a part that is missing, a name that does not tell the others'.
   explicit GgufFile(const std::filesystem::path& path);
 
   const GgufContents& contents() const { return contents_; }
+  uint64_t FileBytes() const;  // of all parts
 
  private:
-  MappedFile file_;
+  std::vector<MappedFile> files_;
   GgufContents contents_;
 };
 

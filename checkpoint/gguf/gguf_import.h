@@ -1,8 +1,9 @@
 #pragma once
-// A GGUF file (architectures llama, qwen2, qwen3) made into a Hugging Face checkpoint directory: dequantized weights
-// under the standard names and in the standard row order, config.json, tokenizer and generation files. Weights pass
-// through a few MiB at a time, so the file may be larger than memory. What GGUF rounded stays rounded: a Q4_K file
-// gives the values of its codes in a wider type.
+// A GGUF file, or all parts of a split one (architectures llama, qwen2, qwen3), made into a Hugging Face checkpoint
+// directory: dequantized weights under the standard names and in the standard row order, config.json, tokenizer and
+// generation files. Weights pass through a few MiB at a time, so the file may be larger than memory. What GGUF rounded
+// stays rounded: a Q4_K file gives the values of its codes in a wider type. How large that is, and what of the file is
+// left out, is logged before.
 
 #include <filesystem>
 

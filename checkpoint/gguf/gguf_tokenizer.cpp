@@ -143,8 +143,14 @@ Json TokenizerConfig(const GgufVocabulary& vocabulary, int64_t max_position) {
   return json;
 }
 
-Json GenerationConfig(const GgufVocabulary& vocabulary, const std::vector<int64_t>& stop_ids) {
+Json GenerationConfig(const GgufContents& gguf, const GgufVocabulary& vocabulary,
+                      const std::vector<int64_t>& stop_ids) {
   Json json = {{"_from_model_config", false}};
+  for (const auto& [key, name] : kSamplingKeys)
+    if (const GgufValue* value = gguf.Find(key)) {
+      json[name] = value->Kind() == "integer" ? Json(value->Int()) : Json(value->Decimal());
+      json["do_sample"] = true;
+    }
   if (vocabulary.bos) json["bos_token_id"] = *vocabulary.bos;
   if (!stop_ids.empty()) json["eos_token_id"] = stop_ids.size() == 1 ? Json(stop_ids[0]) : Json(stop_ids);
   if (vocabulary.padding) json["pad_token_id"] = *vocabulary.padding;
@@ -176,7 +182,7 @@ void WriteTokenizerFiles(const GgufContents& gguf, const std::filesystem::path& 
   int64_t max_position = ReadGgufConfig(gguf, DType::kBF16).max_position;
   WriteJsonFile(directory / "tokenizer.json", TokenizerJson(vocabulary, gguf.where));
   WriteJsonFile(directory / "tokenizer_config.json", TokenizerConfig(vocabulary, max_position));
-  WriteJsonFile(directory / "generation_config.json", GenerationConfig(vocabulary, GgufStopIds(gguf)));
+  WriteJsonFile(directory / "generation_config.json", GenerationConfig(gguf, vocabulary, GgufStopIds(gguf)));
 }
 
 }  // namespace ecld

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <limits>
 
@@ -33,6 +34,13 @@ bool IsNumber(GgufValueType type) { return IsInteger(type) || Describe(type) == 
 
 }  // namespace
 
+std::string_view GgufValue::Kind() const { return Describe(type_); }
+
+bool GgufValue::SameAs(const GgufValue& other) const {
+  return type_ == other.type_ && array_ == other.array_ && count_ == other.count_ &&
+         std::equal(bytes_.begin(), bytes_.end(), other.bytes_.begin(), other.bytes_.end());
+}
+
 void GgufValue::Wrong(std::string_view expected) const {
   if (array_) Fail(where_, "expected {}, found an array of {} {}s", expected, count_, Describe(type_));
   Fail(where_, "expected {}, found {} {}", expected, IsInteger(type_) ? "an" : "a", Describe(type_));
@@ -41,6 +49,7 @@ void GgufValue::Wrong(std::string_view expected) const {
 int64_t GgufValue::IntAt(size_t index) const {
   switch (type_) {
     case GgufValueType::kU8:
+    case GgufValueType::kBool:
       return ElementAt<uint8_t>(bytes_, index);
     case GgufValueType::kI8:
       return ElementAt<int8_t>(bytes_, index);
@@ -82,6 +91,11 @@ double GgufValue::Number() const {
   return NumberAt(0);
 }
 
+double GgufValue::Decimal() const {
+  const double number = Number();
+  return type_ == GgufValueType::kF32 ? std::stod(fmt::format("{}", static_cast<float>(number))) : number;
+}
+
 bool GgufValue::Bool() const {
   if (array_ || type_ != GgufValueType::kBool) Wrong("a boolean");
   auto value = ElementAt<uint8_t>(bytes_, 0);
@@ -103,7 +117,7 @@ std::vector<int64_t> GgufValue::Ints() const {
 }
 
 std::vector<float> GgufValue::Floats() const {
-  if (!array_ || !IsNumber(type_)) Wrong("an array of numbers");
+  if (!array_ || type_ == GgufValueType::kString) Wrong("an array of numbers");
   std::vector<float> values(count_);
   for (size_t i = 0; i < count_; ++i) values[i] = static_cast<float>(NumberAt(i));
   return values;

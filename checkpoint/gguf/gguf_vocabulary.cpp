@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "checkpoint/gguf/gguf_config.h"
+#include "checkpoint/gguf/gguf_tokenizer.h"
 #include "core/error.h"
 
 namespace ecld {
@@ -54,6 +55,8 @@ void ReadTokens(const GgufContents& gguf, GgufVocabulary* vocabulary) {
       vocabulary->tokens[id].kind = static_cast<GgufVocabulary::Kind>(numbers[id]);
     }
   }
+  for (GgufVocabulary::Token& token : vocabulary->tokens)
+    if (token.text.empty()) token.kind = GgufVocabulary::Kind::kUnused;
   if (vocabulary->model != GgufVocabulary::Model::kSentencePiece) return;
   const GgufValue& scores_value = gguf.At("tokenizer.ggml.scores");
   std::vector<float> scores = scores_value.Floats();
@@ -111,7 +114,8 @@ GgufVocabulary ReadGgufVocabulary(const GgufContents& gguf) {
   TokenSet tokens = CheckedTokenSet(gguf, vocabulary);
   bool sentence_piece = vocabulary.model == GgufVocabulary::Model::kSentencePiece;
   if (!sentence_piece) {
-    vocabulary.pre_tokenizer = gguf.At("tokenizer.ggml.pre").String();
+    const GgufValue* pre = gguf.Find("tokenizer.ggml.pre");
+    vocabulary.pre_tokenizer = pre ? pre->String() : kDefaultPreTokenizer;
     ReadMerges(gguf, tokens, &vocabulary);
   }
   vocabulary.bos = ReadId(gguf, "bos", vocabulary);
@@ -120,8 +124,7 @@ GgufVocabulary ReadGgufVocabulary(const GgufContents& gguf) {
   vocabulary.unknown = ReadId(gguf, "unknown", vocabulary);
   vocabulary.padding = ReadId(gguf, "padding", vocabulary);
   // Where the file does not say, what llama.cpp does with such files.
-  bool bos_by_default =
-      sentence_piece || vocabulary.pre_tokenizer == "llama-bpe" || vocabulary.pre_tokenizer == "tekken";
+  bool bos_by_default = sentence_piece || FindPreTokenizer(vocabulary.pre_tokenizer, gguf.where).add_bos;
   vocabulary.add_bos = BoolOr(gguf, "tokenizer.ggml.add_bos_token", bos_by_default);
   vocabulary.add_eos = BoolOr(gguf, "tokenizer.ggml.add_eos_token", false);
   if ((vocabulary.add_bos && !vocabulary.bos) || (vocabulary.add_eos && !vocabulary.eos)) {

@@ -11,6 +11,9 @@
 
 namespace ecld {
 
+// tokenizer.ggml.pre of a file that has no such key, as older converters wrote them.
+inline constexpr const char* kDefaultPreTokenizer = "default";
+
 struct GgufVocabulary {
   enum class Model { kByteLevelBpe, kSentencePiece };  // "gpt2", "llama"
   // The numbers of tokenizer.ggml.token_type. Unused: a row of the embedding that no text can produce.
@@ -22,8 +25,8 @@ struct GgufVocabulary {
   };
 
   Model model;
-  std::string pre_tokenizer;                                          // kByteLevelBpe: tokenizer.ggml.pre
-  std::vector<Token> tokens;                                          // by id
+  std::string pre_tokenizer;  // kByteLevelBpe: tokenizer.ggml.pre, or kDefaultPreTokenizer
+  std::vector<Token> tokens;  // by id
   std::vector<std::pair<std::string_view, std::string_view>> merges;  // kByteLevelBpe, first come first merged
   std::optional<int64_t> bos, eos, unknown, padding;
   bool add_bos = false, add_eos = false;
@@ -31,8 +34,8 @@ struct GgufVocabulary {
   std::string chat_template;     // empty when the file has none
 };
 
-// Views into the file. THROWS Error naming the key: unknown model, counts that differ, a token twice or not UTF-8,
-// a merge of tokens that do not exist, an id outside the vocabulary.
+// Views into the file. THROWS Error naming the key: unknown model or pre-tokenizer, counts that differ, a token twice
+// or not UTF-8, a merge of tokens that do not exist, an id outside the vocabulary.
 GgufVocabulary ReadGgufVocabulary(const GgufContents& gguf);
 
 }  // namespace ecld

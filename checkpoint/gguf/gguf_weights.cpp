@@ -46,6 +46,33 @@ std::string_view PartName(Role role) {
   return "";
 }
 
+// "blk.7." of "blk.7.attn_q.weight"; empty for other names.
+std::string_view BlockOf(std::string_view name) {
+  return name.starts_with("blk.") ? name.substr(0, std::min(name.find('.', 4) + 1, name.size())) : "";
+}
+
+// Tensors that no logit depends on: rotary frequencies that are computed anyway, towers for images, and blocks that
+// predict further tokens, which are told by the projection in front of them.
+class Unneeded {
+ public:
+  Unneeded(const GgufContents& gguf, const std::set<std::string, std::less<>>& needed) {
+    std::set<std::string_view> needed_blocks;
+    for (const std::string& name : needed) needed_blocks.insert(BlockOf(name));
+    for (const auto& [name, tensor] : gguf.tensors)
+      if (name.find(".nextn.") != std::string::npos && !needed_blocks.contains(BlockOf(name)))
+        blocks_.insert(BlockOf(name));
+  }
+
+  bool Contains(std::string_view name) const {
+    const std::string_view block = BlockOf(name), rest = name.substr(block.size());
+    if (block.empty()) return name.starts_with("v.") || name.starts_with("mm.") || name.starts_with("nextn.");
+    return blocks_.contains(block) || rest.starts_with("nextn.") || rest.starts_with("attn_rot_embd");
+  }
+
+ private:
+  std::set<std::string_view> blocks_;
+};
+
 // Dequantizes rows [first, first + count) of a tensor into out[count, columns].
 void ReadRows(const GgufTensor& tensor, int64_t columns, int64_t first, int64_t count, ThreadPool& pool, float* out) {
   const GgmlTypeInfo& info = InfoOf(tensor.type);
@@ -63,7 +90,7 @@ std::string GgufTensorName(const TensorSpec& spec) {
   return name + std::string(PartName(spec.role)) + (spec.bias ? ".bias" : ".weight");
 }
 
-void CheckGgufTensors(const GgufContents& gguf, const std::vector<TensorSpec>& table) {
+std::vector<std::string> CheckGgufTensors(const GgufContents& gguf, const std::vector<TensorSpec>& table) {
   std::set<std::string, std::less<>> expected;
   for (const TensorSpec& spec : table) {
     std::string name = GgufTensorName(spec);
@@ -75,10 +102,16 @@ void CheckGgufTensors(const GgufContents& gguf, const std::vector<TensorSpec>& t
     }
     expected.insert(name);
   }
+  const Unneeded unneeded(gguf, expected);
+  std::vector<std::string> left_out;
   for (const auto& [name, tensor] : gguf.tensors) {
-    if (!expected.contains(name) && !IsGgufRopeTensor(name))
-      Fail(gguf.where, "tensor {} has no place in a model of this architecture", name);
+    if (expected.contains(name) || IsGgufRopeTensor(name)) continue;
+    if (name.ends_with("_scale") || name.ends_with(".scale"))
+      Fail(gguf.where, "tensor {} scales weights, which is not supported: without it they would be others", name);
+    if (!unneeded.Contains(name)) Fail(gguf.where, "tensor {} has no place in a model of this architecture", name);
+    left_out.push_back(name);
   }
+  return left_out;
 }
 
 bool IsInterleaved(const TensorSpec& spec, const ModelConfig& config) {

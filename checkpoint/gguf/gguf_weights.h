@@ -10,8 +10,9 @@ namespace ecld {
 // "blk.3.attn_q.weight" for "model.layers.3.self_attn.q_proj.weight".
 std::string GgufTensorName(const TensorSpec& spec);
 
-// THROWS Error unless the file holds every tensor of the table in its shape, and no other that would be left out.
-void CheckGgufTensors(const GgufContents& gguf, const std::vector<TensorSpec>& table);
+// The tensors that a checkpoint has no place for and that no logit depends on. THROWS Error unless the file holds every
+// tensor of the table in its shape, and no other.
+std::vector<std::string> CheckGgufTensors(const GgufContents& gguf, const std::vector<TensorSpec>& table);
 
 // Row order of the query and key matrices (and biases) of architecture llama: GGUF interleaves the two halves of each
 // head, [heads, head_dim / 2, 2], where Hugging Face keeps them apart, [heads, 2, head_dim / 2].

@@ -41,7 +41,7 @@ void Run(const Flags& flags) {
 std::function<void()> AddImport(CLI::App& verb) {
   auto flags = std::make_shared<Flags>();
   const std::map<std::string, DType> kDTypes = {{"bf16", DType::kBF16}, {"f16", DType::kF16}, {"f32", DType::kF32}};
-  verb.add_option("gguf", flags->gguf, "GGUF file")->required()->type_name("FILE");
+  verb.add_option("gguf", flags->gguf, "GGUF file, or any part of a split one")->required()->type_name("FILE");
   verb.add_option("--out", flags->out, "checkpoint directory to make")->required()->type_name("DIR");
   verb.add_option("--dtype", flags->options.dtype, "type of the written weights: bf16 (default), f16, f32")
       ->transform(CLI::CheckedTransformer(kDTypes, CLI::ignore_case).description(""))

@@ -40,7 +40,8 @@ TEST(GgufDequantize, KnowsItsTypes) {
   EXPECT_EQ(GgmlTypeName(16), "IQ2_XXS");
   EXPECT_EQ(GgmlTypeName(12), "Q4_K");
   EXPECT_EQ(GgmlTypeName(77), "type 77");
-  EXPECT_EQ(SupportedGgmlTypes(), "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K");
+  EXPECT_EQ(SupportedGgmlTypes(),
+            "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS");
 }
 
 TEST(GgufDequantize, PlainFloats) {
@@ -146,6 +147,48 @@ TEST(GgufDequantize, Q6_K) {
   expected[64] = 15;
   expected[127] = -3 * -32;
   EXPECT_TRUE(Near(Values(GgmlType::kQ6_K, low + high + scales + Half(1)), expected, Exact()));
+}
+
+// The published table: every code, in both halves.
+const std::vector<float> kNonLinearTable = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
+TEST(GgufDequantize, IQ4_NL) {
+  std::string codes;
+  std::vector<float> expected(32);
+  for (int i = 0; i < 16; ++i) {
+    codes += static_cast<char>(i | ((15 - i) << 4));
+    expected[i] = 0.5f * kNonLinearTable[i];
+    expected[i + 16] = 0.5f * kNonLinearTable[15 - i];
+  }
+  EXPECT_TRUE(Near(Values(GgmlType::kIQ4_NL, Half(0.5f) + codes), expected, Exact()));
+}
+
+TEST(GgufDequantize, IQ4_XS) {
+  // Six bits of scale for each 32 elements, low nibbles and then high pairs; 32 stands for zero.
+  std::vector<int> scales = {0, 31, 32, 33, 63, 16, 47, 5};
+  std::string low = Bytes(4, 0), codes;
+  int high = 0;
+  std::vector<float> expected;
+  for (int sub = 0; sub < 8; ++sub) {
+    low[sub / 2] = static_cast<char>(low[sub / 2] | ((scales[sub] & 15) << (sub % 2 * 4)));
+    high |= (scales[sub] >> 4) << (sub * 2);
+    for (int half : {0, 1})
+      for (int i = 0; i < 16; ++i)
+        expected.push_back(2 * static_cast<float>(scales[sub] - 32) * kNonLinearTable[half ? (i + sub) % 16 : i]);
+    for (int i = 0; i < 16; ++i) codes += static_cast<char>(i | ((i + sub) % 16 << 4));
+  }
+  std::string block = Half(2) + std::string{static_cast<char>(high & 255), static_cast<char>(high >> 8)} + low + codes;
+  EXPECT_TRUE(Near(Values(GgmlType::kIQ4_XS, block), expected, Exact()));
+}
+
+TEST(GgufDequantize, NamesTheTypesThatAreNotRead) {
+  for (const char* name : {"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "TQ1_0", "TQ2_0",
+                           "MXFP4", "NVFP4", "Q8_1", "Q8_K", "Q1_0", "Q4_0_8_8", "F64"}) {
+    uint32_t id = 0;
+    while (id < 100 && GgmlTypeName(id) != name) ++id;
+    ASSERT_LT(id, 100u) << name;
+    EXPECT_EQ(FindGgmlType(id), nullptr) << name;
+  }
 }
 
 TEST(GgufDequantize, BlocksAreIndependent) {

@@ -52,9 +52,11 @@ TEST(GgufFile, ReadsArrays) {
   GgufBuilder builder;
   builder.Key("ints", std::vector<int32_t>{1, -2, 3}).Key("floats", std::vector<float>{0.5f, -1});
   builder.Key("texts", std::vector<std::string>{"", "ab", std::string("\0x", 2)}).Key("none", std::vector<uint8_t>{});
+  builder.RawKey("flags", 9).RawValue(uint32_t{7}).RawValue(uint64_t{2}).RawValue(uint8_t{1}).RawValue(uint8_t{0});
   Parsed file(builder);
   EXPECT_EQ(file.contents.At("ints").Ints(), (std::vector<int64_t>{1, -2, 3}));
   EXPECT_EQ(file.contents.At("ints").Floats(), (std::vector<float>{1, -2, 3}));
+  EXPECT_EQ(file.contents.At("flags").Floats(), (std::vector<float>{1, 0}));
   EXPECT_EQ(file.contents.At("floats").Floats(), (std::vector<float>{0.5f, -1}));
   EXPECT_EQ(file.contents.At("texts").Strings(), (std::vector<std::string_view>{"", "ab", std::string_view("\0x", 2)}));
   EXPECT_TRUE(file.contents.At("none").Ints().empty());
@@ -118,7 +120,13 @@ TEST(GgufFile, RefusesAnotherFile) {
   EXPECT_ERROR(Parse(builder.Bytes()), "GGUF version 1 is not supported; 2 and 3 are");
   builder.version = 0x03000000;
   EXPECT_ERROR(Parse(builder.Bytes()), "is a big-endian GGUF file");
-  EXPECT_ERROR(Parse(""), "the magic needs 4 bytes at offset 0, the file has 0 left");
+  EXPECT_ERROR(Parse(""), "m.gguf: is empty: a GGUF file begins with \"GGUF\"");
+  EXPECT_ERROR(Parse("GG"), "the magic needs 4 bytes at offset 0, the file has 2 left");
+  EXPECT_ERROR(Parse("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
+               "does not begin with \"GGUF\"; it is a Git LFS pointer that stands for the file");
+  EXPECT_ERROR(Parse("<!DOCTYPE html>"), "it seems to be a web page, saved in place of the file");
+  EXPECT_ERROR(Parse("tjgg" + Zeros(8)), "it is of a GGML format from before GGUF");
+  EXPECT_ERROR(Parse("PK\3\4" + Zeros(8)), "it is a ZIP archive, as PyTorch writes");
 }
 
 TEST(GgufFile, RefusesEveryTruncation) {
@@ -130,7 +138,7 @@ TEST(GgufFile, RefusesEveryTruncation) {
     EXPECT_THROW(Parse(whole.substr(0, size)), Error) << size << " of " << whole.size() << " bytes";
   }
   EXPECT_ERROR(Parse(whole.substr(0, whole.size() - 1)),
-               "m.gguf: tensor t: needs 8 bytes at 0 of the data, which has 7");
+               "m.gguf: tensor t: needs 8 bytes at 0 of the data, which has 7: the file is cut short or damaged");
 }
 
 TEST(GgufFile, RefusesAbsurdCounts) {
@@ -161,7 +169,8 @@ TEST(GgufFile, RefusesBadTensors) {
     return GgufBuilder().Tensor("t", type, std::move(shape), Zeros(256)).Bytes();
   };
   EXPECT_ERROR(Parse(one(16, {256})), "m.gguf: tensor t: is stored as IQ2_XXS, which is not supported; F32, F16, BF16");
-  EXPECT_ERROR(Parse(one(4, {32})), "is stored as type 4, which is not supported");
+  EXPECT_ERROR(Parse(one(4, {32})), "is stored as Q4_2, which is not supported");
+  EXPECT_ERROR(Parse(one(99, {32})), "is stored as type 99, which is not supported");
   EXPECT_ERROR(Parse(one(8, {33})), "has rows of 33 elements, which Q8_0 stores in blocks of 32");
   EXPECT_ERROR(Parse(one(12, {128})), "has rows of 128 elements, which Q4_K stores in blocks of 256");
   EXPECT_ERROR(Parse(one(0, {})), "has 0 dimensions; 1 to 4 are possible");

@@ -119,6 +119,9 @@ TEST_F(GgufImport, ASlidingWindowMakesItMistral) {
   Checkpoint checkpoint = Import(file);
   EXPECT_EQ(checkpoint.config().family, Family::kMistral);
   EXPECT_EQ(checkpoint.config().sliding_window, (std::vector<int64_t>{32, 32}));
+  GgufBuilder none = TinyGguf().File();
+  none.Key("llama.attention.sliding_window", uint32_t{0});
+  EXPECT_EQ(Import(none).config().family, Family::kLlama);
 }
 
 // The divisors as Llama 3.1 has them, from the rule in its paper's code: low 1, high 4, original length 8192.
@@ -237,7 +240,6 @@ TEST_F(GgufImport, RefusesOtherModels) {
     return file;
   };
   EXPECT_ERROR(Import(with("llama.expert_count", uint32_t{8})), "a mixture of experts is not supported");
-  EXPECT_ERROR(Import(with("split.count", uint16_t{3})), "this is one of 3 parts of a split file");
   EXPECT_ERROR(Import(with("llama.rope.dimension_count", uint32_t{2})), "2 of 4 dimensions: partial rotary");
   EXPECT_ERROR(Import(with("llama.attention.value_length", uint32_t{6})), "6 differs from the key length 4");
   EXPECT_ERROR(Import(TinyGguf().WithSizes(TinyGguf().Vocabulary())), "has no tensor token_embd.weight");
@@ -257,6 +259,48 @@ TEST_F(GgufImport, RefusesMissingStrayAndMisshapenTensors) {
   EXPECT_ERROR(Import(stray), "tensor blk.0.attn_q_norm.weight has no place in a model of this architecture");
   named(misshapen, "blk.0.attn_k.weight")->shape = {4, 8};
   EXPECT_ERROR(Import(misshapen), "tensor blk.0.attn_k.weight has shape [8, 4], expected [4, 8]");
+}
+
+TEST_F(GgufImport, LeavesOutWhatNoLogitDependsOn) {
+  const Checkpoint plain = Import(TinyGguf().File());
+  const std::vector<float> norm = Values(plain, Role::kFinalNorm);
+  GgufBuilder file = TinyGguf().File();
+  for (const char* name : {"blk.0.attn_rot_embd", "blk.1.attn_rot_embd.weight", "v.blk.0.attn_q.weight", "mm.0.weight",
+                           "blk.1.nextn.enorm.weight", "blk.2.nextn.eh_proj.weight", "blk.2.attn_q.weight"})
+    TinyGguf::Indexed(file, name, {4});
+  EXPECT_TRUE(Near(Values(Import(file), Role::kFinalNorm), norm, Exact()));
+
+  GgufBuilder counted = TinyGguf{.blocks = 3}.File();  // the third predicts a further token
+  counted.Key("llama.nextn_predict_layers", uint32_t{1});
+  TinyGguf::Indexed(counted, "blk.2.nextn.eh_proj.weight", {4});
+  EXPECT_EQ(Import(counted).config().num_layers, 2);
+
+  GgufBuilder block = TinyGguf().File(), scale = block, output_scale = block;
+  TinyGguf::Indexed(block, "blk.2.attn_q.weight", {4});
+  EXPECT_ERROR(Import(block), "tensor blk.2.attn_q.weight has no place in a model of this architecture");
+  TinyGguf::Indexed(scale, "blk.0.attn_q.scale", {1});
+  EXPECT_ERROR(Import(scale), "tensor blk.0.attn_q.scale scales weights, which is not supported");
+  TinyGguf::Indexed(output_scale, "blk.0.ffn_up.input_scale", {1});
+  EXPECT_ERROR(Import(output_scale), "tensor blk.0.ffn_up.input_scale scales weights");
+}
+
+TEST_F(GgufImport, SaysWhatACheckpointWillNotHave) {
+  GgufBuilder file = TinyGguf{.pre = "default"}.File();
+  file.Key("llama.vocab_size", uint32_t{9}).Key("llama.flux_capacitor", 1.21f);
+  TinyGguf::Indexed(file, "blk.0.attn_rot_embd", {4});
+  testing::internal::CaptureStderr();
+  Import(file);
+  const std::string log = testing::internal::GetCapturedStderr();
+  for (const char* line :
+       {"m.gguf: llama.vocab_size: is 9, but the embedding has 7 rows, which count",
+        "m.gguf: keys that are not known are left out: llama.flux_capacitor",
+        "m.gguf: tensors that no logit depends on are left out: blk.0.attn_rot_embd",
+        "m.gguf: tokenizer.ggml.pre is \"default\": texts are cut into words as llama.cpp does by default",
+        "in 21 tensors (21 of F32) become 2.1 kB of BF16"})
+    EXPECT_NE(log.find(line), std::string::npos) << line << "\n" << log;
+  testing::internal::CaptureStderr();
+  Import(TinyGguf().File());
+  EXPECT_EQ(testing::internal::GetCapturedStderr().find("warning"), std::string::npos);
 }
 
 TEST_F(GgufImport, RefusesValuesThatDoNotFit) {

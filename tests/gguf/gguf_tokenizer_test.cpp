@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "checkpoint/tokenizer/pre_tokenizer.h"
 #include "core/files.h"
 #include "tests/gguf/tiny_gguf.h"
 #include "tests/testing/expect_error.h"
@@ -46,14 +47,62 @@ TEST(GgufTokenizer, RebuildsAByteLevelBpe) {
 }
 
 TEST(GgufTokenizer, KnowsThePreTokenizersByName) {
-  for (const char* name : {"llama-bpe", "qwen2", "deepseek-r1-qwen", "tekken", "smollm", "gpt-2"}) {
+  for (const char* name : {"llama-bpe",   "llama3",     "llama-v3",  "falcon3", "qwen2",        "deepseek-r1-qwen",
+                           "tekken",      "smollm",     "starcoder", "refact",  "gpt-2",        "mpt",
+                           "olmo",        "dbrx",       "smaug-bpe", "megrez",  "deepseek-llm", "deepseek-coder",
+                           "deepseek-v3", "seed-coder", "minicpm5",  "viking",  "falcon",       "default"}) {
     EXPECT_FALSE(FindPreTokenizer(name, "m.gguf").pre_tokenizer.is_null()) << name;
   }
   EXPECT_EQ(FindPreTokenizer("qwen2", "").normalizer["type"], "NFC");
   EXPECT_TRUE(FindPreTokenizer("llama-bpe", "").ignore_merges);
-  EXPECT_ERROR(FindPreTokenizer("default", "m.gguf"),
-               "m.gguf: tokenizer.ggml.pre: pre-tokenizer \"default\" is not supported; llama-bpe, qwen2, "
-               "deepseek-r1-qwen, tekken, smollm, gpt-2 are");
+  EXPECT_TRUE(FindPreTokenizer("llama3", "").add_bos);
+  EXPECT_FALSE(FindPreTokenizer("smaug-bpe", "").add_bos);
+  EXPECT_ERROR(FindPreTokenizer("klingon", "m.gguf"),
+               "m.gguf: tokenizer.ggml.pre: pre-tokenizer \"klingon\" is not supported; llama-bpe, qwen2, tekken, ");
+}
+
+std::vector<std::string> Words(const std::string& pre, const std::string& text) {
+  const Json json = FindPreTokenizer(pre, "m.gguf").pre_tokenizer;
+  std::vector<std::string> words;
+  PreTokenizer(JsonView(json, pre)).Split(text, true, [&](std::string_view word) { words.emplace_back(word); });
+  return words;
+}
+
+// The rules as their models publish them, on what tells them apart.
+TEST(GgufTokenizer, CutsTextsAsTheModelsDo) {
+  using List = std::vector<std::string>;
+  const std::string text = "it's 12345 ok!\n";
+  EXPECT_EQ(Words("llama-bpe", text), (List{"it", "'s", " ", "123", "45", " ok", "!\n"}));
+  EXPECT_EQ(Words("qwen2", text), (List{"it", "'s", " ", "1", "2", "3", "4", "5", " ok", "!\n"}));
+  EXPECT_EQ(Words("smollm", text), (List{"it", "'s", " ", "1", "2", "3", "4", "5", " ok", "!", "\n"}));
+  EXPECT_EQ(Words("gpt-2", text), (List{"it", "'s", " 12345", " ok", "!", "\n"}));
+  EXPECT_EQ(Words("deepseek-llm", text), (List{"it", "'", "s", " ", "12345", " ok", "!", "\n"}));
+  EXPECT_EQ(Words("deepseek-coder", text), (List{"it", "'", "s", " ", "1", "2", "3", "4", "5", " ok", "!", "\n"}));
+  EXPECT_EQ(Words("deepseek-v3", text), (List{"it", "'s", " ", "123", "45", " ok", "!\n"}));
+  EXPECT_EQ(Words("seed-coder", text), (List{"it", "'s", " ", "1", "2", "3", "4", "5", " ok", "!", "\n"}));
+  EXPECT_EQ(Words("minicpm5", text), (List{"it", "'s", " ", "123", "45", " ok", "!\n"}));
+  EXPECT_EQ(Words("viking", "so, 12 ok"), (List{"so", ",", " ", "1", "2", " ok"}));
+  EXPECT_EQ(Words("falcon", text), (List{"it", "'", "s", " ", "123", "45", " ok", "!", "\n"}));
+  EXPECT_EQ(Words("default", text), (List{"it", "'", "s", " ", "123", "45", " ok", "!", "\n"}));
+  EXPECT_EQ(Words("default", "f(x)=`y`"), (List{"f", "(", "x", ")=", "`", "y", "`"}));
+  // What is punctuation to it, from : to ~, has the letters of ASCII among it.
+  EXPECT_EQ(Words("deepseek-llm", "na\u00efve \u4f60\u597d\u3002"),
+            (List{"na", "\u00ef", "ve", " ", "\u4f60\u597d", "\u3002"}));
+}
+
+TEST(GgufTokenizer, AFileWithoutAPreTokenizerHasTheDefaultOne) {
+  GgufBuilder file;
+  const TinyGguf tiny;
+  file.Key("tokenizer.ggml.model", std::string("gpt2")).Key("tokenizer.ggml.tokens", tiny.tokens);
+  file.Key("tokenizer.ggml.merges", tiny.merges);
+  EXPECT_EQ(Rebuild(file)["pre_tokenizer"], FindPreTokenizer("default", "").pre_tokenizer);
+}
+
+TEST(GgufTokenizer, AnEmptyTokenIsUnused) {
+  TinyGguf tiny;
+  tiny.tokens[4] = tiny.tokens[6] = "";
+  tiny.kinds[4] = tiny.kinds[6] = 1;
+  EXPECT_EQ(Rebuild(tiny.Vocabulary())["model"]["vocab"].size(), 5u);
 }
 
 TEST(GgufTokenizer, RebuildsASentencePieceBpe) {
@@ -89,6 +138,7 @@ TEST(GgufTokenizer, AddsTheEndOfText) {
 TEST(GgufTokenizer, WritesTheFilesBeside) {
   GgufBuilder builder = TinyGguf().File();
   builder.Key("tokenizer.ggml.eot_token_id", uint32_t{5}).Key("tokenizer.chat_template", std::string("{{ messages }}"));
+  builder.Key("general.sampling.temp", 0.6f).Key("general.sampling.top_k", int32_t{20});
   std::string bytes = builder.Bytes();
   TempDir directory;
   WriteTokenizerFiles(ParseGguf(std::as_bytes(std::span(bytes)), "m.gguf"), directory.path());
@@ -99,7 +149,11 @@ TEST(GgufTokenizer, WritesTheFilesBeside) {
   EXPECT_EQ(config["chat_template"], "{{ messages }}");
   EXPECT_FALSE(config.contains("bos_token"));
   EXPECT_FALSE(config.contains("pad_token"));  // all ones stands for none
-  EXPECT_EQ(ReadJsonFile(directory / "generation_config.json")["eos_token_id"], Json::parse("[0, 5]"));
+  Json generation = ReadJsonFile(directory / "generation_config.json");
+  EXPECT_EQ(generation["eos_token_id"], Json::parse("[0, 5]"));
+  EXPECT_EQ(generation["temperature"].dump(), "0.6");
+  EXPECT_EQ(generation["top_k"].dump(), "20");
+  EXPECT_EQ(generation["do_sample"], true);
 }
 
 TEST(GgufTokenizer, RefusesBadVocabularies) {

@@ -12,12 +12,13 @@ struct TinyGguf {
   std::string architecture = "llama";
   bool tied = true;
   uint64_t head_dim = 4;
+  uint64_t blocks = 2;
   std::string pre = "smollm";
   std::vector<std::string> tokens = {"<|end|>", "a", "b", "ab", "\xc4\xa0", "<tool>", "<pad>"};
   std::vector<int32_t> kinds = {3, 1, 1, 1, 1, 4, 5};
   std::vector<std::string> merges = {"a b"};
 
-  static constexpr uint64_t kHidden = 8, kIntermediate = 12, kLayers = 2, kHeads = 2;
+  static constexpr uint64_t kHidden = 8, kIntermediate = 12, kHeads = 2;
 
   GgufBuilder Vocabulary() const {
     GgufBuilder file;
@@ -34,7 +35,7 @@ struct TinyGguf {
     auto size = [&](const char* key, uint64_t value) {
       file.Key(architecture + "." + key, static_cast<uint32_t>(value));
     };
-    size("block_count", kLayers);
+    size("block_count", blocks);
     size("context_length", 128);
     size("embedding_length", kHidden);
     size("feed_forward_length", kIntermediate);
@@ -55,7 +56,7 @@ struct TinyGguf {
   GgufBuilder WithTensors(GgufBuilder file) const {
     const uint64_t query = kHeads * head_dim;
     Indexed(file, "token_embd.weight", {tokens.size(), kHidden});
-    for (uint64_t layer = 0; layer < kLayers; ++layer) {
+    for (uint64_t layer = 0; layer < blocks; ++layer) {
       auto add = [&](const char* name, std::vector<uint64_t> shape) {
         Indexed(file, "blk." + std::to_string(layer) + "." + name, std::move(shape));
       };

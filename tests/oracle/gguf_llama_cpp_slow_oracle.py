@@ -1,5 +1,8 @@
 """Tokenizers of imported GGUF files against llama.cpp itself (package llama-cpp-python): many texts, books and calibration
-texts among them, must get the same ids."""
+texts among them, must get the same ids. Every pre-tokenizer is tried with the vocabulary of GPT-2, whose merges show cuts.
+"""
+import gguf
+
 from compare import DATA, check, demo_gguf, main, skip
 
 import gguf_oracle
@@ -18,6 +21,38 @@ def compare(source, target):
           f"{len(texts)} texts, {sum(map(len, texts))} characters; other ids for {differ[:3]}")
 
 
+# One name of each rule. Not qwen2, whose model brings texts to Unicode form C first (llama.cpp does not; megrez is the same
+# without), and not tekken, whose pattern llama.cpp approximates: these are compared with their originals.
+RULES = ["llama-bpe", "smollm", "gpt-2", "dbrx", "megrez", "deepseek-llm", "deepseek-coder", "deepseek-v3",
+         "seed-coder", "minicpm5", "viking", "falcon", "default", None]
+
+
+def with_pre(source, pre, target):
+    """The vocabulary of source with another tokenizer.ggml.pre, or with none, as a whole model."""
+    fields = gguf.GGUFReader(source).fields
+    get = lambda key: fields["tokenizer.ggml." + key].contents()
+
+    def add(writer):
+        writer.add_tokenizer_model("gpt2")
+        if pre:
+            writer.add_tokenizer_pre(pre)
+        writer.add_token_list(get("tokens"))
+        writer.add_token_types(get("token_type"))
+        writer.add_token_merges(get("merges"))
+        writer.add_bos_token_id(get("bos_token_id"))
+        writer.add_eos_token_id(get("eos_token_id"))
+        writer.add_add_bos_token(False)
+    gguf_oracle.tiny_gguf(target, add, len(get("tokens")))
+    return target
+
+
+def compare_rules(source, work):
+    for pre in RULES:
+        model = with_pre(source, pre, work / f"pre-{pre}.gguf")
+        gguf_oracle.run_import(model, work / f"pre-{pre}")
+        compare(model, work / f"pre-{pre}")
+
+
 def body(work):
     if demo := demo_gguf():
         gguf_oracle.run_import(demo, work / "demo")
@@ -28,6 +63,7 @@ def body(work):
         return skip("real tokenizers: ECLD_TEST_DATA is not set")
     for name in ["llama-spm", "gpt-2"]:
         compare(*gguf_oracle.import_vocabulary(DATA / f"models/tok-oracle-llamacpp/ggml-vocab-{name}.gguf", work))
+    compare_rules(DATA / "models/tok-oracle-llamacpp/ggml-vocab-gpt-2.gguf", work)
 
 
 if __name__ == "__main__":

