@@ -9,6 +9,7 @@
 #include "checkpoint/tokenizer/chat_template.h"
 #include "checkpoint/tokenizer/json_tokenizer.h"
 #include "checkpoint/tokenizer/json_tokenizer_model.h"
+#include "checkpoint/tokenizer/tokenizer_class.h"
 #include "checkpoint/tokenizer/tokenizer_config.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -31,11 +32,14 @@ class TokenizerExport {
  public:
   TokenizerExport(const fs::path& directory, const ModelConfig& config)
       : path_(directory / "tokenizer.json"),
-        text_(ReadTextFile(path_)),
-        file_(ParseJsonTokenizer(text_, path_.string())),
-        parts_(file_, path_.string()),
         beside_(ReadTokenizerConfig(directory)),
-        config_(config) {}
+        file_(ReadFile(path_, beside_)),
+        parts_(file_, path_.string()),
+        ours_(ReadJsonTokenizer(file_, path_.string(), beside_)),
+        config_(config) {
+    if (parts_.is_unigram)
+      Fail(path_.string() + ": model", "is a Unigram model, which cannot be written as GGUF; BPE models can");
+  }
 
   void Put(const fs::path& directory, GgufWriter* out, std::vector<std::string>* notes) {
     CollectTokens(notes);
@@ -54,10 +58,9 @@ class TokenizerExport {
     const std::string where = path_.string();
     const GgufContents gguf = ParseGguf(std::as_bytes(std::span(metadata)), where);
     const GgufVocabulary vocabulary = ReadGgufVocabulary(gguf);
-    const auto ours = ReadJsonTokenizer(text_, where, beside_);
-    const auto theirs = ReadJsonTokenizer(TokenizerJson(vocabulary, where).dump(), where, beside_);
+    const auto theirs = ReadJsonTokenizer(TokenizerJson(vocabulary, where).dump(), where, {});
     auto compare = [&](const std::string& text) {
-      const auto expected = ours->Encode(text, true), found = theirs->Encode(text, true);
+      const auto expected = ours_->Encode(text, true), found = theirs->Encode(text, true);
       if (expected != found)
         Fail(where, "GGUF cannot say all that it does: {} has the ids {}, and in GGUF would have {}",
              Json(text).dump(-1, ' ', false, Json::error_handler_t::replace), fmt::join(expected, " "),
@@ -71,6 +74,12 @@ class TokenizerExport {
   }
 
  private:
+  static JsonTokenizerFile ReadFile(const fs::path& path, const TokenizerConfig& beside) {
+    JsonTokenizerFile file = ParseJsonTokenizer(ReadTextFile(path), path.string());
+    ApplyTokenizerConfig(beside, path.string(), &file);
+    return file;
+  }
+
   void CollectTokens(std::vector<std::string>* notes) {
     const int64_t count = config_.vocab_size;
     if (parts_.decoded.size() > count)
@@ -119,9 +128,8 @@ class TokenizerExport {
     out->Key("tokenizer.ggml.model", std::string("llama"));
     out->Key("tokenizer.ggml.pre", std::string("default"));
     out->Key("tokenizer.ggml.scores", scores);
-    const auto tokenizer = ReadJsonTokenizer(text_, path_.string(), beside_);
-    const auto probe = tokenizer->Encode("a", false);
-    const bool prefix = !probe.empty() && tokenizer->Bytes(probe[0], false).starts_with(' ');
+    const auto probe = ours_->Encode("a", false);
+    const bool prefix = !probe.empty() && ours_->Bytes(probe[0], false).starts_with(' ');
     out->Key("tokenizer.ggml.add_space_prefix", prefix);
   }
 
@@ -140,7 +148,7 @@ class TokenizerExport {
   }
 
   void PutSpecialIds(const fs::path& directory, GgufWriter* out, std::vector<std::string>* notes) const {
-    std::optional<int64_t> bos = IdOf(beside_.bos_token), eos = IdOf(beside_.eos_token);
+    std::optional<int64_t> bos = IdOf(beside_.Text("bos_token")), eos = IdOf(beside_.Text("eos_token"));
     if (!eos && !config_.eos_ids.empty()) eos = config_.eos_ids[0];
     const bool add_bos = Adds(parts_.before_text, &bos, "before"), add_eos = Adds(parts_.after_text, &eos, "after");
     auto put = [&](const char* name, const std::optional<int64_t>& id) {
@@ -149,7 +157,7 @@ class TokenizerExport {
     put("bos", bos);
     put("eos", eos);
     if (!parts_.bpe_options.byte_level && parts_.bpe_options.unk >= 0) put("unknown", parts_.bpe_options.unk);
-    put("padding", IdOf(PaddingToken(directory)));
+    put("padding", IdOf(beside_.Text("pad_token")));
     out->Key("tokenizer.ggml.add_bos_token", add_bos);
     out->Key("tokenizer.ggml.add_eos_token", add_eos);
     std::vector<int64_t> stops = StopIds(directory);
@@ -157,13 +165,6 @@ class TokenizerExport {
     if (!stops.empty()) put("eot", stops[0]);
     for (size_t i = 1; i < stops.size(); ++i)
       notes->push_back(fmt::format("generation also stops at token {}, for which GGUF has no key", stops[i]));
-  }
-
-  static std::optional<std::string> PaddingToken(const fs::path& directory) {
-    const fs::path path = directory / "tokenizer_config.json";
-    if (!fs::exists(path)) return std::nullopt;
-    const Json json = ReadJsonFile(path);
-    return SpecialTokenText(JsonView(json, path.string()), "pad_token");
   }
 
   // Of config.json and generation_config.json, each once.
@@ -182,10 +183,10 @@ class TokenizerExport {
   }
 
   fs::path path_;
-  std::string text_;
+  TokenizerConfig beside_;
   JsonTokenizerFile file_;
   JsonTokenizerModel parts_;
-  TokenizerConfig beside_;
+  std::unique_ptr<Tokenizer> ours_;
   const ModelConfig& config_;
   std::vector<std::string> tokens_;  // by id
   std::vector<int32_t> kinds_;
