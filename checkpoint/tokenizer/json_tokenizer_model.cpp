@@ -33,7 +33,7 @@ JsonTokenizerModel::JsonTokenizerModel(const JsonTokenizerFile& file, const std:
   else
     ReadBpeOptions(model);
   AddVocabulary(file, where);
-  if (model.Has("unk_token")) {
+  if (!is_unigram && model.Has("unk_token")) {
     JsonView unk = model.At("unk_token");
     bpe_options.unk = vocabulary.Find(unk.String());
     if (bpe_options.unk < 0) Fail(unk.Where(), "\"{}\" is not in model.vocab", unk.String());
@@ -57,7 +57,9 @@ void JsonTokenizerModel::ReadBpeOptions(const JsonView& model) {
 }
 
 void JsonTokenizerModel::ReadUnigramOptions(const JsonView& model, size_t count) {
-  RequireKeys(model, {"type", "unk_id", "vocab", "byte_fallback"});
+  // What belongs to other models is often left where a file was converted; it says nothing here.
+  RequireKeys(model, {"type", "unk_id", "vocab", "byte_fallback", "merges", "dropout", "unk_token",
+                      "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "ignore_merges"});
   if (!model.At("vocab").json().is_array())
     Fail(model.At("vocab").Where(), "expected an array of tokens and their scores");
   if (count == 0) Fail(model.At("vocab").Where(), "is empty");

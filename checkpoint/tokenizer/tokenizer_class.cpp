@@ -1,6 +1,7 @@
 #include "checkpoint/tokenizer/tokenizer_class.h"
 
 #include <algorithm>
+#include <map>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -205,23 +206,22 @@ void AddTokens(Class kind, const TokenizerConfig& config, const std::string& whe
   std::vector<TokenizerConfig::Named> named = config.named;
   for (TokenizerConfig::Named& entry : DefaultTokens(kind, config.where))
     if (!config.Find(entry.role)) named.push_back(std::move(entry));
+  SortByRole(&named);
   auto add = [&](AddedToken token, const std::string& told) {
     token.special = token.special || std::any_of(named.begin(), named.end(), [&](const auto& entry) {
                       return entry.token && entry.token->content == token.content;
                     });
     list.Add(std::move(token), told);
   };
-  std::vector<AddedToken> own = FileTokens(JsonView(file->json, where), *file);
-  // A class that builds the tokenizer itself sees the file's tokens only where no decoder tells all of them, and then
-  // together with the others, by id.
-  if (kind == Class::kAsFile) {
+  const std::vector<AddedToken> own = FileTokens(JsonView(file->json, where), *file);
+  if (kind == Class::kAsFile)
     for (const AddedToken& token : own) list.Add(token, where);
-  } else if (!config.has_added_tokens_decoder) {
-    std::stable_sort(own.begin(), own.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
-    for (const AddedToken& token : own) add(token, where);
-  }
-  for (const AddedToken& token : config.added_tokens)
-    if (!list.Has(token)) add(token, config.added_where);
+  // Then what the files beside it tell, by id; without a decoder the file's own count among them.
+  std::map<int32_t, std::pair<const AddedToken*, const std::string*>> told;
+  for (const AddedToken& token : config.added_tokens) told[token.id] = {&token, &config.added_where};
+  if (!config.has_added_tokens_decoder)
+    for (const AddedToken& token : own) told[token.id] = {&token, &where};
+  for (const auto& [id, entry] : told) add(*entry.first, *entry.second);
   for (const auto& entry : named)
     if (entry.token && !list.Has(entry.token->content)) add(*entry.token, entry.where);
   for (const AddedToken& token : config.extra_tokens)
@@ -234,9 +234,10 @@ void AddTokens(Class kind, const TokenizerConfig& config, const std::string& whe
 void ApplyTokenizerConfig(const TokenizerConfig& config, const std::string& where, JsonTokenizerFile* file) {
   const JsonView model = JsonView(file->json, where).At("model");
   Class kind = ChooseClass(config, file->json);
-  if (kind != Class::kAsFile && model.StringOr("type", "BPE") != "BPE") {
-    LogWarning("{}: tokenizer_class {} is for BPE models; tokenizer.json, which has another, is taken as it stands",
-               config.where, config.tokenizer_class);
+  const bool fits = model.StringOr("type", "BPE") == "BPE" && (kind == Class::kLlama) != HasByteLevel(file->json);
+  if (kind != Class::kAsFile && !fits) {
+    LogWarning("{}: transformers would build a {} of this file, which was made for another; it is taken as it stands",
+               where, kind == Class::kLlama ? "LlamaTokenizer" : kind == Class::kQwen2 ? "Qwen2Tokenizer" : "GPT2Tokenizer");
     kind = Class::kAsFile;
   }
   if (kind != Class::kAsFile) Build(kind, config, &file->json);

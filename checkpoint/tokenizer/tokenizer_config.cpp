@@ -175,11 +175,7 @@ class Reader {
   void SortAll() {
     std::stable_sort(config_.added_tokens.begin(), config_.added_tokens.end(),
                      [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
-    auto place = [](const TokenizerConfig::Named& named) {
-      return std::find(kRoles.begin(), kRoles.end(), named.role) - kRoles.begin();
-    };
-    std::stable_sort(config_.named.begin(), config_.named.end(),
-                     [&](const auto& a, const auto& b) { return place(a) < place(b); });
+    SortByRole(&config_.named);
     // A role is held by the token as added, flags included.
     for (TokenizerConfig::Named& named : config_.named) {
       for (const AddedToken& token : config_.added_tokens) {
@@ -206,6 +202,13 @@ const TokenizerConfig::Named* TokenizerConfig::Find(std::string_view role) const
 std::optional<std::string> TokenizerConfig::Text(std::string_view role) const {
   const Named* entry = Find(role);
   return entry && entry->token ? std::optional(entry->token->content) : std::nullopt;
+}
+
+void SortByRole(std::vector<TokenizerConfig::Named>* named) {
+  auto place = [](const TokenizerConfig::Named& entry) {
+    return std::find(kRoles.begin(), kRoles.end(), entry.role) - kRoles.begin();
+  };
+  std::stable_sort(named->begin(), named->end(), [&](const auto& a, const auto& b) { return place(a) < place(b); });
 }
 
 TokenizerConfig ReadTokenizerConfig(const std::filesystem::path& directory) { return Reader(directory).Read(); }

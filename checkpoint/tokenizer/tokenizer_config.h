@@ -43,6 +43,9 @@ struct TokenizerConfig {
   std::optional<std::string> Text(std::string_view role) const;
 };
 
+// Brings tokens with roles in the order above; those with roles of a model's own stay as they are, at the end.
+void SortByRole(std::vector<TokenizerConfig::Named>* named);
+
 // THROWS Error when a file is malformed.
 TokenizerConfig ReadTokenizerConfig(const std::filesystem::path& directory);
 
