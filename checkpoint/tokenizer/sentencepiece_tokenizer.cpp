@@ -89,7 +89,10 @@ void SentencePieceTokenizer::ReadPieces(const TokenizerConfig& config) {
   for (int id = 0; id < first_.GetPieceSize(); ++id) {
     const std::string& piece = first_.IdToPiece(id);
     if (first_.IsControl(id) || first_.IsUnknown(id)) {
-      if (!HasLostItsRole(id, config)) added_.push_back({.id = id, .content = piece, .special = true});
+      if (!HasLostItsRole(id, config)) {
+        added_.push_back({.id = id, .content = piece, .special = true});
+        without_space_.insert(piece);
+      }
       decoded_.Add(id, piece, true);
     } else if (first_.IsByte(id)) {
       char byte = static_cast<char>(std::stoi(piece.substr(3, 2), nullptr, 16));  // "<0x41>"

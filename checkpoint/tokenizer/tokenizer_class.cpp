@@ -29,6 +29,10 @@ Class ClassOfName(const std::string& name) {
   return Class::kAsFile;  // PreTrainedTokenizerFast, TokenizersBackend, and names that transformers does not know
 }
 
+const char* NameOf(Class kind) {
+  return kind == Class::kLlama ? "LlamaTokenizer" : kind == Class::kQwen2 ? "Qwen2Tokenizer" : "GPT2Tokenizer";
+}
+
 bool HasByteLevel(const Json& json) {
   if (json.is_string()) return json == "ByteLevel";
   return json.is_structured() && std::any_of(json.begin(), json.end(), HasByteLevel);
@@ -237,10 +241,16 @@ void ApplyTokenizerConfig(const TokenizerConfig& config, const std::string& wher
   const bool fits = model.StringOr("type", "BPE") == "BPE" && (kind == Class::kLlama) != HasByteLevel(file->json);
   if (kind != Class::kAsFile && !fits) {
     LogWarning("{}: transformers would build a {} of this file, which was made for another; it is taken as it stands",
-               where, kind == Class::kLlama ? "LlamaTokenizer" : kind == Class::kQwen2 ? "Qwen2Tokenizer" : "GPT2Tokenizer");
+               where, NameOf(kind));
     kind = Class::kAsFile;
   }
-  if (kind != Class::kAsFile) Build(kind, config, &file->json);
+  if (kind != Class::kAsFile) {
+    const Json before = file->json;
+    Build(kind, config, &file->json);
+    for (const char* part : {"normalizer", "pre_tokenizer"})
+      if (before.value(part, Json()) != file->json[part])
+        LogInfo("{}: its {} is replaced by that of transformers' {}", where, part, NameOf(kind));
+  }
   AddTokens(kind, config, where, file);
   file->split_special_tokens = config.split_special_tokens;
 }
