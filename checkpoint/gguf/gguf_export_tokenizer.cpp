@@ -71,8 +71,7 @@ class TokenizerExport {
     const bool space_at_start_only = HasSpaceAtStartOnly();
     if (space_at_start_only)
       notes->push_back("text after a special token starts without a space, where llama.cpp puts one");
-    for (const AddedToken& token : parts_.added_tokens)
-      compare("a" + token.content + (space_at_start_only ? "" : "b"));
+    for (const AddedToken& token : parts_.added_tokens) compare("a" + token.content + (space_at_start_only ? "" : "b"));
     for (int64_t id = 0; id < parts_.decoded.size(); ++id)
       if (parts_.decoded.Has(id)) compare(std::string(parts_.decoded.Bytes(static_cast<int32_t>(id))));
   }
@@ -123,6 +122,9 @@ class TokenizerExport {
   }
 
   void PutByteLevel(GgufWriter* out) const {
+    const Json normalizer = file_.json.value("normalizer", Json());
+    if (!normalizer.is_null() && normalizer != Json{{"type", "NFC"}})
+      Fail(path_.string() + ": normalizer", "is none that GGUF can say of a byte-level tokenizer: null and NFC are");
     out->Key("tokenizer.ggml.model", std::string("gpt2"));
     out->Key("tokenizer.ggml.pre", PreTokenizerName(file_.json, path_.string()));
     std::vector<std::string> merges;

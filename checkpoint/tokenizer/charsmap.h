@@ -1,7 +1,7 @@
 #pragma once
-// The "precompiled_charsmap" of sentencepiece: a table of strings and what becomes of them (NFKC and more), as a trie in
-// a double array (Aoe 1989) and the replacements, each ended by a zero byte. Applied as Hugging Face tokenizers do: a
-// grapheme of less than six bytes as a whole, else character by character, and of several entries that match the
+// The "precompiled_charsmap" of sentencepiece: a table of strings and what becomes of them (NFKC and more), as a trie
+// in a double array (Aoe 1989) and the replacements, each ended by a zero byte. Applied as Hugging Face tokenizers do:
+// a grapheme of less than six bytes as a whole, else character by character, and of several entries that match the
 // shortest. That is not sentencepiece's own rule (the longest), but what a tokenizer.json with this component means.
 
 #include <cstdint>

@@ -4,11 +4,11 @@
 
 #include "checkpoint/tokenizer/added_tokens.h"
 #include "checkpoint/tokenizer/bpe.h"
-#include "checkpoint/tokenizer/unigram.h"
 #include "checkpoint/tokenizer/json_tokenizer_model.h"
 #include "checkpoint/tokenizer/normalizer.h"
 #include "checkpoint/tokenizer/pre_tokenizer.h"
 #include "checkpoint/tokenizer/tokenizer_class.h"
+#include "checkpoint/tokenizer/unigram.h"
 #include "checkpoint/tokenizer/word_cache.h"
 #include "core/error.h"
 

@@ -50,8 +50,8 @@ class Collector {
     const bool is_part = depth == 4 && event == Event::value && (value.is_string() || value.is_number());
     if (is_part || (depth == 3 && event == Event::array_start)) return true;
     const std::string where = fmt::format("{}: model.vocab[{}]", where_, file_.vocab.size());
-    const bool is_pair = depth == 3 && event == Event::array_end && value.size() == 2 && value[0].is_string() &&
-                         value[1].is_number();
+    const bool is_pair =
+        depth == 3 && event == Event::array_end && value.size() == 2 && value[0].is_string() && value[1].is_number();
     if (!is_pair) Fail(where, "expected a token and its score, [\"a\", -1.5]");
     if (file_.vocab.size() > static_cast<size_t>(kMaxTokenId)) Fail(where, "more than {} tokens", kMaxTokenId);
     file_.vocab.emplace_back(value[0].get<std::string>(), static_cast<int32_t>(file_.vocab.size()));

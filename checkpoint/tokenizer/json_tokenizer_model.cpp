@@ -29,7 +29,7 @@ JsonTokenizerModel::JsonTokenizerModel(const JsonTokenizerFile& file, const std:
     Fail(model.At("type").Where(), "model \"{}\" is not supported (supported: BPE, Unigram)", type);
   bpe_options.byte_level = unigram_options.byte_level = pre_tokenizer.byte_level();
   if (is_unigram)
-    ReadUnigramOptions(model, file.vocab.size());
+    ReadUnigramOptions(model, file);
   else
     ReadBpeOptions(model);
   AddVocabulary(file, where);
@@ -56,11 +56,12 @@ void JsonTokenizerModel::ReadBpeOptions(const JsonView& model) {
   bpe_options.ignore_merges = model.BoolOr("ignore_merges", false);
 }
 
-void JsonTokenizerModel::ReadUnigramOptions(const JsonView& model, size_t count) {
+void JsonTokenizerModel::ReadUnigramOptions(const JsonView& model, const JsonTokenizerFile& file) {
+  const size_t count = file.vocab.size();
   // What belongs to other models is often left where a file was converted; it says nothing here.
   RequireKeys(model, {"type", "unk_id", "vocab", "byte_fallback", "merges", "dropout", "unk_token",
                       "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "ignore_merges"});
-  if (!model.At("vocab").json().is_array())
+  if (!model.At("vocab").json().is_array() || file.scores.size() != count)
     Fail(model.At("vocab").Where(), "expected an array of tokens and their scores");
   if (count == 0) Fail(model.At("vocab").Where(), "is empty");
   unigram_options.byte_fallback = model.BoolOr("byte_fallback", false);

@@ -38,7 +38,7 @@ struct JsonTokenizerModel {
 
  private:
   void ReadBpeOptions(const JsonView& model);
-  void ReadUnigramOptions(const JsonView& model, size_t count);
+  void ReadUnigramOptions(const JsonView& model, const JsonTokenizerFile& file);
   void AddVocabulary(const JsonTokenizerFile& file, const std::string& where);
   void ReadAddedTokens(const JsonView& json, bool split_special);
   void Decoded(const JsonTokenizerFile& file);

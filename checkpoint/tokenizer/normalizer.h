@@ -27,7 +27,7 @@ class Normalizer {
   struct Step {
     enum Kind { kNfc, kNfd, kNfkc, kNfkd, kLowercase, kStripAccents, kStrip, kNmt, kPrepend, kReplace, kCharsmap } kind;
     std::string pattern = {}, content = {};
-    bool left = false, right = false;  // kStrip
+    bool left = false, right = false;                   // kStrip
     std::shared_ptr<const SplitRegex> regex = nullptr;  // kReplace, in place of pattern
     std::shared_ptr<const Charsmap> charsmap = nullptr;
   };

@@ -1,7 +1,8 @@
 #pragma once
 // The "pre_tokenizer" of tokenizer.json: cuts a text into words, which the model takes one by one. Split, ByteLevel,
-// Digits, Metaspace, Punctuation, Whitespace, WhitespaceSplit, CharDelimiterSplit, BertPreTokenizer, Sequence. The byte alphabet of ByteLevel is not applied here: words stay bytes, and the vocabulary is
-// read as bytes too (byte_level() tells).
+// Digits, Metaspace, Punctuation, Whitespace, WhitespaceSplit, CharDelimiterSplit, BertPreTokenizer, Sequence. The byte
+// alphabet of ByteLevel is not applied here: words stay bytes, and the vocabulary is read as bytes too (byte_level()
+// tells).
 
 #include <functional>
 #include <memory>

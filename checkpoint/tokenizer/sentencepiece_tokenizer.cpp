@@ -3,6 +3,7 @@
 #include <sentencepiece_processor.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <string>
 #include <utility>
@@ -43,6 +44,8 @@ class SentencePieceTokenizer final : public Tokenizer {
   void ReadPieces(const TokenizerConfig& config);
   void AddConfigured(const TokenizerConfig& config);
   void Add(AddedToken token, const std::string& told, const TokenizerConfig& config);
+  // The model's own tokens with roles; an id of -1 where there is none.
+  std::array<std::pair<const char*, int>, 4> Roles() const;
   bool HasLostItsRole(int id, const TokenizerConfig& config) const;
   std::optional<int32_t> IdOfRole(const char* role, int fallback, const TokenizerConfig& config) const;
 
@@ -103,14 +106,17 @@ void SentencePieceTokenizer::ReadPieces(const TokenizerConfig& config) {
   }
 }
 
+std::array<std::pair<const char*, int>, 4> SentencePieceTokenizer::Roles() const {
+  return {{{"bos_token", first_.bos_id()},
+           {"eos_token", first_.eos_id()},
+           {"unk_token", first_.unk_id()},
+           {"pad_token", first_.pad_id()}}};
+}
+
 // Where another token ends a text, the model's own "</s>" is text like any other.
 bool SentencePieceTokenizer::HasLostItsRole(int id, const TokenizerConfig& config) const {
-  const std::pair<const char*, int> roles[] = {{"bos_token", first_.bos_id()},
-                                               {"eos_token", first_.eos_id()},
-                                               {"unk_token", first_.unk_id()},
-                                               {"pad_token", first_.pad_id()}};
   bool lost = false;
-  for (const auto& [role, own] : roles)
+  for (const auto& [role, own] : Roles())
     if (own == id && config.Find(role)) lost = config.Text(role) != first_.IdToPiece(id);
   for (const auto& named : config.named)
     if (named.token && named.token->content == first_.IdToPiece(id)) return false;
@@ -119,11 +125,16 @@ bool SentencePieceTokenizer::HasLostItsRole(int id, const TokenizerConfig& confi
 
 void SentencePieceTokenizer::AddConfigured(const TokenizerConfig& config) {
   for (const AddedToken& token : config.added_tokens) Add(token, config.added_where, config);
+  // A role of which no file says anything has the model's own token, without flags.
+  for (const auto& [role, own] : Roles())
+    if (own >= 0 && !config.Find(role))
+      Add({.id = own, .content = first_.IdToPiece(own), .special = true}, config.where, config);
   decoded_.Index();
   auto add_new = [&](AddedToken token, const std::string& told) {
     if (token.content.empty()) return;
     without_space_.insert(token.content);
-    if (std::any_of(added_.begin(), added_.end(), [&](const auto& old) { return old.content == token.content; })) return;
+    if (std::any_of(added_.begin(), added_.end(), [&](const auto& old) { return old.content == token.content; }))
+      return;
     token.special = true;
     const std::optional<int32_t> known = IdOf(token.content);
     token.id = known ? *known : static_cast<int32_t>(decoded_.size());

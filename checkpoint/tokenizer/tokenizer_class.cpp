@@ -55,10 +55,8 @@ Class ChooseClass(const TokenizerConfig& config, const Json& tokenizer) {
 Json Text(std::string_view text) { return {{"String", text}}; }
 
 Json ByteLevel(bool add_prefix_space, bool use_regex) {
-  return {{"type", "ByteLevel"},
-          {"add_prefix_space", add_prefix_space},
-          {"trim_offsets", true},
-          {"use_regex", use_regex}};
+  return {
+      {"type", "ByteLevel"}, {"add_prefix_space", add_prefix_space}, {"trim_offsets", true}, {"use_regex", use_regex}};
 }
 
 void BuildLlama(const TokenizerConfig& config, Json* json) {
@@ -80,7 +78,8 @@ void BuildByteLevel(const TokenizerConfig& config, bool is_qwen, Json* json) {
   if (is_qwen) {
     const Json split = {
         {"type", "Split"}, {"pattern", {{"Regex", kQwen2Pattern}}}, {"behavior", "Isolated"}, {"invert", false}};
-    (*json)["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", Json::array({split, ByteLevel(prefix, false)})}};
+    (*json)["pre_tokenizer"] = {{"type", "Sequence"},
+                                {"pretokenizers", Json::array({split, ByteLevel(prefix, false)})}};
   } else {
     (*json)["pre_tokenizer"] = ByteLevel(prefix, true);
   }
@@ -104,7 +103,8 @@ std::vector<TokenizerConfig::Named> DefaultTokens(Class kind, const std::string&
   auto token = [&](const char* role, const char* content) {
     return TokenizerConfig::Named{role, AddedToken{.id = kNewTokenId, .content = content, .special = true}, where};
   };
-  if (kind == Class::kLlama) return {token("bos_token", "<s>"), token("eos_token", "</s>"), token("unk_token", "<unk>")};
+  if (kind == Class::kLlama)
+    return {token("bos_token", "<s>"), token("eos_token", "</s>"), token("unk_token", "<unk>")};
   const char* end = "<|endoftext|>";
   if (kind == Class::kQwen2) return {token("eos_token", end), token("unk_token", end), token("pad_token", end)};
   if (kind == Class::kGpt2) return {token("bos_token", end), token("eos_token", end), token("unk_token", end)};
@@ -140,7 +140,8 @@ class AddedList {
       last_ = std::max(last_, int64_t{token.id});
     }
     if (wished != kNewTokenId && wished != token.id)
-      LogWarning("{}: says that \"{}\" has id {}; as in transformers, it has {}", told, token.content, wished, token.id);
+      LogWarning("{}: says that \"{}\" has id {}; as in transformers, it has {}", told, token.content, wished,
+                 token.id);
   }
 
   Json ToJson() const {
@@ -171,8 +172,8 @@ class AddedList {
 
   const TokenizerConfig& config_;
   const std::string& where_;
-  int64_t size_;        // tokens of the vocabulary, wherever their ids end
-  int64_t last_ = -1;   // largest id of an added token
+  int64_t size_;       // tokens of the vocabulary, wherever their ids end
+  int64_t last_ = -1;  // largest id of an added token
   std::unordered_map<std::string, int32_t> vocabulary_;
   std::unordered_set<int64_t> taken_;
   std::vector<AddedToken> tokens_;

@@ -28,14 +28,14 @@ struct TokenizerConfig {
   // Of the next three, what a file says matters to tokenizers that transformers builds itself, from a tokenizer.model
   // or by tokenizer_class: a tokenizer.json says the same things.
   std::optional<bool> add_bos_token, add_eos_token;
-  std::optional<bool> legacy;             // the text after a special token starts a word of its own
-  std::optional<bool> add_prefix_space;   // the text starts a word of its own
-  bool split_special_tokens = false;      // special tokens written out in a text are text
-  std::string tokenizer_class;            // tokenizer_config.json's, else config.json's
-  std::string model_type;                 // of config.json
-  bool has_own_code = false;              // auto_map names a tokenizer class of the repository
+  std::optional<bool> legacy;               // the text after a special token starts a word of its own
+  std::optional<bool> add_prefix_space;     // the text starts a word of its own
+  bool split_special_tokens = false;        // special tokens written out in a text are text
+  std::string tokenizer_class;              // tokenizer_config.json's, else config.json's
+  std::string model_type;                   // of config.json
+  bool has_own_code = false;                // auto_map names a tokenizer class of the repository
   std::optional<int64_t> model_vocab_size;  // of config.json
-  std::string where;                      // for errors
+  std::string where;                        // for errors
 
   // nullptr where no file says anything of the role.
   const Named* Find(std::string_view role) const;

@@ -27,13 +27,13 @@ class UnigramModel {
   // Memory that Encode reuses; one per thread.
   struct Scratch {
     struct Node {
-      double score = 0;     // of the best way to here
-      size_t begin = 0;     // where its last token starts
-      int32_t id = -1;      // which it is
+      double score = 0;  // of the best way to here
+      size_t begin = 0;  // where its last token starts
+      int32_t id = -1;   // which it is
       bool reached = false;
     };
-    std::vector<Node> nodes;      // by end, in bytes
-    std::vector<size_t> path;     // ends of the tokens of the best way, the last first
+    std::vector<Node> nodes;   // by end, in bytes
+    std::vector<size_t> path;  // ends of the tokens of the best way, the last first
   };
 
   // Appends the ids of one word to ids. THROWS Error for an unknown character when there is no unknown token.

@@ -1,8 +1,8 @@
 // tokenize <directory> <file> [--add-special]: prints the ids of the bytes of a file, one per line; what the oracle
-// script compares with other tokenizers. With --texts the file is a JSON list of texts; for each a line of JSON: its ids
-// with what the tokenizer adds, the text of these without and with special tokens (bytes that are no UTF-8 replaced).
-// With --time N instead: encodes the file N times, whole and line by line, and
-// prints the seconds of the fastest run of each; what the benchmark script compares.
+// script compares with other tokenizers. With --texts the file is a JSON list of texts; for each a line of JSON: its
+// ids with what the tokenizer adds, the text of these without and with special tokens (bytes that are no UTF-8
+// replaced). With --time N instead: encodes the file N times, whole and line by line, and prints the seconds of the
+// fastest run of each; what the benchmark script compares.
 
 #include <algorithm>
 #include <chrono>

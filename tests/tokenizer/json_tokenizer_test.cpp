@@ -119,7 +119,8 @@ TEST(JsonTokenizer, RobertaAndBertProcessing) {
 
 TEST(JsonTokenizer, TruncationAndPaddingAreForBatches) {
   Json json = ByteLevel();
-  json["truncation"] = Json::parse(R"({"direction": "Right", "max_length": 1, "strategy": "LongestFirst", "stride": 0})");
+  json["truncation"] =
+      Json::parse(R"({"direction": "Right", "max_length": 1, "strategy": "LongestFirst", "stride": 0})");
   json["padding"] = Json::parse(R"({"strategy": {"Fixed": 8}, "direction": "Right", "pad_id": 0, "pad_token": "a"})");
   EXPECT_EQ(Read(json)->Encode("ba", true), (Ids{1, 0}));
 }
@@ -232,7 +233,8 @@ TEST(JsonTokenizer, SaysWhatIsWrongAndWhere) {
       {"/normalizer", R"({"type": "Replace", "pattern": {"Regex": "("}, "content": ""})",
        "normalizer.pattern.Regex: not a valid regular expression"},
       {"/normalizer", R"({"type": "Replace", "pattern": {"String": ""}, "content": ""})", "to look for is empty"},
-      {"/normalizer", R"({"type": "Precompiled", "precompiled_charsmap": "A*"})", "precompiled_charsmap: is not base64"},
+      {"/normalizer", R"({"type": "Precompiled", "precompiled_charsmap": "A*"})",
+       "precompiled_charsmap: is not base64"},
       {"/normalizer", R"({"type": "Precompiled", "precompiled_charsmap": "AAAA"})", "is no table of sentencepiece"},
       {"/pre_tokenizer", R"({"type": "CharDelimiterSplit", "delimiter": ""})", "delimiter: is empty"},
       {"/pre_tokenizer", R"({"type": "Sequence", "pretokenizers": [{"type": "UnicodeScripts"}]})",
@@ -248,8 +250,10 @@ TEST(JsonTokenizer, SaysWhatIsWrongAndWhere) {
        "post_processor.sep[1]: id 77 is not in the vocabulary"},
       {"/model", R"({"type": "Unigram", "vocab": [["a"]]})", "model.vocab[0]: expected a token and its score"},
       {"/model", R"({"type": "Unigram", "vocab": []})", "model.vocab: is empty"},
-      {"/model", R"({"type": "Unigram", "vocab": [["a", 0]], "unk_id": 1})", "model.unk_id: id 1 is not in the vocabulary"},
-      {"/model", R"({"type": "Unigram", "vocab": {"a": 0}})", "model.vocab: expected an array of tokens and their scores"},
+      {"/model", R"({"type": "Unigram", "vocab": [["a", 0]], "unk_id": 1})",
+       "model.unk_id: id 1 is not in the vocabulary"},
+      {"/model", R"({"type": "Unigram", "vocab": {"a": 0}})",
+       "model.vocab: expected an array of tokens and their scores"},
       // No field is skipped unread.
       {"/more", "1", "tokenizer.json: key \"more\" is unknown"},
       {"/model/alpha", "0.5", "model: key \"alpha\" is unknown"},

@@ -24,10 +24,17 @@ std::string Normalized(const char* json, std::string_view text) {
 
 TEST(Normalizer, NormalizationForms) {
   const std::string text = "\xef\xac\x81\xc3\xa9";  // U+FB01, the ligature fi, and U+00E9
-  EXPECT_EQ(Normalized(R"({"type": "NFD"})", text), "\xef\xac\x81" "e\xcc\x81");
+  EXPECT_EQ(Normalized(R"({"type": "NFD"})", text),
+            "\xef\xac\x81"
+            "e\xcc\x81");
   EXPECT_EQ(Normalized(R"({"type": "NFKD"})", text), "fie\xcc\x81");
-  EXPECT_EQ(Normalized(R"({"type": "NFKC"})", "\xef\xac\x81" "e\xcc\x81"), "fi\xc3\xa9");
-  EXPECT_EQ(Normalized(R"({"type": "NFKC"})", "\xff\xef\xac\x81\xff"), "\xff" "fi\xff");  // broken bytes stay
+  EXPECT_EQ(Normalized(R"({"type": "NFKC"})",
+                       "\xef\xac\x81"
+                       "e\xcc\x81"),
+            "fi\xc3\xa9");
+  EXPECT_EQ(Normalized(R"({"type": "NFKC"})", "\xff\xef\xac\x81\xff"),
+            "\xff"
+            "fi\xff");  // broken bytes stay
 }
 
 TEST(Normalizer, Lowercase) {
@@ -37,9 +44,9 @@ TEST(Normalizer, Lowercase) {
 
 TEST(Normalizer, StripAccentsTakesMarks) {
   EXPECT_EQ(Normalized(R"({"type": "StripAccents"})", "e\xcc\x81\xe2\x83\x9dx\xc3\xa9"), "ex\xc3\xa9");
-  EXPECT_EQ(Normalized(R"({"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "StripAccents"}]})",
-                       "\xc3\xa9"),
-            "e");
+  EXPECT_EQ(
+      Normalized(R"({"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "StripAccents"}]})", "\xc3\xa9"),
+      "e");
 }
 
 TEST(Normalizer, Strip) {
@@ -56,8 +63,8 @@ TEST(Normalizer, ReplaceByPattern) {
   EXPECT_EQ(Normalized(R"({"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "_"})", "a  b c   "), "a_b c_");
 }
 
-// A trie with two keys, "a" -> "xy" and "b" -> "", laid out by hand in the double array of the Darts-clone library: unit
-// 0 has the offset 1 << 10; a key's byte leads to unit 1 ^ byte, whose offset leads to the unit of the value.
+// A trie with two keys, "a" -> "xy" and "b" -> "", laid out by hand in the double array of the Darts-clone library:
+// unit 0 has the offset 1 << 10; a key's byte leads to unit 1 ^ byte, whose offset leads to the unit of the value.
 std::string TwoKeys() {
   std::vector<uint32_t> units(256, 0);
   units[0] = 1u << 10;
@@ -89,7 +96,9 @@ std::string TwoKeys() {
 
 TEST(Charsmap, ReplacesByItsTable) {
   const Charsmap map(TwoKeys(), "test");
-  EXPECT_EQ(map.Apply("cab\xc3\xa9" "a\xff"), "cxy\xc3\xa9xy\xff");
+  EXPECT_EQ(map.Apply("cab\xc3\xa9"
+                      "a\xff"),
+            "cxy\xc3\xa9xy\xff");
   // A short grapheme is replaced whole by what its first entry says.
   EXPECT_EQ(map.Apply("a\xcc\x81z"), "xyz");
 }
@@ -105,9 +114,9 @@ using List = std::vector<std::string>;
 
 TEST(PreTokenizer, WhatBecomesOfMatches) {
   auto split = [](const char* behavior, bool invert) {
-    return Words(Json{{"type", "Split"}, {"pattern", {{"String", "-"}}}, {"behavior", behavior}, {"invert", invert}}
-                     .dump(),
-                 "-a--b-");
+    return Words(
+        Json{{"type", "Split"}, {"pattern", {{"String", "-"}}}, {"behavior", behavior}, {"invert", invert}}.dump(),
+        "-a--b-");
   };
   EXPECT_EQ(split("Isolated", false), (List{"-", "a", "-", "-", "b", "-"}));
   EXPECT_EQ(split("Removed", false), (List{"a", "b"}));
@@ -119,8 +128,7 @@ TEST(PreTokenizer, WhatBecomesOfMatches) {
 }
 
 TEST(PreTokenizer, ByKindOfCharacter) {
-  EXPECT_EQ(Words(R"({"type": "Punctuation"})", "a.$b_\xe3\x80\x82"),
-            (List{"a", ".", "$", "b", "_", "\xe3\x80\x82"}));
+  EXPECT_EQ(Words(R"({"type": "Punctuation"})", "a.$b_\xe3\x80\x82"), (List{"a", ".", "$", "b", "_", "\xe3\x80\x82"}));
   EXPECT_EQ(Words(R"({"type": "Punctuation", "behavior": "Contiguous"})", "a..b"), (List{"a", "..", "b"}));
   EXPECT_EQ(Words(R"({"type": "WhitespaceSplit"})", " a.b\n c"), (List{"a.b", "c"}));
   EXPECT_EQ(Words(R"({"type": "Whitespace"})", " a_1.,b\n c"), (List{"a_1", ".,", "b", "c"}));

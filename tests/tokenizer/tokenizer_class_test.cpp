@@ -133,7 +133,7 @@ TEST_F(TokenizerClass, AddedTokensOfAllFiles) {
   Write("special_tokens_map.json", {{"eos_token", "<q>"}, {"additional_special_tokens", {"<x>"}}});
   Write("tokenizer_config.json", {{"eos_token", "<a>"}});
   EXPECT_EQ(Encode("<p><q><x>"), (Ids{0, 15, 14, 16}));
-  EXPECT_EQ(Tokenizer::Open(dir_.path())->eos(), 14);                           // the map counts
+  EXPECT_EQ(Tokenizer::Open(dir_.path())->eos(), 14);                         // the map counts
   EXPECT_EQ(Tokenizer::Open(dir_.path())->Decode(Ids{15, 14}, true), "<p>");  // special are those with a role
   // With a decoder neither file is asked.
   Write("tokenizer_config.json",
@@ -156,7 +156,8 @@ TEST_F(TokenizerClass, TheFileThatIsWrongIsNamed) {
   Write("special_tokens_map.json", {{"eos_token", 3}});
   EXPECT_ERROR(Tokenizer::Open(dir_.path()), "special_tokens_map.json: eos_token: expected a string");
   Write("tokenizer_config.json", {{"added_tokens_decoder", {{"x", {{"content", "<p>"}}}}}});
-  EXPECT_ERROR(Tokenizer::Open(dir_.path()), "tokenizer_config.json: added_tokens_decoder: key \"x\" is not a token id");
+  EXPECT_ERROR(Tokenizer::Open(dir_.path()),
+               "tokenizer_config.json: added_tokens_decoder: key \"x\" is not a token id");
   Write("tokenizer_config.json", {{"added_tokens_decoder", {{"14", {{"content", "<p>"}, {"trim", true}}}}}});
   EXPECT_ERROR(Tokenizer::Open(dir_.path()), "added_tokens_decoder.14: key \"trim\" is unknown");
   Write("special_tokens_map.json", Json::object());
