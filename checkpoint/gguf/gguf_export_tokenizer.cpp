@@ -9,6 +9,7 @@
 #include "checkpoint/tokenizer/chat_template.h"
 #include "checkpoint/tokenizer/json_tokenizer.h"
 #include "checkpoint/tokenizer/json_tokenizer_model.h"
+#include "checkpoint/tokenizer/tokenizer_class.h"
 #include "checkpoint/tokenizer/tokenizer_config.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -31,11 +32,14 @@ class TokenizerExport {
  public:
   TokenizerExport(const fs::path& directory, const ModelConfig& config)
       : path_(directory / "tokenizer.json"),
-        text_(ReadTextFile(path_)),
-        file_(ParseJsonTokenizer(text_, path_.string())),
-        parts_(file_, path_.string()),
         beside_(ReadTokenizerConfig(directory)),
-        config_(config) {}
+        file_(ReadFile(path_, beside_)),
+        parts_(file_, path_.string()),
+        ours_(ReadJsonTokenizer(file_, path_.string(), beside_)),
+        config_(config) {
+    if (parts_.is_unigram)
+      Fail(path_.string() + ": model", "is a Unigram model, which cannot be written as GGUF; BPE models can");
+  }
 
   void Put(const fs::path& directory, GgufWriter* out, std::vector<std::string>* notes) {
     CollectTokens(notes);
@@ -50,14 +54,13 @@ class TokenizerExport {
   }
 
   // metadata: a GGUF file without tensors that has the keys.
-  void RequireSameIds(const std::string& metadata) const {
+  void RequireSameIds(const std::string& metadata, std::vector<std::string>* notes) const {
     const std::string where = path_.string();
     const GgufContents gguf = ParseGguf(std::as_bytes(std::span(metadata)), where);
     const GgufVocabulary vocabulary = ReadGgufVocabulary(gguf);
-    const auto ours = ReadJsonTokenizer(text_, where, beside_);
-    const auto theirs = ReadJsonTokenizer(TokenizerJson(vocabulary, where).dump(), where, beside_);
+    const auto theirs = ReadJsonTokenizer(TokenizerJson(vocabulary, where).dump(), where, {});
     auto compare = [&](const std::string& text) {
-      const auto expected = ours->Encode(text, true), found = theirs->Encode(text, true);
+      const auto expected = ours_->Encode(text, true), found = theirs->Encode(text, true);
       if (expected != found)
         Fail(where, "GGUF cannot say all that it does: {} has the ids {}, and in GGUF would have {}",
              Json(text).dump(-1, ' ', false, Json::error_handler_t::replace), fmt::join(expected, " "),
@@ -65,12 +68,33 @@ class TokenizerExport {
     };
     compare(kProbe);
     compare("");
-    for (const AddedToken& token : parts_.added_tokens) compare("a" + token.content + "b");
+    const bool space_at_start_only = HasSpaceAtStartOnly();
+    if (space_at_start_only)
+      notes->push_back("text after a special token starts without a space, where llama.cpp puts one");
+    for (const AddedToken& token : parts_.added_tokens) compare("a" + token.content + (space_at_start_only ? "" : "b"));
     for (int64_t id = 0; id < parts_.decoded.size(); ++id)
       if (parts_.decoded.Has(id)) compare(std::string(parts_.decoded.Bytes(static_cast<int32_t>(id))));
   }
 
  private:
+  static JsonTokenizerFile ReadFile(const fs::path& path, const TokenizerConfig& beside) {
+    JsonTokenizerFile file = ParseJsonTokenizer(ReadTextFile(path), path.string());
+    ApplyTokenizerConfig(beside, path.string(), &file);
+    return file;
+  }
+
+  // Sentencepiece's space before a text: before every stretch of text between special tokens, or before the first only.
+  bool HasSpaceAtStartOnly() const {
+    if (parts_.bpe_options.byte_level) return false;
+    const std::vector<int32_t> alone = ours_->Encode("a", false);
+    for (const AddedToken& token : parts_.added_tokens) {
+      std::vector<int32_t> with_space = alone;
+      with_space.insert(with_space.begin(), token.id);
+      if (token.special && !token.rstrip && ours_->Encode(token.content + "a", false) != with_space) return true;
+    }
+    return false;
+  }
+
   void CollectTokens(std::vector<std::string>* notes) {
     const int64_t count = config_.vocab_size;
     if (parts_.decoded.size() > count)
@@ -98,6 +122,9 @@ class TokenizerExport {
   }
 
   void PutByteLevel(GgufWriter* out) const {
+    const Json normalizer = file_.json.value("normalizer", Json());
+    if (!normalizer.is_null() && normalizer != Json{{"type", "NFC"}})
+      Fail(path_.string() + ": normalizer", "is none that GGUF can say of a byte-level tokenizer: null and NFC are");
     out->Key("tokenizer.ggml.model", std::string("gpt2"));
     out->Key("tokenizer.ggml.pre", PreTokenizerName(file_.json, path_.string()));
     std::vector<std::string> merges;
@@ -119,9 +146,8 @@ class TokenizerExport {
     out->Key("tokenizer.ggml.model", std::string("llama"));
     out->Key("tokenizer.ggml.pre", std::string("default"));
     out->Key("tokenizer.ggml.scores", scores);
-    const auto tokenizer = ReadJsonTokenizer(text_, path_.string(), beside_);
-    const auto probe = tokenizer->Encode("a", false);
-    const bool prefix = !probe.empty() && tokenizer->Bytes(probe[0], false).starts_with(' ');
+    const auto probe = ours_->Encode("a", false);
+    const bool prefix = !probe.empty() && ours_->Bytes(probe[0], false).starts_with(' ');
     out->Key("tokenizer.ggml.add_space_prefix", prefix);
   }
 
@@ -140,7 +166,7 @@ class TokenizerExport {
   }
 
   void PutSpecialIds(const fs::path& directory, GgufWriter* out, std::vector<std::string>* notes) const {
-    std::optional<int64_t> bos = IdOf(beside_.bos_token), eos = IdOf(beside_.eos_token);
+    std::optional<int64_t> bos = IdOf(beside_.Text("bos_token")), eos = IdOf(beside_.Text("eos_token"));
     if (!eos && !config_.eos_ids.empty()) eos = config_.eos_ids[0];
     const bool add_bos = Adds(parts_.before_text, &bos, "before"), add_eos = Adds(parts_.after_text, &eos, "after");
     auto put = [&](const char* name, const std::optional<int64_t>& id) {
@@ -149,7 +175,7 @@ class TokenizerExport {
     put("bos", bos);
     put("eos", eos);
     if (!parts_.bpe_options.byte_level && parts_.bpe_options.unk >= 0) put("unknown", parts_.bpe_options.unk);
-    put("padding", IdOf(PaddingToken(directory)));
+    put("padding", IdOf(beside_.Text("pad_token")));
     out->Key("tokenizer.ggml.add_bos_token", add_bos);
     out->Key("tokenizer.ggml.add_eos_token", add_eos);
     std::vector<int64_t> stops = StopIds(directory);
@@ -157,13 +183,6 @@ class TokenizerExport {
     if (!stops.empty()) put("eot", stops[0]);
     for (size_t i = 1; i < stops.size(); ++i)
       notes->push_back(fmt::format("generation also stops at token {}, for which GGUF has no key", stops[i]));
-  }
-
-  static std::optional<std::string> PaddingToken(const fs::path& directory) {
-    const fs::path path = directory / "tokenizer_config.json";
-    if (!fs::exists(path)) return std::nullopt;
-    const Json json = ReadJsonFile(path);
-    return SpecialTokenText(JsonView(json, path.string()), "pad_token");
   }
 
   // Of config.json and generation_config.json, each once.
@@ -182,10 +201,10 @@ class TokenizerExport {
   }
 
   fs::path path_;
-  std::string text_;
+  TokenizerConfig beside_;
   JsonTokenizerFile file_;
   JsonTokenizerModel parts_;
-  TokenizerConfig beside_;
+  std::unique_ptr<Tokenizer> ours_;
   const ModelConfig& config_;
   std::vector<std::string> tokens_;  // by id
   std::vector<int32_t> kinds_;
@@ -203,7 +222,7 @@ void PutGgufTokenizer(const fs::path& directory, const ModelConfig& config, Gguf
   assert(out->tensors().empty());
   TokenizerExport tokenizer(directory, config);
   tokenizer.Put(directory, out, notes);
-  tokenizer.RequireSameIds(out->Header());
+  tokenizer.RequireSameIds(out->Header(), notes);
 }
 
 }  // namespace ecld

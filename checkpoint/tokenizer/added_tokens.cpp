@@ -2,20 +2,12 @@
 
 #include <algorithm>
 
+#include "checkpoint/tokenizer/require_keys.h"
 #include "checkpoint/tokenizer/utf8.h"
 #include "core/error.h"
 
 namespace ecld {
 namespace {
-
-// The character that ends at text[end]; kInvalidCodePoint at the start of the text or after an invalid byte.
-Utf8Char CharBefore(std::string_view text, size_t end) {
-  for (size_t size = 1; size <= std::min<size_t>(4, end); ++size) {
-    Utf8Char c = CharAt(text.substr(0, end), end - size);
-    if (c.code != kInvalidCodePoint && c.size == size) return c;
-  }
-  return {kInvalidCodePoint, 1};
-}
 
 bool IsWholeWord(std::string_view text, size_t begin, size_t end) {
   bool before = begin > 0 && IsWordCharacter(CharBefore(text, begin).code);
@@ -30,14 +22,15 @@ int32_t CheckedTokenId(int64_t id, std::string_view where) {
   return static_cast<int32_t>(id);
 }
 
-AddedToken ReadAddedToken(const JsonView& json, int64_t id) {
+AddedToken ReadAddedToken(const JsonView& json, int64_t id, bool special_if_absent) {
+  RequireKeys(json, {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special", "__type"});
   AddedToken token;
   token.id = CheckedTokenId(id, json.Where());
   token.content = json.At("content").String();
   token.single_word = json.BoolOr("single_word", false);
   token.lstrip = json.BoolOr("lstrip", false);
   token.rstrip = json.BoolOr("rstrip", false);
-  token.special = json.BoolOr("special", false);
+  token.special = json.BoolOr("special", special_if_absent);
   token.normalized = json.BoolOr("normalized", !token.special);
   return token;
 }

@@ -14,6 +14,9 @@
 
 namespace ecld {
 
+// The id of a token that has none yet.
+constexpr int32_t kNewTokenId = -1;
+
 struct AddedToken {
   int32_t id = 0;
   std::string content;
@@ -22,11 +25,17 @@ struct AddedToken {
   bool rstrip = false;       // takes the white space after it
   bool normalized = false;   // looked for in the normalized text, by its normalized content
   bool special = false;      // left out when decoding for people
+
+  // Says the same of the same text; ids are not compared.
+  bool operator==(const AddedToken& other) const {
+    return content == other.content && single_word == other.single_word && lstrip == other.lstrip &&
+           rstrip == other.rstrip && normalized == other.normalized && special == other.special;
+  }
 };
 
 // One element of "added_tokens" (tokenizer.json) or of "added_tokens_decoder" (tokenizer_config.json, which holds the
-// id in the key). THROWS Error.
-AddedToken ReadAddedToken(const JsonView& json, int64_t id);
+// id in the key). special_if_absent: what a missing "special" means. THROWS Error.
+AddedToken ReadAddedToken(const JsonView& json, int64_t id, bool special_if_absent = false);
 
 // Ids above this are refused: a table of all ids must stay small beside the model.
 constexpr int64_t kMaxTokenId = (1 << 22) - 1;

@@ -7,6 +7,8 @@
 #include "checkpoint/tokenizer/json_tokenizer_model.h"
 #include "checkpoint/tokenizer/normalizer.h"
 #include "checkpoint/tokenizer/pre_tokenizer.h"
+#include "checkpoint/tokenizer/tokenizer_class.h"
+#include "checkpoint/tokenizer/unigram.h"
 #include "checkpoint/tokenizer/word_cache.h"
 #include "core/error.h"
 
@@ -17,6 +19,7 @@ namespace {
 struct Scratch {
   WordCache cache;
   BpeModel::Scratch bpe;
+  UnigramModel::Scratch unigram;
 };
 
 class JsonTokenizer final : public Tokenizer {
@@ -35,12 +38,13 @@ class JsonTokenizer final : public Tokenizer {
   std::optional<int32_t> eos() const override { return eos_; }
 
  private:
-  std::optional<int32_t> NamedToken(const std::optional<std::string>& name, const std::string& where) const;
   std::unique_ptr<Scratch> TakeScratch() const;
+  void RunModel(std::string_view word, Scratch& scratch, std::vector<int32_t>& ids) const;
   void EncodeWord(std::string_view word, Scratch& scratch, std::vector<int32_t>& ids) const;
 
   JsonTokenizerModel parts_;
-  BpeModel bpe_;
+  std::optional<BpeModel> bpe_;
+  std::optional<UnigramModel> unigram_;
   std::optional<int32_t> bos_, eos_;
 
   mutable std::mutex mutex_;
@@ -48,18 +52,14 @@ class JsonTokenizer final : public Tokenizer {
 };
 
 JsonTokenizer::JsonTokenizer(const JsonTokenizerFile& file, const std::string& where, const TokenizerConfig& config)
-    : parts_(file, where), bpe_(parts_.bpe_options, parts_.vocabulary, ReadMerges(file, parts_, where)) {
-  bos_ = NamedToken(config.bos_token, config.where);
-  eos_ = NamedToken(config.eos_token, config.where);
+    : parts_(file, where) {
+  if (parts_.is_unigram)
+    unigram_.emplace(parts_.unigram_options, parts_.vocabulary, file.scores);
+  else
+    bpe_.emplace(parts_.bpe_options, parts_.vocabulary, ReadMerges(file, parts_, where));
+  bos_ = IdOf(config.Text("bos_token").value_or(""));
+  eos_ = IdOf(config.Text("eos_token").value_or(""));
   if (!bos_ && !parts_.before_text.empty()) bos_ = parts_.before_text.front();
-}
-
-std::optional<int32_t> JsonTokenizer::NamedToken(const std::optional<std::string>& name,
-                                                 const std::string& where) const {
-  if (!name) return std::nullopt;
-  std::optional<int32_t> id = IdOf(*name);
-  if (!id) Fail(where, "names the special token \"{}\", which is not in tokenizer.json", *name);
-  return id;
 }
 
 std::optional<int32_t> JsonTokenizer::IdOf(std::string_view token) const {
@@ -77,15 +77,22 @@ std::unique_ptr<Scratch> JsonTokenizer::TakeScratch() const {
   return scratch;
 }
 
+void JsonTokenizer::RunModel(std::string_view word, Scratch& scratch, std::vector<int32_t>& ids) const {
+  if (bpe_)
+    bpe_->Encode(word, scratch.bpe, ids);
+  else
+    unigram_->Encode(word, scratch.unigram, ids);
+}
+
 void JsonTokenizer::EncodeWord(std::string_view word, Scratch& scratch, std::vector<int32_t>& ids) const {
   if (word.size() > WordCache::kMaxBytes || word.empty()) {
-    bpe_.Encode(word, scratch.bpe, ids);
+    RunModel(word, scratch, ids);
     return;
   }
   size_t slot;
   if (scratch.cache.Find(word, ids, slot)) return;
   size_t first = ids.size();
-  bpe_.Encode(word, scratch.bpe, ids);
+  RunModel(word, scratch, ids);
   scratch.cache.Store(slot, word, std::span(ids).subspan(first));
 }
 
@@ -117,11 +124,14 @@ std::vector<int32_t> JsonTokenizer::Encode(std::string_view text, bool add_speci
 
 std::string JsonTokenizer::Decode(std::span<const int32_t> ids, bool skip_special) const {
   std::string text;
+  bool first = parts_.decoder.first_without_spaces();
   for (int32_t id : ids) {
     if (!parts_.decoded.Has(id))
       Fail("decode", "token id {} is not in the vocabulary (of {} ids)", id, parts_.decoded.size());
     if (skip_special && parts_.special[static_cast<size_t>(id)]) continue;
     text += parts_.decoded.Bytes(id);
+    if (first) std::erase(text, ' ');
+    first = false;
   }
   parts_.decoder.Strip(text);
   return text;
@@ -131,7 +141,14 @@ std::string JsonTokenizer::Decode(std::span<const int32_t> ids, bool skip_specia
 
 std::unique_ptr<Tokenizer> ReadJsonTokenizer(std::string_view text, const std::string& where,
                                              const TokenizerConfig& config) {
-  return std::make_unique<JsonTokenizer>(ParseJsonTokenizer(text, where), where, config);
+  JsonTokenizerFile file = ParseJsonTokenizer(text, where);
+  ApplyTokenizerConfig(config, where, &file);
+  return ReadJsonTokenizer(file, where, config);
+}
+
+std::unique_ptr<Tokenizer> ReadJsonTokenizer(const JsonTokenizerFile& file, const std::string& where,
+                                             const TokenizerConfig& config) {
+  return std::make_unique<JsonTokenizer>(file, where, config);
 }
 
 }  // namespace ecld

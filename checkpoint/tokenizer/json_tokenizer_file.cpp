@@ -31,14 +31,32 @@ class Collector {
     using Event = Json::parse_event_t;
     if (event == Event::key && depth == 3) {
       token_ = value.get<std::string>();
+      has_key_ = true;
       return false;
     }
+    if (!has_key_) return Piece(depth, event, value);
+    has_key_ = false;
     bool is_id = event == Event::value && value.is_number_integer();
     int64_t id = is_id ? value.get<int64_t>() : -1;
     if (id < 0 || id > kMaxTokenId)
       Fail(fmt::format("{}: model.vocab[\"{}\"]", where_, token_), "expected a token id from 0 to {}", kMaxTokenId);
     file_.vocab.emplace_back(std::move(token_), static_cast<int32_t>(id));
     return true;  // its key was refused, so it is dropped with it
+  }
+
+  // [text, score]
+  bool Piece(int depth, Json::parse_event_t event, Json& value) {
+    using Event = Json::parse_event_t;
+    const bool is_part = depth == 4 && event == Event::value && (value.is_string() || value.is_number());
+    if (is_part || (depth == 3 && event == Event::array_start)) return true;
+    const std::string where = fmt::format("{}: model.vocab[{}]", where_, file_.vocab.size());
+    const bool is_pair =
+        depth == 3 && event == Event::array_end && value.size() == 2 && value[0].is_string() && value[1].is_number();
+    if (!is_pair) Fail(where, "expected a token and its score, [\"a\", -1.5]");
+    if (file_.vocab.size() > static_cast<size_t>(kMaxTokenId)) Fail(where, "more than {} tokens", kMaxTokenId);
+    file_.vocab.emplace_back(value[0].get<std::string>(), static_cast<int32_t>(file_.vocab.size()));
+    file_.scores.push_back(value[1].get<double>());
+    return false;
   }
 
   bool Merges(int depth, Json::parse_event_t event, Json& value) {
@@ -66,6 +84,7 @@ class Collector {
   JsonTokenizerFile& file_;
   const std::string& where_;
   std::string section_, list_, token_;
+  bool has_key_ = false;  // token_ waits for its id
 };
 
 }  // namespace

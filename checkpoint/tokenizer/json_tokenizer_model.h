@@ -12,6 +12,7 @@
 #include "checkpoint/tokenizer/normalizer.h"
 #include "checkpoint/tokenizer/pre_tokenizer.h"
 #include "checkpoint/tokenizer/token_decoder.h"
+#include "checkpoint/tokenizer/unigram.h"
 
 namespace ecld {
 
@@ -25,8 +26,10 @@ struct JsonTokenizerModel {
   Normalizer normalizer;
   PreTokenizer pre_tokenizer;
   TokenDecoder decoder;
+  bool is_unigram = false;  // else BPE
   BpeOptions bpe_options;
-  Vocabulary vocabulary;  // what BPE merges: bytes in byte-level models, the text in the file in others
+  UnigramOptions unigram_options;
+  Vocabulary vocabulary;  // what words are made of: bytes in byte-level models, the text in the file in others
   Vocabulary decoded;     // what each id becomes when decoded; added tokens too
   std::vector<AddedToken> added_tokens;
   AddedTokenMatcher raw_matcher, normalized_matcher;
@@ -34,12 +37,14 @@ struct JsonTokenizerModel {
   std::vector<int32_t> before_text, after_text;  // what the post-processor puts around a text
 
  private:
-  void ReadModelOptions(const JsonView& model);
+  void ReadBpeOptions(const JsonView& model);
+  void ReadUnigramOptions(const JsonView& model, const JsonTokenizerFile& file);
   void AddVocabulary(const JsonTokenizerFile& file, const std::string& where);
-  void ReadAddedTokens(const JsonView& json);
+  void ReadAddedTokens(const JsonView& json, bool split_special);
   void Decoded(const JsonTokenizerFile& file);
   void ReadPostProcessor(const JsonView& json);
   void ReadTemplate(const JsonView& json);
+  int32_t KnownId(const JsonView& id) const;
 };
 
 // THROWS Error for a merge of or into a token that is not in the vocabulary.

@@ -1,11 +1,14 @@
 #pragma once
-// The "normalizer" of tokenizer.json: NFC, Prepend, Replace (of a fixed string) and Sequence. Bytes that are not valid
-// UTF-8 pass through unchanged.
+// The "normalizer" of tokenizer.json: NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Strip, Nmt, Prepend, Replace,
+// Precompiled (charsmap.h) and Sequence. Bytes that are not valid UTF-8 pass through unchanged.
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/tokenizer/charsmap.h"
+#include "checkpoint/tokenizer/split_regex.h"
 #include "core/json.h"
 
 namespace ecld {
@@ -22,10 +25,15 @@ class Normalizer {
 
  private:
   struct Step {
-    enum Kind { kNfc, kPrepend, kReplace } kind;
-    std::string pattern, content;
+    enum Kind { kNfc, kNfd, kNfkc, kNfkd, kLowercase, kStripAccents, kStrip, kNmt, kPrepend, kReplace, kCharsmap } kind;
+    std::string pattern = {}, content = {};
+    bool left = false, right = false;                   // kStrip
+    std::shared_ptr<const SplitRegex> regex = nullptr;  // kReplace, in place of pattern
+    std::shared_ptr<const Charsmap> charsmap = nullptr;
   };
   void AddStep(const JsonView& json);
+  void AddReplace(const JsonView& json);
+  static std::string Run(const Step& step, std::string_view text);
 
   std::vector<Step> steps_;
 };
@@ -33,7 +41,7 @@ class Normalizer {
 // Unicode normalization form C. Returns text itself where it is in that form already.
 std::string_view ToNfc(std::string_view text, std::string& storage);
 
-// The fixed string of {"String": "..."}. THROWS Error for a Regex, which only Split may have, or an empty string.
+// The fixed string of {"String": "..."}. THROWS Error for a Regex, or an empty string.
 std::string FixedPattern(const JsonView& pattern);
 
 // Copies text with every occurrence of pattern replaced. REQUIRES a pattern that is not empty.

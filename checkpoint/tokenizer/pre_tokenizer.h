@@ -1,7 +1,8 @@
 #pragma once
-// The "pre_tokenizer" of tokenizer.json: cuts a text into the words inside which BPE merges. Split, ByteLevel, Digits,
-// Metaspace and Sequence. The byte alphabet of ByteLevel is not applied here: words stay bytes, and the vocabulary is
-// read as bytes too (byte_level() tells).
+// The "pre_tokenizer" of tokenizer.json: cuts a text into words, which the model takes one by one. Split, ByteLevel,
+// Digits, Metaspace, Punctuation, Whitespace, WhitespaceSplit, CharDelimiterSplit, BertPreTokenizer, Sequence. The byte
+// alphabet of ByteLevel is not applied here: words stay bytes, and the vocabulary is read as bytes too (byte_level()
+// tells).
 
 #include <functional>
 #include <memory>
@@ -30,23 +31,28 @@ class PreTokenizer {
 
  private:
   struct Stage {
-    enum Kind { kRegex, kString, kDigits, kMetaspace, kPrefixSpace } kind;
-    bool keep_matches = true, keep_gaps = true;  // kRegex, kString
-    bool individual = false;                     // kDigits: each digit a word
-    bool split = true;                           // kMetaspace
+    // What is a match: of a pattern, a fixed string, one character of a kind, a run of word characters or of others.
+    // Metaspace and the space before a text are no cuts by matches.
+    enum Kind { kRegex, kString, kCharacter, kWords, kMetaspace, kPrefixSpace } kind;
+    // What becomes of matches and of what lies between them (invert: the other way round).
+    enum Behavior { kIsolated, kRemoved, kMergedWithPrevious, kMergedWithNext, kContiguous } behavior = kIsolated;
+    bool invert = false;
+    bool split = true;  // kMetaspace
     enum Prepend { kAlways, kFirst, kNever } prepend = kNever;
     std::string text = {};  // kString: what is looked for; kMetaspace: what stands for a space
     std::shared_ptr<const SplitRegex> regex = nullptr;
+    bool (*is_kind)(uint32_t code) = nullptr;  // kCharacter
   };
   void AddStage(const JsonView& json);
   void AddSplit(const JsonView& json);
   void AddByteLevel(const JsonView& json);
   void AddMetaspace(const JsonView& json);
+  static Stage::Behavior ReadBehavior(const JsonView& json);
   void Run(size_t stage, std::string_view text, bool at_start, const Emit& emit) const;
+  template <class Piece>
+  static void Cut(const Stage& stage, std::string_view text, const Piece& piece);
   template <class Next>
-  static void SplitDigits(const Stage& stage, std::string_view text, Next&& next);
-  template <class Next>
-  static void SplitAtString(const Stage& stage, std::string_view text, Next&& next);
+  static void SplitAtMatches(const Stage& stage, std::string_view text, const Next& next);
   template <class Next>
   static void SplitMetaspace(const Stage& stage, std::string_view text, bool at_start, Next&& next);
 

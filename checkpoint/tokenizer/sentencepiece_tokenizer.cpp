@@ -2,13 +2,18 @@
 
 #include <sentencepiece_processor.h>
 
+#include <algorithm>
+#include <array>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "checkpoint/tokenizer/added_tokens.h"
 #include "checkpoint/tokenizer/normalizer.h"
 #include "checkpoint/tokenizer/vocabulary.h"
 #include "core/error.h"
+#include "core/log.h"
 
 namespace ecld {
 namespace {
@@ -36,9 +41,13 @@ class SentencePieceTokenizer final : public Tokenizer {
 
  private:
   static void Load(sentencepiece::SentencePieceProcessor& processor, std::string_view model, const std::string& where);
-  void ReadPieces();
+  void ReadPieces(const TokenizerConfig& config);
   void AddConfigured(const TokenizerConfig& config);
-  std::optional<int32_t> Named(const std::optional<std::string>& name, int fallback, const std::string& where) const;
+  void Add(AddedToken token, const std::string& told, const TokenizerConfig& config);
+  // The model's own tokens with roles; an id of -1 where there is none.
+  std::array<std::pair<const char*, int>, 4> Roles() const;
+  bool HasLostItsRole(int id, const TokenizerConfig& config) const;
+  std::optional<int32_t> IdOfRole(const char* role, int fallback, const TokenizerConfig& config) const;
 
   sentencepiece::SentencePieceProcessor first_;  // encodes the start of a text
   sentencepiece::SentencePieceProcessor later_;  // encodes what follows a special token; used when !legacy_
@@ -48,24 +57,29 @@ class SentencePieceTokenizer final : public Tokenizer {
   std::vector<bool> special_;
   bool adds_prefix_ = false;  // the model puts a space before a text, and Decode takes it off
   bool legacy_ = true;        // ... before every stretch of text, not only the first
+  // legacy_ off: text that starts with an added token has a space before it, unless the token has a role.
+  std::set<std::string> without_space_;
+  bool adds_space_ = false;
   bool add_bos_ = true, add_eos_ = false;
   std::optional<int32_t> bos_, eos_;
 };
 
 SentencePieceTokenizer::SentencePieceTokenizer(std::string_view model, const std::string& where,
                                                const TokenizerConfig& config)
-    : legacy_(config.legacy), add_eos_(config.add_eos_token) {
+    : legacy_(config.legacy.value_or(true)), add_eos_(config.add_eos_token.value_or(false)) {
   Load(first_, model, where);
   if (!legacy_) Load(later_, std::string(model) + std::string(kNoPrefix), where);
-  ReadPieces();
+  ReadPieces(config);
   AddConfigured(config);
-  for (const AddedToken& token : added_) matcher_.Add(token.content, token);
-  bos_ = Named(config.bos_token, first_.bos_id(), config.where);
-  eos_ = Named(config.eos_token, first_.eos_id(), config.where);
-  add_bos_ = config.add_bos_token && bos_;
+  for (const AddedToken& token : added_)
+    if (!config.split_special_tokens) matcher_.Add(token.content, token);
+  bos_ = IdOfRole("bos_token", first_.bos_id(), config);
+  eos_ = IdOfRole("eos_token", first_.eos_id(), config);
+  add_bos_ = config.add_bos_token.value_or(true) && bos_;
   std::vector<std::string> probe;
   if (!first_.Encode("a", &probe).ok() || probe.empty()) Fail(where, "the model cannot encode the letter \"a\"");
   adds_prefix_ = probe[0].starts_with(kSpaceMark);
+  adds_space_ = config.add_prefix_space.value_or(true);
 }
 
 void SentencePieceTokenizer::Load(sentencepiece::SentencePieceProcessor& processor, std::string_view model,
@@ -74,11 +88,14 @@ void SentencePieceTokenizer::Load(sentencepiece::SentencePieceProcessor& process
   if (!status.ok() || processor.GetPieceSize() <= 0) Fail(where, "not a sentencepiece model ({})", status.ToString());
 }
 
-void SentencePieceTokenizer::ReadPieces() {
+void SentencePieceTokenizer::ReadPieces(const TokenizerConfig& config) {
   for (int id = 0; id < first_.GetPieceSize(); ++id) {
     const std::string& piece = first_.IdToPiece(id);
     if (first_.IsControl(id) || first_.IsUnknown(id)) {
-      added_.push_back({.id = id, .content = piece, .special = true});
+      if (!HasLostItsRole(id, config)) {
+        added_.push_back({.id = id, .content = piece, .special = true});
+        without_space_.insert(piece);
+      }
       decoded_.Add(id, piece, true);
     } else if (first_.IsByte(id)) {
       char byte = static_cast<char>(std::stoi(piece.substr(3, 2), nullptr, 16));  // "<0x41>"
@@ -89,27 +106,71 @@ void SentencePieceTokenizer::ReadPieces() {
   }
 }
 
+std::array<std::pair<const char*, int>, 4> SentencePieceTokenizer::Roles() const {
+  return {{{"bos_token", first_.bos_id()},
+           {"eos_token", first_.eos_id()},
+           {"unk_token", first_.unk_id()},
+           {"pad_token", first_.pad_id()}}};
+}
+
+// Where another token ends a text, the model's own "</s>" is text like any other.
+bool SentencePieceTokenizer::HasLostItsRole(int id, const TokenizerConfig& config) const {
+  bool lost = false;
+  for (const auto& [role, own] : Roles())
+    if (own == id && config.Find(role)) lost = config.Text(role) != first_.IdToPiece(id);
+  for (const auto& named : config.named)
+    if (named.token && named.token->content == first_.IdToPiece(id)) return false;
+  return lost;
+}
+
 void SentencePieceTokenizer::AddConfigured(const TokenizerConfig& config) {
-  for (const AddedToken& token : config.added_tokens) {
-    if (!decoded_.Has(token.id)) {
-      decoded_.Add(token.id, token.content, true);
-      added_.push_back(token);
-    } else if (first_.IdToPiece(token.id) != token.content) {
-      Fail(config.where, "added_tokens_decoder gives id {} to \"{}\", but tokenizer.model gives it to \"{}\"", token.id,
-           token.content, first_.IdToPiece(token.id));
-    }
-  }
+  for (const AddedToken& token : config.added_tokens) Add(token, config.added_where, config);
+  // A role of which no file says anything has the model's own token, without flags.
+  for (const auto& [role, own] : Roles())
+    if (own >= 0 && !config.Find(role))
+      Add({.id = own, .content = first_.IdToPiece(own), .special = true}, config.where, config);
+  decoded_.Index();
+  auto add_new = [&](AddedToken token, const std::string& told) {
+    if (token.content.empty()) return;
+    without_space_.insert(token.content);
+    if (std::any_of(added_.begin(), added_.end(), [&](const auto& old) { return old.content == token.content; }))
+      return;
+    token.special = true;
+    const std::optional<int32_t> known = IdOf(token.content);
+    token.id = known ? *known : static_cast<int32_t>(decoded_.size());
+    Add(token, told, config);
+  };
+  for (const auto& named : config.named)
+    if (named.token) add_new(*named.token, named.where);
+  for (const AddedToken& token : config.extra_tokens) add_new(token, config.extra_where);
   decoded_.Index();
   special_.assign(static_cast<size_t>(decoded_.size()), false);
   for (const AddedToken& token : added_) special_[static_cast<size_t>(token.id)] = token.special;
 }
 
-std::optional<int32_t> SentencePieceTokenizer::Named(const std::optional<std::string>& name, int fallback,
-                                                     const std::string& where) const {
-  if (!name) return fallback < 0 ? std::nullopt : std::optional<int32_t>(fallback);
-  std::optional<int32_t> id = IdOf(*name);
-  if (!id) Fail(where, "names the special token \"{}\", which is not in tokenizer.model", *name);
-  return id;
+// told: the file that the token is from.
+void SentencePieceTokenizer::Add(AddedToken token, const std::string& told, const TokenizerConfig& config) {
+  if (token.id < first_.GetPieceSize() && first_.IdToPiece(token.id) != token.content)
+    Fail(told, "gives id {} to \"{}\", but tokenizer.model gives it to \"{}\"", token.id, token.content,
+         first_.IdToPiece(token.id));
+  for (AddedToken& old : added_) {
+    if (old.content != token.content && old.id != token.id) continue;
+    if (old.content != token.content || old.id != token.id)
+      Fail(told, "gives id {} to \"{}\", but \"{}\" has id {}", token.id, token.content, old.content, old.id);
+    old = token;
+    return;
+  }
+  if (!decoded_.Has(token.id)) decoded_.Add(token.id, token.content, true);
+  if (config.model_vocab_size && token.id >= *config.model_vocab_size)
+    LogWarning("{}: the token \"{}\" has id {}, for which the model (of {} ids) has no embedding", told, token.content,
+               token.id, *config.model_vocab_size);
+  added_.push_back(std::move(token));
+}
+
+std::optional<int32_t> SentencePieceTokenizer::IdOfRole(const char* role, int fallback,
+                                                        const TokenizerConfig& config) const {
+  if (config.Find(role)) return config.Text(role) ? IdOf(*config.Text(role)) : std::nullopt;
+  return fallback < 0 ? std::nullopt : std::optional<int32_t>(fallback);
 }
 
 std::optional<int32_t> SentencePieceTokenizer::IdOf(std::string_view token) const {
@@ -124,10 +185,12 @@ std::vector<int32_t> SentencePieceTokenizer::Encode(std::string_view text, bool 
   bool at_start = true;
   matcher_.Split(text, [&](std::string_view piece, const AddedToken* token) {
     if (token) {
+      if (at_start && !legacy_ && adds_space_ && !without_space_.contains(token->content))
+        if (const auto mark = IdOf(kSpaceMark)) ids.push_back(*mark);
       ids.push_back(token->id);
     } else {
       std::vector<int> piece_ids;
-      auto status = (at_start || legacy_ ? first_ : later_).Encode(piece, &piece_ids);
+      auto status = (legacy_ || (at_start && adds_space_) ? first_ : later_).Encode(piece, &piece_ids);
       if (!status.ok()) Fail("encode", "sentencepiece: {}", status.ToString());
       ids.insert(ids.end(), piece_ids.begin(), piece_ids.end());
     }

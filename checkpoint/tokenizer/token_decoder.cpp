@@ -2,6 +2,7 @@
 
 #include "checkpoint/tokenizer/bpe.h"
 #include "checkpoint/tokenizer/normalizer.h"
+#include "checkpoint/tokenizer/require_keys.h"
 #include "core/error.h"
 
 namespace ecld {
@@ -30,26 +31,31 @@ TokenDecoder::TokenDecoder(const JsonView& json) {
 void TokenDecoder::AddStep(const JsonView& json) {
   std::string type = json.At("type").String();
   if (type == "Sequence") {
+    RequireKeys(json, {"type", "decoders"});
     JsonView steps = json.At("decoders");
     for (size_t i = 0; i < steps.Size(); ++i) AddStep(steps.At(i));
   } else if (type == "ByteLevel") {
+    RequireKeys(json, {"type", "add_prefix_space", "trim_offsets", "use_regex"});
     byte_level_ = true;
   } else if (type == "ByteFallback") {
+    RequireKeys(json, {"type"});
     byte_fallback_ = true;
   } else if (type == "Fuse") {
+    RequireKeys(json, {"type"});
     fused_ = true;
   } else if (type == "Replace") {
+    RequireKeys(json, {"type", "pattern", "content"});
     if (fused_) Fail(json.Where(), "Replace after Fuse is not supported");
     replaces_.push_back({FixedPattern(json.At("pattern")), json.At("content").String()});
   } else if (type == "Metaspace") {
+    RequireKeys(json, {"type", "replacement", "prepend_scheme", "add_prefix_space", "split", "str_rep"});
     std::string mark = json.At("replacement").String();
     if (mark.empty()) Fail(json.At("replacement").Where(), "is empty, expected one character");
     replaces_.push_back({mark, " "});
-    if (json.StringOr("prepend_scheme", json.BoolOr("add_prefix_space", true) ? "always" : "never") != "never") {
-      strip_.assign(1, ' ');
-      strip_start_ = 1;
-    }
+    first_without_spaces_ =
+        json.StringOr("prepend_scheme", json.BoolOr("add_prefix_space", true) ? "always" : "never") != "never";
   } else if (type == "Strip") {
+    RequireKeys(json, {"type", "content", "start", "stop"});
     if (!fused_) Fail(json.Where(), "Strip before Fuse is not supported");
     strip_ = json.At("content").String();
     strip_start_ = json.At("start").Int();

@@ -21,6 +21,9 @@ class TokenDecoder {
   // Cuts what the tokenizer put around the text when encoding.
   void Strip(std::string& text) const;
 
+  // Whether the first token of a text loses all its spaces: so Metaspace takes off the one it put there.
+  bool first_without_spaces() const { return first_without_spaces_; }
+
  private:
   struct Replace {
     std::string pattern, content;
@@ -31,6 +34,7 @@ class TokenDecoder {
   bool byte_level_ = false;
   bool byte_fallback_ = false;  // "<0x41>" is one byte
   bool fused_ = false;
+  bool first_without_spaces_ = false;
   std::string strip_;  // the character cut, up to so many times
   int64_t strip_start_ = 0, strip_stop_ = 0;
 };

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "checkpoint/export/export.h"
@@ -209,7 +210,9 @@ TEST_F(GgufExport, RefusesTokenizersItCannotCarry) {
   EXPECT_ERROR(ExportModel(),
                "tokenizer.json: pre_tokenizer: is none that GGUF has a name for here; those of llama-bpe");
   with("/normalizer", {{"type", "Lowercase"}});
-  EXPECT_ERROR(ExportModel(), "tokenizer.json");
+  EXPECT_ERROR(ExportModel(), "tokenizer.json: normalizer: is none that GGUF can say");
+  with("/model", {{"type", "Unigram"}, {"vocab", {{"a", 0.0}, {"b", -1.0}}}});
+  EXPECT_ERROR(ExportModel(), "tokenizer.json: model: is a Unigram model, which cannot be written as GGUF");
   // Words that are tokens are taken whole, though no merges lead to them: GGUF's name for this pre-tokenizer says no.
   Json whole = original;
   whole["model"]["ignore_merges"] = true;
@@ -224,6 +227,25 @@ TEST_F(GgufExport, RefusesTokenizersItCannotCarry) {
   EXPECT_ERROR(ExportModel(), "tokenizer.json: post_processor: puts 2 tokens before a text; GGUF can say one");
   fs::remove(path);
   EXPECT_ERROR(ExportModel(), "holds no tokenizer.json, which the vocabulary of a GGUF file is made from");
+}
+
+// llama.cpp puts sentencepiece's space before a text after a special token too; a LlamaTokenizer that is not legacy
+// does not.
+TEST_F(GgufExport, SaysWhereLlamaCppPutsASpace) {
+  WritePackedCheckpoint(dir_ / "m", PackedFormat{4, 32, true}, {.dtype = DType::kBF16});
+  const std::string mark = "\xe2\x96\x81";
+  Json json = {{"added_tokens", Json::array()}, {"decoder", {{"type", "Fuse"}}}};
+  json["model"] = {{"type", "BPE"}, {"byte_fallback", true}, {"merges", {{mark, "a"}}}};
+  json["model"]["vocab"] = {{"<unk>", 0}, {"<s>", 1}, {"</s>", 2}, {"a", 3}, {mark, 4}, {mark + "a", 5}};
+  WriteJsonFile(dir_ / "m/tokenizer.json", json);
+  for (const bool legacy : {false, true}) {
+    WriteJsonFile(dir_ / "m/tokenizer_config.json", {{"tokenizer_class", "LlamaTokenizer"}, {"legacy", legacy}});
+    const auto notes = ExportModel().notes;
+    const bool said =
+        std::find(notes.begin(), notes.end(),
+                  "text after a special token starts without a space, where llama.cpp puts one") != notes.end();
+    EXPECT_EQ(said, !legacy);
+  }
 }
 
 TEST_F(GgufExport, VerifyingFindsAFlippedBit) {

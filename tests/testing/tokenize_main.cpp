@@ -1,6 +1,8 @@
 // tokenize <directory> <file> [--add-special]: prints the ids of the bytes of a file, one per line; what the oracle
-// script compares with other tokenizers. With --time N instead: encodes the file N times, whole and line by line, and
-// prints the seconds of the fastest run of each; what the benchmark script compares.
+// script compares with other tokenizers. With --texts the file is a JSON list of texts; for each a line of JSON: its
+// ids with what the tokenizer adds, the text of these without and with special tokens (bytes that are no UTF-8
+// replaced). With --time N instead: encodes the file N times, whole and line by line, and prints the seconds of the
+// fastest run of each; what the benchmark script compares.
 
 #include <algorithm>
 #include <chrono>
@@ -12,6 +14,7 @@
 
 #include "checkpoint/tokenizer/tokenizer.h"
 #include "core/files.h"
+#include "core/json.h"
 
 namespace {
 
@@ -41,11 +44,19 @@ void PrintSeconds(const ecld::Tokenizer& tokenizer, std::string_view text, int r
   std::cout << whole << ' ' << by_line << ' ' << ids << '\n';
 }
 
+void PrintTexts(const ecld::Tokenizer& tokenizer, const std::string& list) {
+  for (const ecld::Json& text : ecld::ParseJson(list, "texts")) {
+    const std::vector<int32_t> ids = tokenizer.Encode(text.get<std::string>(), true);
+    const ecld::Json line = {ids, tokenizer.Decode(ids, true), tokenizer.Decode(ids, false)};
+    std::cout << line.dump(-1, ' ', true, ecld::Json::error_handler_t::replace) << '\n';
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    std::cerr << "usage: tokenize <tokenizer directory> <file> [--add-special | --time N]\n";
+    std::cerr << "usage: tokenize <tokenizer directory> <file> [--add-special | --texts | --time N]\n";
     return 2;
   }
   try {
@@ -54,6 +65,10 @@ int main(int argc, char** argv) {
     std::string_view mode = argc > 3 ? argv[3] : "";
     if (mode == "--time" && argc > 4) {
       PrintSeconds(*tokenizer, text, std::stoi(argv[4]));
+      return 0;
+    }
+    if (mode == "--texts") {
+      PrintTexts(*tokenizer, text);
       return 0;
     }
     std::string out;

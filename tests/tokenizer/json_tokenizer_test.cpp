@@ -59,10 +59,11 @@ TEST(JsonTokenizer, MergesLowestRankFirst) {
 
 TEST(JsonTokenizer, IgnoreMergesTakesWholeWords) {
   Json json = ByteLevel();
-  json["model"]["vocab"]["cab"] = 10;
+  json["model"]["vocab"]["cab"] = 9;
+  json["added_tokens"][0]["id"] = 10;
   EXPECT_EQ(Read(json)->Encode("cab", false), (Ids{2, 6}));
   json["model"]["ignore_merges"] = true;
-  EXPECT_EQ(Read(json)->Encode("cab", false), Ids{10});
+  EXPECT_EQ(Read(json)->Encode("cab", false), Ids{9});
 }
 
 TEST(JsonTokenizer, AByteWithoutTokenIsLeftOutOrUnknown) {
@@ -77,19 +78,71 @@ TEST(JsonTokenizer, AByteWithoutTokenIsLeftOutOrUnknown) {
 TEST(JsonTokenizer, AddedTokens) {
   Json json = ByteLevel();
   json["added_tokens"] = Json::parse(R"([
-    {"id": 20, "content": "dd", "single_word": true, "normalized": false},
-    {"id": 21, "content": "<l>", "lstrip": true, "rstrip": true, "special": true},
-    {"id": 22, "content": "<l><l>", "special": true}])");
+    {"id": 9, "content": "dd", "single_word": true, "normalized": false},
+    {"id": 10, "content": "<l>", "lstrip": true, "rstrip": true, "special": true},
+    {"id": 11, "content": "<l><l>", "special": true}])");
   auto tokenizer = Read(json);
-  EXPECT_EQ(tokenizer->Encode("a dd", false), (Ids{0, 4, 20}));
+  EXPECT_EQ(tokenizer->Encode("a dd", false), (Ids{0, 4, 9}));
   EXPECT_EQ(tokenizer->Encode("add", false), (Ids{0, 3, 3}));
-  EXPECT_EQ(tokenizer->Encode("a \n<l> b", false), (Ids{0, 21, 1}));
-  EXPECT_EQ(tokenizer->Encode("<l><l><l>", false), (Ids{22, 21}));  // the longest first
-  EXPECT_EQ(tokenizer->Decode(Ids{0, 22, 20}, true), "add");
-  EXPECT_EQ(tokenizer->Decode(Ids{0, 22, 20}, false), "a<l><l>dd");
-  EXPECT_EQ(tokenizer->vocab_size(), 23);
-  EXPECT_EQ(tokenizer->IdOf("<l>"), 21);
+  EXPECT_EQ(tokenizer->Encode("a \n<l> b", false), (Ids{0, 10, 1}));
+  EXPECT_EQ(tokenizer->Encode("<l><l><l>", false), (Ids{11, 10}));  // the longest first
+  EXPECT_EQ(tokenizer->Decode(Ids{0, 11, 9}, true), "add");
+  EXPECT_EQ(tokenizer->Decode(Ids{0, 11, 9}, false), "a<l><l>dd");
+  EXPECT_EQ(tokenizer->vocab_size(), 12);
+  EXPECT_EQ(tokenizer->IdOf("<l>"), 10);
   EXPECT_EQ(tokenizer->IdOf("nothing"), std::nullopt);
+}
+
+// As transformers has it: a new token gets the id after the last one, in the order of the file, whatever the file says.
+TEST(JsonTokenizer, AddedTokensLeaveNoHoles) {
+  Json json = ByteLevel();
+  json["added_tokens"] = Json::parse(R"([{"id": 30, "content": "<y>"}, {"id": 12, "content": "<x>"},
+                                         {"id": 7, "content": "abc"}])");
+  auto tokenizer = Read(json);
+  EXPECT_EQ(tokenizer->Encode("<x><y>abc", false), (Ids{10, 9, 7}));
+  json["added_tokens"] = Json::parse(R"([{"id": 30, "content": "<y>"}])");
+  json["model"]["vocab"]["cab"] = 20;  // ten tokens now
+  EXPECT_EQ(Read(json)->Encode("<y>", false), Ids{10});
+  json["model"]["vocab"]["cab"] = 10;
+  EXPECT_ERROR(Read(json), "adds \"<y>\", which would get id 10; but that is another token of tokenizer.json");
+}
+
+TEST(JsonTokenizer, RobertaAndBertProcessing) {
+  Json json = ByteLevel();
+  json["post_processor"] = Json::parse(R"({"type": "RobertaProcessing", "sep": ["abc", 7], "cls": ["<s>", 9],
+                                           "trim_offsets": true, "add_prefix_space": false})");
+  EXPECT_EQ(Read(json)->Encode("a", true), (Ids{9, 0, 7}));
+  EXPECT_EQ(Read(json)->Encode("a", false), Ids{0});
+  json["post_processor"] = Json::parse(R"({"type": "BertProcessing", "sep": ["d", 3], "cls": ["c", 2]})");
+  EXPECT_EQ(Read(json)->Encode("a", true), (Ids{2, 0, 3}));
+}
+
+TEST(JsonTokenizer, TruncationAndPaddingAreForBatches) {
+  Json json = ByteLevel();
+  json["truncation"] =
+      Json::parse(R"({"direction": "Right", "max_length": 1, "strategy": "LongestFirst", "stride": 0})");
+  json["padding"] = Json::parse(R"({"strategy": {"Fixed": 8}, "direction": "Right", "pad_id": 0, "pad_token": "a"})");
+  EXPECT_EQ(Read(json)->Encode("ba", true), (Ids{1, 0}));
+}
+
+TEST(JsonTokenizer, AMissingModelTypeAndAByteOrderMark) {
+  Json json = ByteLevel();
+  json["model"].erase("type");
+  EXPECT_EQ(ReadJsonTokenizer("\xef\xbb\xbf" + json.dump(), "tokenizer.json", {})->Encode("abc", false), Ids{7});
+}
+
+// Metaspace takes all spaces off the first token of a text, and leaves those of the others.
+TEST(JsonTokenizer, MetaspaceDecodes) {
+  Json json = ByteLevel();
+  json["pre_tokenizer"] = Json::parse(R"({"type": "Metaspace", "replacement": "_", "prepend_scheme": "always"})");
+  json["decoder"] = json["pre_tokenizer"];
+  json["model"]["vocab"] = Json::parse(R"({"a": 0, "_": 1, "_a": 2})");
+  json["model"]["merges"] = {"_ a"};
+  json["added_tokens"] = Json::array();
+  auto tokenizer = Read(json);
+  EXPECT_EQ(tokenizer->Encode("a  a", false), (Ids{2, 1, 2}));
+  EXPECT_EQ(tokenizer->Decode(Ids{2, 1, 2}, false), "a  a");
+  EXPECT_EQ(tokenizer->Decode(Ids{1, 2}, false), " a");
 }
 
 TEST(JsonTokenizer, TemplateStandsAroundTheText) {
@@ -153,7 +206,7 @@ struct Wrong {
 
 TEST(JsonTokenizer, SaysWhatIsWrongAndWhere) {
   const Wrong wrongs[] = {
-      {"/model/type", R"("Unigram")", "model.type: model \"Unigram\" is not supported (supported: BPE)"},
+      {"/model/type", R"("WordPiece")", "model.type: model \"WordPiece\" is not supported (supported: BPE, Unigram)"},
       {"/model/vocab", R"(["a"])", "model.vocab"},
       {"/model/vocab/a", R"("0")", "model.vocab[\"a\"]: expected a token id from 0 to"},
       {"/model/vocab/a", "5000000", "model.vocab[\"a\"]: expected a token id from 0 to"},
@@ -176,17 +229,38 @@ TEST(JsonTokenizer, SaysWhatIsWrongAndWhere) {
        "added_tokens[1]: id 11 is given to two added tokens"},
       {"/added_tokens", R"([{"id": 9}])", "added_tokens[0]: key \"content\" is missing"},
       {"/added_tokens", R"([{"id": 99999999999, "content": "x"}])", "token id 99999999999 is outside"},
-      {"/normalizer", R"({"type": "Lowercase"})", "normalizer: normalizer \"Lowercase\" is not supported"},
-      {"/normalizer", R"({"type": "Replace", "pattern": {"Regex": "a"}, "content": ""})", "expected a String"},
-      {"/pre_tokenizer", R"({"type": "Sequence", "pretokenizers": [{"type": "Whitespace"}]})",
-       "pre_tokenizer.pretokenizers[0]: pre-tokenizer \"Whitespace\" is not supported"},
+      {"/normalizer", R"({"type": "BertNormalizer"})", "normalizer: normalizer \"BertNormalizer\" is not supported"},
+      {"/normalizer", R"({"type": "Replace", "pattern": {"Regex": "("}, "content": ""})",
+       "normalizer.pattern.Regex: not a valid regular expression"},
+      {"/normalizer", R"({"type": "Replace", "pattern": {"String": ""}, "content": ""})", "to look for is empty"},
+      {"/normalizer", R"({"type": "Precompiled", "precompiled_charsmap": "A*"})",
+       "precompiled_charsmap: is not base64"},
+      {"/normalizer", R"({"type": "Precompiled", "precompiled_charsmap": "AAAA"})", "is no table of sentencepiece"},
+      {"/pre_tokenizer", R"({"type": "CharDelimiterSplit", "delimiter": ""})", "delimiter: is empty"},
+      {"/pre_tokenizer", R"({"type": "Sequence", "pretokenizers": [{"type": "UnicodeScripts"}]})",
+       "pre_tokenizer.pretokenizers[0]: pre-tokenizer \"UnicodeScripts\" is not supported"},
       {"/pre_tokenizer", R"({"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated"})",
        "pre_tokenizer.pattern.Regex: not a valid regular expression"},
-      {"/pre_tokenizer", R"({"type": "Split", "pattern": {"String": "a"}, "behavior": "Contiguous"})",
-       "pre_tokenizer.behavior: \"Contiguous\" is not supported"},
+      {"/pre_tokenizer", R"({"type": "Split", "pattern": {"String": "a"}, "behavior": "Sideways"})",
+       "pre_tokenizer.behavior: \"Sideways\" is unknown"},
       {"/decoder", "null", "decoder: null is not supported"},
       {"/decoder", R"({"type": "WordPiece"})", "decoder: decoder \"WordPiece\" is not supported"},
-      {"/post_processor", R"({"type": "BertProcessing"})", "post_processor: post-processor \"BertProcessing\""},
+      {"/post_processor", R"({"type": "Other"})", "post_processor: post-processor \"Other\" is not supported"},
+      {"/post_processor", R"({"type": "BertProcessing", "sep": ["x", 77], "cls": ["a", 0]})",
+       "post_processor.sep[1]: id 77 is not in the vocabulary"},
+      {"/model", R"({"type": "Unigram", "vocab": [["a"]]})", "model.vocab[0]: expected a token and its score"},
+      {"/model", R"({"type": "Unigram", "vocab": []})", "model.vocab: is empty"},
+      {"/model", R"({"type": "Unigram", "vocab": [["a", 0]], "unk_id": 1})",
+       "model.unk_id: id 1 is not in the vocabulary"},
+      {"/model", R"({"type": "Unigram", "vocab": {"a": 0}})",
+       "model.vocab: expected an array of tokens and their scores"},
+      // No field is skipped unread.
+      {"/more", "1", "tokenizer.json: key \"more\" is unknown"},
+      {"/model/alpha", "0.5", "model: key \"alpha\" is unknown"},
+      {"/added_tokens/0/extra", "1", "added_tokens[0]: key \"extra\" is unknown"},
+      {"/pre_tokenizer/split", "true", "pre_tokenizer: key \"split\" is unknown"},
+      {"/decoder/cleanup", "true", "decoder: key \"cleanup\" is unknown"},
+      {"/normalizer", R"({"type": "NFC", "form": 1})", "normalizer: key \"form\" is unknown"},
       {"/post_processor", R"({"type": "TemplateProcessing", "special_tokens": {"x": {"ids": [77]}}, "single": [
         {"SpecialToken": {"id": "x"}}, {"Sequence": {"id": "A"}}]})",
        "id 77 is not in the vocabulary"},
@@ -202,14 +276,6 @@ TEST(JsonTokenizer, SaysWhatIsWrongAndWhere) {
 
 TEST(JsonTokenizer, RefusesDeepNesting) {
   EXPECT_ERROR(ReadJsonTokenizer(std::string(100000, '['), "tokenizer.json", {}), "nested deeper than");
-}
-
-TEST(JsonTokenizer, NamedTokensMustExist) {
-  TokenizerConfig config;
-  config.bos_token = "<begin>";
-  config.where = "tokenizer_config.json";
-  EXPECT_ERROR(ReadJsonTokenizer(ByteLevel().dump(), "tokenizer.json", config),
-               "tokenizer_config.json: names the special token \"<begin>\", which is not in tokenizer.json");
 }
 
 TEST(Tokenizer, SaysWhatADirectoryLacks) {
