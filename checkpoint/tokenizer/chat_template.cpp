@@ -10,7 +10,7 @@ namespace ecld {
 
 struct ChatTemplate::Program {
   std::string where;
-  jinja::Block block;
+  jinja::Program program;
 };
 
 ChatTemplate::ChatTemplate(const std::string& source, const std::string& where)
@@ -61,16 +61,13 @@ std::optional<ChatTemplate> ChatTemplate::Open(const std::filesystem::path& dire
 }
 
 std::string ChatTemplate::Render(const Json& messages, bool add_generation_prompt, const Json& variables) const {
-  jinja::Dict scope;
-  auto set = [&](const std::string& name, jinja::Value value) {
-    std::erase_if(scope, [&](const auto& entry) { return entry.first == name; });
-    scope.emplace_back(name, std::move(value));
-  };
+  jinja::Named scope;
+  auto set = [&](const std::string& name, jinja::Value value) { jinja::Put(scope, name, std::move(value)); };
   for (const Json* source : {&std::as_const(defaults_), &variables})
     for (const auto& [key, value] : source->items()) set(key, jinja::Value::FromJson(value));
   set("messages", jinja::Value::FromJson(messages));
   set("add_generation_prompt", jinja::Value(add_generation_prompt));
-  return jinja::Interpreter(program_->block, program_->where).Run(scope);
+  return jinja::Interpreter(program_->program, program_->where).Run(scope);
 }
 
 }  // namespace ecld
