@@ -95,16 +95,15 @@ std::string ChatTemplate::Apply(const Json& messages, bool add_generation_prompt
   if (messages.empty()) Fail("messages", "a conversation needs at least one message");
   Json conversation = Json::array();
   for (const Json& message : messages) {
-    Json& own = conversation.emplace_back(Json::object());
+    // The first name that is given is read, and is there under the two that templates read.
+    Json reasoning, own = Json::object();
+    for (const char* name : {"reasoning_content", "thinking", "reasoning"})
+      if (reasoning.is_null() && message.contains(name)) reasoning = message[name];
+    if (!reasoning.is_null()) own["thinking"] = reasoning;
     for (const auto& [key, value] : message.items())
       if (!value.is_null()) own[key] = value;
-    for (const char* name : {"reasoning_content", "thinking", "reasoning"}) {
-      if (!own.contains(name)) continue;
-      const Json reasoning = own[name];
-      own["reasoning_content"] = reasoning;
-      if (!own.contains("thinking")) own["thinking"] = reasoning;
-      break;
-    }
+    if (!reasoning.is_null()) own["reasoning_content"] = reasoning;
+    conversation.push_back(std::move(own));
   }
   Json all = {{"tools", nullptr}, {"documents", nullptr}};
   all.update(variables);

@@ -33,6 +33,7 @@ class ExpressionParser {
   bool TakeIf(Token::Kind kind, const char* text);
   void Expect(Token::Kind kind, const char* text);
   std::string ExpectName();
+  static std::string Describe(const Token& token);
   [[noreturn]] void Wrong(const std::string& message) const;
 
   // Recursion on hostile input ends here. One per nesting construct, alive while inside.

@@ -7,9 +7,12 @@
 namespace ecld::jinja {
 namespace {
 
+constexpr std::span<const Row> (*kTables[])() = {TextFilters, NumberFilters, SequenceFilters};
+
 const Row* FindFilter(const std::string& name) {
-  const Row* row = FindRow(TextFilters(), name);
-  return row ? row : FindRow(SequenceFilters(), name);
+  for (auto* table : kTables)
+    if (const Row* row = FindRow(table(), name)) return row;
+  return nullptr;
 }
 
 }  // namespace
@@ -18,8 +21,8 @@ bool HasFilter(const std::string& name) { return FindFilter(name) != nullptr; }
 
 std::string UnknownFilter(const std::string& name) {
   std::vector<std::string> known;
-  for (const Row& row : TextFilters()) known.emplace_back(row.name);
-  for (const Row& row : SequenceFilters()) known.emplace_back(row.name);
+  for (auto* table : kTables)
+    for (const Row& row : table()) known.emplace_back(row.name);
   return fmt::format("\"{}\" is not supported{}", name, DidYouMean(name, known));
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// The filters, in two tables, and what these share.
+// The filters, in three tables, and what these share.
 
 #include <span>
 #include <string>
@@ -8,7 +8,8 @@
 
 namespace ecld::jinja {
 
-std::span<const Row> TextFilters();      // of texts and numbers
+std::span<const Row> TextFilters();
+std::span<const Row> NumberFilters();
 std::span<const Row> SequenceFilters();  // of lists, dicts and what can be gone through
 
 // What "attribute" arguments name: "a", "a.b", "0.a" or an index; with a fallback for what is undefined on the way.

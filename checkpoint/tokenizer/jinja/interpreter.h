@@ -70,7 +70,12 @@ class Interpreter {
   Value LoopAttribute(Loop& loop, const std::string& name);
   // What runs prints, in place of printing it; nothing when flow is left by a jump.
   template <class Runs>
-  std::string Captured(Runs&& runs);
+  std::string Captured(Runs&& runs) {
+    std::string outer = std::exchange(out_, "");
+    runs();
+    Charge(out_.size());
+    return std::exchange(out_, std::move(outer));
+  }
   Value Printed(std::string text) { return Value(std::move(text), autoescape_); }
   Value NewMacro(const Statement& statement);
   Value CallMacro(const Statement& statement, Scope* scope, bool autoescape, const Arguments& arguments);

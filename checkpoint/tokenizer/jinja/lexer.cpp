@@ -131,6 +131,7 @@ class Lexer {
   }
 
   void Comment() {
+    if (at_ == source_.size()) return;  // Jinja lets a comment go that begins where the template ends
     size_t end = source_.find("#}", at_);
     if (end == std::string::npos) Wrong("the comment is not closed with #}");
     char sign = end > at_ ? source_[end - 1] : ' ';

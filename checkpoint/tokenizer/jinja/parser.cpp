@@ -187,7 +187,7 @@ class StatementParser : public ExpressionParser {
       if (name == "kwargs") statement.takes_more_named = false;
       if (name != "caller") continue;
       const size_t at = static_cast<size_t>(&name - statement.names.data());
-      if (!statement.expressions[at]) Wrong("a parameter called \"caller\" needs a default");
+      if (!statement.expressions[at] && statement.takes_caller) Wrong("a parameter called \"caller\" needs a default");
       statement.takes_caller = false;
     }
     reads_caller_ = reads_caller_ || caller;

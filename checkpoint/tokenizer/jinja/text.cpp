@@ -133,7 +133,6 @@ std::vector<std::string> SplitAtSpace(std::string_view text, int64_t limit, bool
   for (skip(); at < all.size(); skip()) {
     const bool rest = limit >= 0 && static_cast<int64_t>(parts.size()) == limit;
     size_t end = rest ? all.size() : at;
-    while (rest && space(end - 1)) --end;
     while (!rest && end < all.size() && !space(end)) ++end;
     // The views lie side by side in the text, forwards or backwards.
     const char* first = from_right ? all[end - 1].data() : all[at].data();
