@@ -46,6 +46,7 @@ TAGS = r"""
 {% macro f(a) %}{% endmacro %}{{ f(b=2) }}
 {% macro f(a) %}{% endmacro %}{{ f(1, a=2) }}
 {% macro f(a=1, b) %}{% endmacro %}
+{% macro f(a, a) %}{% endmacro %}
 {% macro f(a, b) %}{% endmacro %}{{ f.name }}{{ f.arguments }}{{ f.catch_kwargs }}{{ f.caller }}
 {% macro f(n) %}{{ n }}{% if n > 0 %}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(5) }}
 {% macro f() %}{{ g() }}{% endmacro %}{% macro g() %}g{% endmacro %}{{ f() }}
@@ -146,6 +147,8 @@ EXPRESSIONS = r"""
 {{ {'a': 1, 'a': 2} }}{{ {1: 'a', 1.0: 'b', true: 'c'} }}
 {{ dict(a=1, **{'b': 2}) }}{{ dict([('a', 1)], b=2) }}{{ dict({'a': 1}) }}{{ dict.fromkeys(['a', 'b'], 1) }}
 {{ dict(1) }}
+{{ dict(nope) }}
+{{ namespace(nope) }}
 {{ range(3) }}{{ range(1, 7, 2) | list }}{{ range(5, 0, -2) | list }}{{ range(0) | length }}{{ range(5)[1] }}{{ range(2, 4) }}{{ range(1, 9, 3) }}
 {{ range(0, 5, 0) }}
 {{ range(1.5) }}

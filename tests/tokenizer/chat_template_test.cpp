@@ -76,6 +76,7 @@ TEST(ChatTemplate, SaysWhatItCannotRead) {
   EXPECT_ERROR(Render("{% for loop in [] %}{% endfor %}"), "\"loop\" cannot be assigned to");
   EXPECT_ERROR(Render("{% set none = 1 %}"), "nothing can be assigned to \"none\"");
   EXPECT_ERROR(Render("{% macro f(a=1, b) %}{% endmacro %}"), "\"b\" needs a default");
+  EXPECT_ERROR(Render("{% macro f(a, a) %}{% endmacro %}"), "two parameters are called \"a\"");
   EXPECT_ERROR(Render("{% call x %}{% endcall %}"), "expected the call of a macro");
   EXPECT_ERROR(Render("{% raw %}x"), "\"raw\" is not closed");
   EXPECT_ERROR(Render("{{ '\\x4' }}"), "the escape \\x needs 2 digits");

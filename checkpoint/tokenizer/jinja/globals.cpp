@@ -31,6 +31,7 @@ Value Range(const Value&, const Bound& a) {
 Dict DictOf(const Bound& a) {
   Dict dict;
   if (a.values[0]) {
+    RequireDefined(*a.values[0]);
     if (const Dict* other = a.values[0]->AsDict()) {
       dict = *other;
     } else {

@@ -76,7 +76,7 @@ void Interpreter::AddGlobals() {
                                           arguments.positional.size() > 1 ? arguments.positional[1] : Value(None{}));
                                     return Value(std::move(dict));
                                   }));
-  Object& self = NewObject("<TemplateReference>");
+  Object& self = NewObject("<TemplateReference None>");
   for (const Statement* block : program_.blocks)
     self.attributes.emplace_back(block->text, NewFunction("<BlockReference>", [this, block](const Arguments&) {
                                    return Printed(Captured([&] { ExecuteBlock(*block, root_); }));

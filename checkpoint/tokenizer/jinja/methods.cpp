@@ -138,6 +138,7 @@ Value AttributeOf(Interpreter& interpreter, const Value& object, const std::stri
   const Sequence* sequence = object.AsSequence();
   if (sequence && sequence->kind == Sequence::kGroup && (name == "grouper" || name == "list"))
     return sequence->elements[name == "grouper" ? 0 : 1];
+  if (object.AsBool() && (name == "real" || name == "numerator")) return Value(int64_t{*object.AsBool()});
   if (object.IsNumber() && (name == "real" || name == "numerator") && (object.IsInteger() || name == "real"))
     return object;
   if (object.IsInteger() && name == "denominator") return Value(int64_t{1});

@@ -1,5 +1,6 @@
 #include "checkpoint/tokenizer/jinja/parser.h"
 
+#include <algorithm>
 #include <initializer_list>
 
 #include "checkpoint/tokenizer/jinja/expression_parser.h"
@@ -166,7 +167,10 @@ class StatementParser : public ExpressionParser {
     Expect(Token::kOperator, "(");
     while (!TakeIf(Token::kOperator, ")")) {
       if (!statement.names.empty()) Expect(Token::kOperator, ",");
-      statement.names.push_back(ExpectName());
+      std::string name = ExpectName();
+      if (std::find(statement.names.begin(), statement.names.end(), name) != statement.names.end())
+        Wrong(fmt::format("two parameters are called \"{}\"", name));
+      statement.names.push_back(std::move(name));
       const bool has_default = TakeIf(Token::kOperator, "=");
       if (!has_default && !statement.expressions.empty() && statement.expressions.back())
         Wrong(fmt::format("\"{}\" needs a default, as the parameter before it has one", statement.names.back()));
