@@ -183,8 +183,11 @@ std::vector<int32_t> Server::ChatIds(const ApiRequest& request) const {
   if (!chat_template_)
     throw ApiError("this model has no chat template: use /v1/completions",
                    {.param = "messages", .code = "no_template"});
+  if (const auto problem = chat_template_->problem())
+    throw ApiError("the chat template of this model cannot be used, /v1/completions works: " + *problem,
+                   {.param = "messages", .code = "no_template"});
   try {
-    return tokenizer_.Encode(chat_template_->Render(request.messages, true), false);
+    return tokenizer_.Encode(chat_template_->Apply(request.messages, true), false);
   } catch (const Error& error) {
     throw ApiError(fmt::format("messages: the chat template of this model refuses them: {}", error.what()),
                    {.param = "messages"});

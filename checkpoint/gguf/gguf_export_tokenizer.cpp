@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cctype>
 #include <map>
 #include <optional>
 
 #include "checkpoint/gguf/gguf_tokenizer.h"
-#include "checkpoint/tokenizer/chat_template.h"
+#include "checkpoint/tokenizer/chat_template_source.h"
 #include "checkpoint/tokenizer/json_tokenizer.h"
 #include "checkpoint/tokenizer/json_tokenizer_model.h"
 #include "checkpoint/tokenizer/tokenizer_class.h"
@@ -50,7 +51,7 @@ class TokenizerExport {
     out->Key("tokenizer.ggml.tokens", tokens_);
     out->Key("tokenizer.ggml.token_type", kinds_);
     PutSpecialIds(directory, out, notes);
-    if (const auto chat = ReadChatTemplate(directory)) out->Key("tokenizer.chat_template", chat->text);
+    PutChatTemplates(directory, out, notes);
   }
 
   // metadata: a GGUF file without tensors that has the keys.
@@ -93,6 +94,29 @@ class TokenizerExport {
       if (token.special && !token.rstrip && ours_->Encode(token.content + "a", false) != with_space) return true;
     }
     return false;
+  }
+
+  // The default one under its own key, the others by name, with a list of the names.
+  static void PutChatTemplates(const fs::path& directory, GgufWriter* out, std::vector<std::string>* notes) {
+    const ChatTemplateTexts texts = ReadChatTemplates(directory);
+    if (!texts.note.empty()) notes->push_back("chat template: " + texts.note);
+    std::vector<std::string> names;
+    for (const ChatTemplateText& chat : texts.templates) {
+      if (chat.name == "default") {
+        out->Key("tokenizer.chat_template", chat.text);
+        continue;
+      }
+      std::string name = chat.name;
+      std::replace_if(
+          name.begin(), name.end(), [](unsigned char c) { return c > 127 || !std::isalnum(c); }, '_');
+      if (std::find(names.begin(), names.end(), name) != names.end())
+        Fail(chat.where, "two chat templates would both be called \"{}\" in a GGUF file", name);
+      out->Key("tokenizer.chat_template." + name, chat.text);
+      names.push_back(name);
+    }
+    if (!names.empty()) out->Key("tokenizer.chat_templates", names);
+    if (!names.empty() && !texts.Find("default"))
+      notes->push_back("the checkpoint has no chat template called \"default\": programs that take one by name only");
   }
 
   void CollectTokens(std::vector<std::string>* notes) {

@@ -139,7 +139,14 @@ Json TokenizerConfig(const GgufVocabulary& vocabulary, int64_t max_position) {
   put("eos_token", vocabulary.eos);
   put("unk_token", vocabulary.unknown);
   put("pad_token", vocabulary.padding);
-  if (!vocabulary.chat_template.empty()) json["chat_template"] = vocabulary.chat_template;
+  if (!vocabulary.named_templates.empty()) {
+    Json& list = json["chat_template"] = Json::array();
+    if (!vocabulary.chat_template.empty())
+      list.push_back({{"name", "default"}, {"template", vocabulary.chat_template}});
+    for (const auto& [name, text] : vocabulary.named_templates) list.push_back({{"name", name}, {"template", text}});
+  } else if (!vocabulary.chat_template.empty()) {
+    json["chat_template"] = vocabulary.chat_template;
+  }
   return json;
 }
 

@@ -134,6 +134,12 @@ GgufVocabulary ReadGgufVocabulary(const GgufContents& gguf) {
   }
   vocabulary.add_space_prefix = BoolOr(gguf, "tokenizer.ggml.add_space_prefix", true);
   if (const GgufValue* text = gguf.Find("tokenizer.chat_template")) vocabulary.chat_template = text->String();
+  if (const GgufValue* names = gguf.Find("tokenizer.chat_templates")) {
+    for (std::string_view name : names->Strings()) {
+      std::string text = gguf.At(fmt::format("tokenizer.chat_template.{}", name)).String();
+      vocabulary.named_templates.emplace_back(name, std::move(text));
+    }
+  }
   return vocabulary;
 }
 

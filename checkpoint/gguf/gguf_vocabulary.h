@@ -32,6 +32,7 @@ struct GgufVocabulary {
   bool add_bos = false, add_eos = false;
   bool add_space_prefix = true;  // kSentencePiece: a text begins as if after a space
   std::string chat_template;     // empty when the file has none
+  std::vector<std::pair<std::string, std::string>> named_templates;  // further ones: name, text
 };
 
 // Views into the file. THROWS Error naming the key: unknown model or pre-tokenizer, counts that differ, a token twice

@@ -5,72 +5,119 @@
 #include "checkpoint/tokenizer/tokenizer_config.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/log.h"
 
 namespace ecld {
 
 struct ChatTemplate::Program {
   std::string where;
-  jinja::Block block;
+  jinja::Program program = {};
+  std::string problem = {};  // why it cannot be run
 };
 
-ChatTemplate::ChatTemplate(const std::string& source, const std::string& where)
-    : program_(std::make_unique<Program>(Program{where, jinja::Parse(source, where)})) {}
+namespace {
+
+constexpr const char* kReplace = "--chat-template FILE replaces the template";
+
+// The named special tokens of a directory, as tokenizer_config.json has them, else special_tokens_map.json.
+Json SpecialTokens(const std::filesystem::path& directory) {
+  Json tokens = Json::object();
+  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
+    const std::filesystem::path path = directory / name;
+    if (!std::filesystem::exists(path)) continue;
+    const Json json = ReadJsonFile(path);
+    const JsonView view(json, path.string());
+    for (const char* key : {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"})
+      if (auto text = SpecialTokenText(view, key); text && !tokens.contains(key)) tokens[key] = *text;
+  }
+  return tokens;
+}
+
+}  // namespace
+
+ChatTemplate::ChatTemplate(const std::string& source, const std::string& where) : where_(where) {
+  auto program = std::make_unique<Program>(Program{where});
+  program->program = jinja::Parse(source, program->where);
+  programs_.emplace("default", std::move(program));
+}
 
 ChatTemplate::~ChatTemplate() = default;
 ChatTemplate::ChatTemplate(ChatTemplate&&) noexcept = default;
 ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
 
-namespace {
-
-// "chat_template" is the template, or a list of {"name", "template"} of which "default" counts.
-std::optional<std::string> TemplateIn(const JsonView& config) {
-  if (!config.Has("chat_template")) return std::nullopt;
-  JsonView entry = config.At("chat_template");
-  if (!entry.json().is_array()) return entry.String();
-  for (size_t i = 0; i < entry.Size(); ++i)
-    if (entry.At(i).At("name").String() == "default") return entry.At(i).At("template").String();
-  Fail(entry.Where(), "holds no template named \"default\"");
-}
-
-Json ReadConfigJson(const std::filesystem::path& path) {
-  return std::filesystem::exists(path) ? ReadJsonFile(path) : Json::object();
-}
-
-}  // namespace
-
-std::optional<ChatTemplateText> ReadChatTemplate(const std::filesystem::path& directory) {
-  if (auto path = directory / "chat_template.jinja"; std::filesystem::exists(path))
-    return ChatTemplateText{ReadTextFile(path), path.string()};
-  const std::filesystem::path config_path = directory / "tokenizer_config.json";
-  const Json config = ReadConfigJson(config_path);
-  std::optional<std::string> text = TemplateIn(JsonView(config, config_path.string()));
-  if (!text) return std::nullopt;
-  return ChatTemplateText{*text, config_path.string() + ": chat_template"};
-}
-
-std::optional<ChatTemplate> ChatTemplate::Open(const std::filesystem::path& directory) {
-  const std::filesystem::path config_path = directory / "tokenizer_config.json";
-  const Json config = ReadConfigJson(config_path);
-  const JsonView view(config, config_path.string());
-  std::optional<ChatTemplate> result;
-  if (const auto source = ReadChatTemplate(directory)) result.emplace(source->text, source->where);
-  if (!result) return std::nullopt;
-  for (const char* key : {"bos_token", "eos_token", "unk_token", "pad_token"})
-    if (auto text = SpecialTokenText(view, key)) result->defaults_[key] = *text;
+std::optional<ChatTemplate> ChatTemplate::Open(const std::filesystem::path& directory, const std::string& file) {
+  ChatTemplate result;
+  if (!file.empty()) {
+    result = ChatTemplate(ReadTextFile(file), file);
+  } else {
+    const ChatTemplateTexts texts = ReadChatTemplates(directory);
+    if (texts.templates.empty()) return std::nullopt;
+    if (!texts.note.empty()) LogWarning("chat template: {}", texts.note);
+    result.where_ = directory.string();
+    for (const ChatTemplateText& text : texts.templates) {
+      auto program = std::make_unique<Program>(Program{text.where});
+      try {
+        program->program = jinja::Parse(text.text, program->where);
+      } catch (const Error& error) {
+        program->problem = fmt::format("{} ({})", error.what(), kReplace);
+      }
+      result.programs_[text.name] = std::move(program);
+    }
+  }
+  result.defaults_ = SpecialTokens(directory);
   return result;
 }
 
+// THROWS Error when there is none that can be run.
+const ChatTemplate::Program* ChatTemplate::Choose(const Json& variables) const {
+  auto chosen = programs_.find("default");
+  if (variables.contains("tools") && !variables["tools"].is_null())
+    if (auto with_tools = programs_.find("tool_use"); with_tools != programs_.end()) chosen = with_tools;
+  if (chosen == programs_.end()) {
+    std::string names;
+    for (const auto& [name, unused] : programs_) (names += names.empty() ? "" : ", ") += name;
+    Fail(where_, "holds no chat template named \"default\", only {} ({})", names, kReplace);
+  }
+  if (!chosen->second->problem.empty()) throw Error("", chosen->second->problem);
+  return chosen->second.get();
+}
+
+std::optional<std::string> ChatTemplate::problem() const {
+  try {
+    Choose(Json::object());
+    return std::nullopt;
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+std::string ChatTemplate::Apply(const Json& messages, bool add_generation_prompt, const Json& variables) const {
+  if (messages.empty()) Fail("messages", "a conversation needs at least one message");
+  Json conversation = Json::array();
+  for (const Json& message : messages) {
+    // The first name that is given is read, and is there under the two that templates read.
+    Json reasoning, own = Json::object();
+    for (const char* name : {"reasoning_content", "thinking", "reasoning"})
+      if (reasoning.is_null() && message.contains(name)) reasoning = message[name];
+    if (!reasoning.is_null()) own["thinking"] = reasoning;
+    for (const auto& [key, value] : message.items())
+      if (!value.is_null()) own[key] = value;
+    if (!reasoning.is_null()) own["reasoning_content"] = reasoning;
+    conversation.push_back(std::move(own));
+  }
+  Json all = {{"tools", nullptr}, {"documents", nullptr}};
+  all.update(variables);
+  return Render(conversation, add_generation_prompt, all);
+}
+
 std::string ChatTemplate::Render(const Json& messages, bool add_generation_prompt, const Json& variables) const {
-  jinja::Dict scope;
-  auto set = [&](const std::string& name, jinja::Value value) {
-    std::erase_if(scope, [&](const auto& entry) { return entry.first == name; });
-    scope.emplace_back(name, std::move(value));
-  };
+  const Program* program = Choose(variables);
+  jinja::Named scope;
   for (const Json* source : {&std::as_const(defaults_), &variables})
-    for (const auto& [key, value] : source->items()) set(key, jinja::Value::FromJson(value));
-  set("messages", jinja::Value::FromJson(messages));
-  set("add_generation_prompt", jinja::Value(add_generation_prompt));
-  return jinja::Interpreter(program_->block, program_->where).Run(scope);
+    for (const auto& [key, value] : source->items()) jinja::Put(scope, key, jinja::Value::FromJson(value));
+  jinja::Put(scope, "messages", jinja::Value::FromJson(messages));
+  jinja::Put(scope, "add_generation_prompt", jinja::Value(add_generation_prompt));
+  return jinja::Interpreter(program->program, program->where).Run(scope);
 }
 
 }  // namespace ecld

@@ -1,40 +1,54 @@
 #pragma once
-// Chat templates: the Jinja template of tokenizer_config.json ("chat_template") or chat_template.jinja, rendered by a
-// small interpreter of the part of Jinja such templates use.
+// Chat templates: the Jinja templates of a checkpoint (chat_template_source.h), rendered as transformers renders them.
+//
+//   std::optional<ChatTemplate> chat = ChatTemplate::Open(directory);    // never fails over a template it cannot read:
+//   if (chat && chat->problem()) ...                                     // that costs chat only
+//   std::string prompt = chat->Apply(messages, true);
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "checkpoint/tokenizer/chat_template_source.h"
 #include "core/json.h"
 
 namespace ecld {
 
-// The text of the template of a checkpoint directory, and the file that it stands in; nullopt when it has none.
-struct ChatTemplateText {
-  std::string text, where;
-};
-std::optional<ChatTemplateText> ReadChatTemplate(const std::filesystem::path& directory);
-
 class ChatTemplate {
  public:
-  // The template of a checkpoint directory; nullopt when it has none. THROWS Error when malformed.
-  static std::optional<ChatTemplate> Open(const std::filesystem::path& directory);
+  // The templates of a checkpoint directory, with the texts of its special tokens as variables; nullopt when it has
+  // none. file: the text of which takes the place of all of them, when it is not empty. Says in the log when two
+  // sources differ. THROWS Error when tokenizer_config.json is malformed, or file cannot be read or parsed.
+  static std::optional<ChatTemplate> Open(const std::filesystem::path& directory, const std::string& file = "");
   // From source text. THROWS Error with line on a syntax error or an unsupported construct.
   ChatTemplate(const std::string& source, const std::string& where);
   ~ChatTemplate();
   ChatTemplate(ChatTemplate&&) noexcept;
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
 
-  // messages: [{"role": "user", "content": "..."}, ...]. variables: further template variables (bos_token, tools, ...).
-  // THROWS Error when the template itself raises (raise_exception) or uses an undefined thing.
+  // Why conversations without tools cannot be rendered: file, line, and what would help; nullopt when they can.
+  std::optional<std::string> problem() const;
+
+  // As apply_chat_template of transformers: entries of messages that are null count as absent, reasoning is there
+  // under each of its names, and tools and documents are none when variables lack them.
+  // THROWS Error as Render, and for a conversation without messages.
+  std::string Apply(const Json& messages, bool add_generation_prompt, const Json& variables = Json::object()) const;
+
+  // messages: [{"role": "user", "content": "..."}, ...]. variables: further template variables (bos_token, tools, ...),
+  // all as they are. With tools, the template "tool_use" where there is one.
+  // THROWS Error when the template itself raises (raise_exception) or uses an undefined thing, or cannot be read.
   std::string Render(const Json& messages, bool add_generation_prompt, const Json& variables = Json::object()) const;
 
  private:
   struct Program;
-  std::unique_ptr<Program> program_;
-  Json defaults_ = Json::object();  // bos_token, eos_token of the directory
+  ChatTemplate() = default;
+  const Program* Choose(const Json& variables) const;
+
+  std::map<std::string, std::unique_ptr<Program>> programs_;  // by name
+  std::string where_;                                         // for errors
+  Json defaults_ = Json::object();                            // bos_token, eos_token, ... of the directory
 };
 
 }  // namespace ecld

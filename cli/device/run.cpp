@@ -25,7 +25,7 @@ namespace ecld {
 namespace {
 
 struct Flags {
-  std::string model, prompt, system, json, kernel;
+  std::string model, prompt, system, json, kernel, chat_template;
   bool plain = false, interactive = false;
   int64_t max_tokens = 256;
   int threads = 0;
@@ -43,7 +43,9 @@ class Speaker {
         model_(Checkpoint::Open(flags.model), machine_ ? RuntimeOptions{} : flags.runtime),
         tokenizer_(Tokenizer::Open(flags.model)),
         pool_(flags.threads) {
-    if (!flags.plain) template_ = ChatTemplate::Open(flags.model);
+    if (!flags.plain) template_ = ChatTemplate::Open(flags.model, flags.chat_template);
+    if (const auto problem = template_ ? template_->problem() : std::nullopt)
+      throw Error("", *problem + "; --plain continues a text without one");
     if (machine_) {
       runner_ = std::make_unique<GpuDecoder>(model_, std::move(machine_), flags.device.Options(flags.runtime), pool_);
     } else {
@@ -58,7 +60,7 @@ class Speaker {
   // Answers a conversation, or continues a plain text. Streams to stdout when stream is set.
   Json Answer(const Json& messages, bool stream) {
     const std::string prompt =
-        template_ ? template_->Render(messages, true) : messages.back().at("content").get<std::string>();
+        template_ ? template_->Apply(messages, true) : messages.back().at("content").get<std::string>();
     const std::vector<int32_t> ids = tokenizer_->Encode(prompt, !template_);
     const size_t known = Recall(ids);
     std::string text;
@@ -209,6 +211,7 @@ std::function<void()> AddRun(CLI::App& verb) {
   verb.add_option("--seed", flags->sampler.seed, "of the drawing")->capture_default_str();
   verb.add_option("--kernel", flags->kernel, "force this matrix product implementation");
   verb.add_option("--threads", flags->threads, "CPU threads (default: all)")->check(CLI::NonNegativeNumber);
+  AddChatTemplateFlag(verb, &flags->chat_template);
   AddRuntimeFlags(verb, &flags->runtime);
   AddDeviceFlags(verb, &flags->device);
   verb.add_option("--context", flags->device.gpu.context_tok, "tokens that a GPU makes room for")

@@ -37,6 +37,11 @@ void AddRuntimeFlags(CLI::App& verb, RuntimeOptions* options) {
                     std::vector(std::begin(kKvTypes), std::end(kKvTypes)), &options->kv);
 }
 
+void AddChatTemplateFlag(CLI::App& verb, std::string* file) {
+  verb.add_option("--chat-template", *file, "a Jinja template in FILE, in place of the checkpoint's own")
+      ->type_name("FILE");
+}
+
 GpuOptions DeviceFlags::Options(const RuntimeOptions& runtime) const {
   GpuOptions options = gpu;
   options.kv = runtime.kv.value_or(options.kv);

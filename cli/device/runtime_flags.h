@@ -1,5 +1,6 @@
 #pragma once
-// The flags --precision and --kv of every verb that runs a checkpoint, and those of the verbs that run one on a GPU.
+// The flags --precision and --kv of every verb that runs a checkpoint, those of the verbs that run one on a GPU, and
+// --chat-template.
 
 #include <memory>
 #include <string>
@@ -15,6 +16,9 @@ namespace ecld {
 
 // The default of --precision is what options holds.
 void AddRuntimeFlags(CLI::App& verb, RuntimeOptions* options);
+
+// --chat-template FILE, of every verb that renders conversations.
+void AddChatTemplateFlag(CLI::App& verb, std::string* file);
 
 // --device, --activations.
 struct DeviceFlags {

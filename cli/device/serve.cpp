@@ -21,7 +21,7 @@ namespace {
 constexpr double kGraceS = 5;
 
 struct ServeFlags {
-  std::string model, api_key_file;
+  std::string model, api_key_file, chat_template;
   int threads = 0;
   RuntimeOptions runtime{.precision = Precision::kFast};
   ServerOptions server;
@@ -75,8 +75,11 @@ void Serve(ServeFlags flags) {
   flags.runtime.threads = flags.threads;
   const RuntimeModel model(Checkpoint::Open(flags.model), flags.runtime);
   const std::unique_ptr<Tokenizer> tokenizer = Tokenizer::Open(flags.model);
-  const std::optional<ChatTemplate> chat_template = ChatTemplate::Open(flags.model);
-  if (!chat_template) LogWarning("{} has no chat template: chat requests will be refused", flags.model);
+  const std::optional<ChatTemplate> chat_template = ChatTemplate::Open(flags.model, flags.chat_template);
+  if (!chat_template)
+    LogWarning("{} has no chat template: chat requests will be refused (--chat-template FILE gives one)", flags.model);
+  else if (const auto problem = chat_template->problem())
+    LogWarning("chat requests will be refused, completions are served: {}", *problem);
   if (!flags.api_key_file.empty()) flags.server.api_keys = ReadKeys(flags.api_key_file);
   if (flags.server.model_name.empty())
     flags.server.model_name = std::filesystem::canonical(flags.model).filename().string();
@@ -120,6 +123,7 @@ std::function<void()> AddServe(CLI::App& verb) {
       ->type_name("FILE");
   verb.add_option("--kernel", engine.gemm, "force this matrix product implementation");
   verb.add_option("--threads", flags->threads, "CPU threads (default: all)")->check(CLI::NonNegativeNumber);
+  AddChatTemplateFlag(verb, &flags->chat_template);
   AddRuntimeFlags(verb, &flags->runtime);
   verb.footer(
       "Serves OpenAI's API: /v1/models, /v1/completions, /v1/chat/completions, and /health. The address goes to "

@@ -142,6 +142,19 @@ TEST_F(GgufExport, RefusesWhatGgufCannotSay) {
          "tokenizer.json: has ids up to 282, but the model has an embedding of 270 rows");
 }
 
+TEST_F(GgufExport, NamedChatTemplatesComeBack) {
+  WritePackedCheckpoint(dir_ / "m", PackedFormat{4, 32, true}, {.dtype = DType::kBF16}, 9);
+  Json config = ReadJsonFile(dir_ / "m" / "tokenizer_config.json");
+  config["chat_template"] = Json::parse(R"([{"name": "default", "template": "a"}, {"name": "tool_use", "template": "t"},
+                                            {"name": "rag", "template": "r"}])");
+  WriteJsonFile(dir_ / "m" / "tokenizer_config.json", config);
+  ExpectRoundTrip("named templates");
+  const ChatTemplateTexts back = ReadChatTemplates(dir_ / "back");
+  EXPECT_EQ(back.templates.size(), 3);
+  EXPECT_EQ(back.Find("tool_use")->text, "t");
+  EXPECT_EQ(back.Find("rag")->text, "r");
+}
+
 TEST_F(GgufExport, RefusesWhatWouldNotReadBack) {
   WritePackedCheckpoint(dir_ / "m", PackedFormat{4, 32, true},
                         {.dtype = DType::kBF16, .rope_scaling = RopeScaling::Kind::kLlama3});

@@ -1,50 +1,14 @@
-"""Compares our chat template interpreter with Jinja, set up as transformers does, byte for byte.
+"""Compares our chat template interpreter with the environment that transformers renders in, byte for byte.
 
-Renders each template of the test data with conversations of all kinds; also small templates, one per feature.
-Where Jinja raises, ours must fail too.
+Renders each template of the test data with conversations of all kinds; also small templates, one per feature, and the
+choice among several templates of a directory. Where Jinja raises, ours must fail too.
 """
-import datetime
-import json
-import subprocess
+from chat_cases import CONVERSATIONS, compare, template_variables
+from compare import DATA, main, skip
+from jinja_features import FEATURES
 
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-from compare import DATA, check, main, skip, tool
-
-TOOLS = [
-    {"type": "function", "function": {"name": "get_weather", "description": "Weather \"now\" in <a> city & more",
-                                      "parameters": {"type": "object", "properties": {
-                                          "city": {"type": "string", "description": "caf\u00e9 \u4e2d\u6587"},
-                                          "days": {"type": "integer", "default": 3, "scale": 1.5, "ok": True,
-                                                   "none": None, "list": [], "map": {}}},
-                                          "required": ["city"]}}},
-    {"type": "function", "function": {"name": "stop", "description": "stops", "parameters": {}}},
-]
-CALL = {"id": "abcdef123", "type": "function", "function": {"name": "get_weather", "arguments": {"city": "Paris"}}}
-
-SYSTEM = {"role": "system", "content": "  You are brief.\n"}
-USER = {"role": "user", "content": "Hello  there!\n\u4f60\u597d 'quoted' \"double\" {{ braces }} \U0001f999 "}
-ASSISTANT = {"role": "assistant", "content": " Hi.\n"}
-THOUGHT = {"role": "assistant", "content": "<think>\nhm\n</think>\n\nFine.\n"}
-CALLING = {"role": "assistant", "content": "", "tool_calls": [CALL]}
-RESULT = {"role": "tool", "name": "get_weather", "tool_call_id": "abcdef123", "content": "22 degrees"}
-
-CONVERSATIONS = [
-    [USER],
-    [SYSTEM, USER],
-    [USER, ASSISTANT, USER],
-    [SYSTEM, USER, ASSISTANT, USER, ASSISTANT],
-    [SYSTEM, USER, THOUGHT, USER, THOUGHT],
-    [SYSTEM, USER, CALLING, RESULT, ASSISTANT, USER],
-    [USER, CALLING, RESULT],
-    [USER, CALLING, RESULT, RESULT, THOUGHT],
-    [USER, USER],
-    [SYSTEM],
-    [],
-]
-
-FEATURES = [
+# As chat templates use them; jinja_features.py goes through the language.
+CHAT_FEATURES = [
     "{% for x in messages %}{{ loop.index }}/{{ loop.length }}{{ ', ' if not loop.last }}{% endfor %}\n",
     "a\n  {% if true %}\n    b\n  {% endif %}\nc {#- comment -#} d\n  {# comment #}\ne\n\n",
     "{%- set ns = namespace(n=0, s='') -%}\n{%- for i in range(5) if i % 2 == 0 -%}{% set ns.n = ns.n + i %}"
@@ -75,52 +39,9 @@ FEATURES = [
 ]
 
 
-def jinja_environment():
-    def raise_exception(message):
-        raise ValueError(message)
-
-    def tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
-        return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
-
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-    environment.filters["tojson"] = tojson
-    environment.globals["raise_exception"] = raise_exception
-    environment.globals["strftime_now"] = lambda form: datetime.datetime.now().strftime(form)
-    return environment
-
-
-def expected_text(source, variables):
-    source = source.replace("{% generation %}", "").replace("{% endgeneration %}", "")
-    try:
-        return jinja_environment().from_string(source).render(**variables)
-    except Exception as error:  # whatever Jinja raises, ours must fail too
-        return error
-
-
-def compare(folder, name, source, variables):
-    (folder / "template").write_bytes(source.encode())
-    (folder / "input.json").write_text(json.dumps(variables), encoding="utf-8")
-    result = subprocess.run([tool("render_chat"), folder / "template", folder / "input.json"], capture_output=True)
-    expected, found = expected_text(source, variables), result.stdout.decode()
-    if isinstance(expected, Exception):
-        return check(name, result.returncode == 1, f"Jinja raises {expected!r}, ours prints {found!r}")
-    at = next((i for i, (a, b) in enumerate(zip(expected, found)) if a != b), min(len(expected), len(found)))
-    check(name, result.returncode == 0 and found == expected,
-          f"{len(expected)} characters" if found == expected else
-          f"at {at} expected ...{expected[max(at - 20, 0):at + 60]!r}, found ...{found[max(at - 20, 0):at + 60]!r} "
-          f"{result.stderr.decode()!r}")
-
-
-def template_variables():
-    for messages in CONVERSATIONS:
-        for generate in (False, True):
-            for more in ({}, {"tools": TOOLS}, {"enable_thinking": False, "date_string": "1 Jan 2025"}):
-                yield {"messages": messages, "add_generation_prompt": generate, "bos_token": "<s>",
-                       "eos_token": "</s>", **more}
-
-
 def body(folder):
-    cases = [(f"feature {i}", source, {"messages": CONVERSATIONS[3]}) for i, source in enumerate(FEATURES)]
+    cases = [(f"feature {i} {source!r:.60}", source, {"messages": CONVERSATIONS[3]})
+             for i, source in enumerate(CHAT_FEATURES + FEATURES)]
     if DATA:
         for path in sorted(DATA.glob("models/chat-templates/*.jinja")):
             source = path.read_bytes().decode()

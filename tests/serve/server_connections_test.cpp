@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "core/files.h"
 #include "tests/serve/server_fixture.h"
+#include "tests/testing/temp_dir.h"
 
 namespace ecld {
 namespace {
@@ -122,6 +124,20 @@ TEST(Server, WithoutATemplateChatsAreRefused) {
   const HttpAnswer answer = client.Post("/v1/chat/completions", Chat());
   EXPECT_EQ(answer.status, 400);
   EXPECT_THAT(answer.body, HasSubstr("no chat template: use /v1/completions"));
+}
+
+TEST(Server, ATemplateThatCannotBeReadCostsChatOnly) {
+  TinyServed tiny;
+  TempDir directory;
+  WriteFileAtomically(directory / "chat_template.jinja", "\n{% nothing %}");
+  const auto unreadable = ChatTemplate::Open(directory.path());
+  Server server(tiny.model, *tiny.tokenizer, &*unreadable, tiny.pool, {.http = {.port = 0}, .model_name = "tiny"});
+  HttpClient client(server.port());
+  const HttpAnswer chat = client.Post("/v1/chat/completions", Chat());
+  EXPECT_EQ(chat.status, 400);
+  EXPECT_THAT(chat.body, HasSubstr("chat_template.jinja:2: tag \\\"nothing\\\" is not supported"));
+  EXPECT_THAT(chat.body, HasSubstr("--chat-template FILE"));
+  EXPECT_EQ(client.Post("/v1/completions", {{"model", "tiny"}, {"prompt", "a"}, {"max_tokens", 1}}).status, 200);
 }
 
 TEST(Server, WhatATemplateRefusesIsTheClientsError) {

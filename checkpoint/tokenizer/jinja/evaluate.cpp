@@ -2,30 +2,34 @@
 
 #include <algorithm>
 
+#include "checkpoint/tokenizer/jinja/integer.h"
 #include "checkpoint/tokenizer/jinja/interpreter.h"
+#include "checkpoint/tokenizer/jinja/text.h"
 #include "core/error.h"
 
 namespace ecld::jinja {
 
 Value Interpreter::Evaluate(const Expression& expression) {
+  Deeper deeper(*this);
   Charge(0);
   switch (expression.kind) {
     case Expression::kLiteral:
       return expression.value;
     case Expression::kName:
       return Lookup(expression.name);
-    case Expression::kList: {
+    case Expression::kBlockText:
+      return block_text_;
+    case Expression::kList:
+    case Expression::kTuple: {
       List list;
       for (const ExpressionPtr& part : expression.parts) list.push_back(Evaluate(*part));
-      return Value(std::move(list));
+      return expression.kind == Expression::kList ? Value(std::move(list)) : Value::Tuple(std::move(list));
     }
     case Expression::kDict: {
       Dict dict;
       for (size_t i = 0; i < expression.parts.size(); i += 2) {
         Value key = Evaluate(*expression.parts[i]);
-        if (!key.AsString()) Wrong(fmt::format("the key of a dict is {}, expected a string", key.TypeName()));
-        std::erase_if(dict, [&](const auto& entry) { return entry.first == *key.AsString(); });
-        dict.emplace_back(*key.AsString(), Evaluate(*expression.parts[i + 1]));
+        Put(dict, std::move(key), Evaluate(*expression.parts[i + 1]));
       }
       return Value(std::move(dict));
     }
@@ -41,25 +45,39 @@ Value Interpreter::Evaluate(const Expression& expression) {
       return Call(expression);
     case Expression::kFilter: {
       Value value = Evaluate(*expression.parts[0]);
-      return ApplyFilter(expression.name, value, EvaluateArguments(expression));
+      Arguments arguments = EvaluateArguments(expression);
+      line_ = expression.line;
+      return ApplyFilter(expression.name, value, arguments);
     }
     case Expression::kTest: {
       Value value = Evaluate(*expression.parts[0]);
-      return Value(ApplyTest(expression.name, value, EvaluateArguments(expression)));
+      Arguments arguments = EvaluateArguments(expression);
+      line_ = expression.line;
+      return Value(ApplyTest(expression.name, value, arguments));
     }
-    case Expression::kUnary: {
-      Value value = Evaluate(*expression.parts[0]);
-      if (expression.name == "not") return Value(!value.Truth());
-      Value zero(int64_t{0});
-      return BinaryOperation(*this, expression.name, zero, value);
-    }
+    case Expression::kUnary:
+      return EvaluateUnary(expression);
     case Expression::kBinary:
       return EvaluateBinary(expression);
+    case Expression::kCompare:
+      return EvaluateCompare(expression);
+    case Expression::kConcat:
+      return EvaluateConcat(expression);
     case Expression::kIf:
       if (Evaluate(*expression.parts[0]).Truth()) return Evaluate(*expression.parts[1]);
-      return expression.parts[2] ? Evaluate(*expression.parts[2]) : Value();
+      if (expression.parts[2]) return Evaluate(*expression.parts[2]);
+      return Value::MakeUndefined("the \"if\" was false and has no \"else\", so its value is undefined");
   }
   return Value();
+}
+
+Value Interpreter::EvaluateUnary(const Expression& expression) {
+  Value value = Evaluate(*expression.parts[0]);
+  if (expression.name == "not") return Value(!value.Truth());
+  RequireDefined(value);
+  if (value.AsFloat()) return Value(expression.name == "-" ? -*value.AsFloat() : *value.AsFloat());
+  if (!value.IsNumber()) Wrong(fmt::format("\"{}\" does not work on {}", expression.name, value.TypeName()));
+  return BinaryOperation(*this, expression.name, Value(int64_t{0}), value);
 }
 
 Value Interpreter::EvaluateBinary(const Expression& expression) {
@@ -69,52 +87,111 @@ Value Interpreter::EvaluateBinary(const Expression& expression) {
   return BinaryOperation(*this, expression.name, left, Evaluate(*expression.parts[1]));
 }
 
+Value Interpreter::EvaluateCompare(const Expression& expression) {
+  Value left = Evaluate(*expression.parts[0]);
+  for (size_t i = 0; i < expression.operators.size(); ++i) {
+    Value right = Evaluate(*expression.parts[i + 1]);
+    if (!Compare(*this, expression.operators[i], left, right)) return Value(false);
+    left = std::move(right);
+  }
+  return Value(true);
+}
+
+Value Interpreter::EvaluateConcat(const Expression& expression) {
+  List parts;
+  bool markup = false;
+  for (const ExpressionPtr& part : expression.parts) {
+    parts.push_back(Evaluate(*part));
+    markup = markup || (autoescape_ && parts.back().IsMarkup());
+  }
+  std::string text;
+  for (const Value& part : parts) text += markup && !part.IsMarkup() ? Escaped(part.Str()) : part.Str();
+  Charge(text.size());
+  return Value(std::move(text), markup);
+}
+
 Arguments Interpreter::EvaluateArguments(const Expression& expression) {
   Arguments arguments;
   for (size_t i = 1; i < expression.parts.size(); ++i) arguments.positional.push_back(Evaluate(*expression.parts[i]));
   for (const auto& [name, part] : expression.named) arguments.named.emplace_back(name, Evaluate(*part));
+  if (expression.spread)
+    for (Value& value : ElementsOf(*this, Evaluate(*expression.spread)))
+      arguments.positional.push_back(std::move(value));
+  if (expression.spread_named) {
+    Value more = Evaluate(*expression.spread_named);
+    if (!more.AsDict()) Wrong(fmt::format("** needs a dict, found {}", more.TypeName()));
+    for (const auto& [name, value] : *more.AsDict()) {
+      if (!name.AsString()) Wrong(fmt::format("** needs strings as keys, found {}", name.TypeName()));
+      if (Find(arguments.named, *name.AsString()))
+        Wrong(fmt::format("the argument \"{}\" is given twice", *name.AsString()));
+      arguments.named.emplace_back(*name.AsString(), value);
+    }
+  }
   return arguments;
 }
 
-Value Interpreter::Call(const Expression& expression) {
-  Value callee = Evaluate(*expression.parts[0]);
+Value Interpreter::Call(const Expression& expression, const Value* caller) {
+  const Expression& function = *expression.parts[0];
+  Value self, callee;
+  const Row* method = nullptr;  // is called without a value made of it
+  if (function.kind == Expression::kAttribute) {
+    self = Evaluate(*function.parts[0]);
+    method = FindRow(MethodsOf(self), function.name);
+    if (!method) callee = AttributeOf(*this, self, function.name);
+  } else {
+    callee = Evaluate(function);
+  }
   Arguments arguments = EvaluateArguments(expression);
+  if (caller && Find(arguments.named, "caller")) Wrong("the argument \"caller\" is given twice");
+  if (caller) arguments.named.emplace_back("caller", *caller);
   line_ = expression.line;
-  if (callee.IsUndefined()) Wrong(fmt::format("'{}' is undefined and cannot be called", callee.UndefinedName()));
-  if (!callee.AsFunction()) Wrong(fmt::format("a value of type {} cannot be called", callee.TypeName()));
-  return (*callee.AsFunction())(arguments);
+  if (method) return CallMethod(*this, *method, self, arguments);
+  if (callee.IsUndefined()) Wrong(fmt::format("{} and cannot be called", callee.WhyUndefined()));
+  if (!callee.AsObject() || !callee.AsObject()->call)
+    Wrong(fmt::format("a value of type {} cannot be called", callee.TypeName()));
+  return callee.AsObject()->call(arguments);
 }
 
 Value Interpreter::EvaluateSlice(const Expression& expression) {
   Value object = Evaluate(*expression.parts[0]);
-  if (!object.AsList() && !object.AsString()) Wrong(fmt::format("a value of type {} has no slices", object.TypeName()));
-  List elements = ElementsOf(*this, object);
-  auto size = static_cast<int64_t>(elements.size());
+  RequireDefined(object);
+  const std::string* text = object.AsString();
+  if (!object.AsList() && !text) Wrong(fmt::format("a value of type {} has no slices", object.TypeName()));
+  const std::vector<std::string_view> characters = text ? Characters(*text) : std::vector<std::string_view>();
+  Charge(text ? text->size() : sizeof(Value) * object.AsList()->size());
+  auto size = static_cast<int64_t>(text ? characters.size() : object.AsList()->size());
   auto bound = [&](size_t part, int64_t fallback) {
     Value value = expression.parts[part] ? Evaluate(*expression.parts[part]) : Value(None{});
     if (value.IsNone()) return fallback;
-    if (!value.AsInt()) Wrong(fmt::format("a slice has a bound of type {}, expected an integer", value.TypeName()));
-    return *value.AsInt();
+    if (!value.IsInteger()) Wrong(fmt::format("a slice has a bound of type {}, expected an integer", value.TypeName()));
+    const double number = IntegerAsFloat(value);
+    if (value.AsBig()) return number < 0 ? -size - 1 : size;
+    const auto integer = static_cast<int64_t>(number);
+    return value.AsInt() ? *value.AsInt() : integer;
   };
   int64_t step = bound(3, 1);
   if (step == 0) Wrong("a slice has step 0");
   // As Python: bounds count from the end when negative, and are clipped to what a step in this direction can reach.
   int64_t lowest = step > 0 ? 0 : -1, highest = step > 0 ? size : size - 1;
   auto clipped = [&](size_t part, int64_t fallback) {
-    int64_t value = bound(part, fallback);
-    if (expression.parts[part] && value < 0 && value >= -size) value += size;
+    constexpr int64_t kNotGiven = std::numeric_limits<int64_t>::max();
+    int64_t value = bound(part, kNotGiven);
+    if (value == kNotGiven) return fallback;
+    if (value < 0 && value >= -size) value += size;
     return std::clamp(value, lowest, highest);
   };
   int64_t start = clipped(1, step > 0 ? lowest : highest), stop = clipped(2, step > 0 ? highest : lowest);
   List slice;
+  std::string cut;
   for (int64_t i = start; step > 0 ? i < stop : i > stop;) {
-    slice.push_back(elements[static_cast<size_t>(i)]);
+    if (text)
+      cut += characters[static_cast<size_t>(i)];
+    else
+      slice.push_back((*object.AsList())[static_cast<size_t>(i)]);
     if (__builtin_add_overflow(i, step, &i)) break;
   }
-  if (object.AsList()) return Value(std::move(slice));
-  std::string text;
-  for (const Value& character : slice) text += *character.AsString();
-  return Value(std::move(text));
+  if (text) return Value(std::move(cut), object.IsMarkup());
+  return object.AsSequence()->IsTuple() ? Value::Tuple(std::move(slice)) : Value(std::move(slice));
 }
 
 }  // namespace ecld::jinja

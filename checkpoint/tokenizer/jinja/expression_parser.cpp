@@ -3,14 +3,28 @@
 #include <algorithm>
 #include <array>
 
-#include "core/error.h"
-
 namespace ecld::jinja {
 namespace {
 
 constexpr int kMaxDepth = 200;
 
-std::string Describe(const Token& token) {
+}  // namespace
+
+ExpressionParser::Level::Level(ExpressionParser& parser) : parser_(parser) {
+  if (++parser_.depth_ > kMaxDepth) parser_.Wrong(fmt::format("nested deeper than {} levels", kMaxDepth));
+}
+
+void ExpressionParser::Wrong(const std::string& message) const {
+  throw Error(fmt::format("{}:{}", where_, Peek().line), message);
+}
+
+bool ExpressionParser::TakeIf(Token::Kind kind, const char* text) {
+  if (!Peek().Is(kind, text)) return false;
+  Take();
+  return true;
+}
+
+std::string ExpressionParser::Describe(const Token& token) {
   switch (token.kind) {
     case Token::kText:
       return "text";
@@ -29,22 +43,6 @@ std::string Describe(const Token& token) {
     default:
       return fmt::format("\"{}\"", token.text);
   }
-}
-
-}  // namespace
-
-ExpressionParser::Level::Level(ExpressionParser& parser) : parser_(parser) {
-  if (++parser_.depth_ > kMaxDepth) parser_.Wrong(fmt::format("nested deeper than {} levels", kMaxDepth));
-}
-
-void ExpressionParser::Wrong(const std::string& message) const {
-  throw Error(fmt::format("{}:{}", where_, Peek().line), message);
-}
-
-bool ExpressionParser::TakeIf(Token::Kind kind, const char* text) {
-  if (!Peek().Is(kind, text)) return false;
-  Take();
-  return true;
 }
 
 void ExpressionParser::Expect(Token::Kind kind, const char* text) {
@@ -69,25 +67,53 @@ ExpressionPtr ExpressionParser::Joined(Expression::Kind kind, std::string name, 
   return joined;
 }
 
-ExpressionPtr ExpressionParser::ParseTuple() {
-  ExpressionPtr first = ParseExpression();
+bool ExpressionParser::EndsTuple(const char* end) const {
+  return Peek().kind == Token::kTagEnd || Peek().kind == Token::kOutputEnd || Peek().Is(Token::kOperator, ")") ||
+         (end && Peek().Is(Token::kName, end));
+}
+
+ExpressionPtr ExpressionParser::ParseTuple(bool condition, const char* end) {
+  ExpressionPtr first = ParseExpression(condition);
   if (!Peek().Is(Token::kOperator, ",")) return first;
-  ExpressionPtr list = Joined(Expression::kList, "", std::move(first), nullptr);
-  while (TakeIf(Token::kOperator, ",")) {
-    if (Peek().kind == Token::kTagEnd || Peek().kind == Token::kOutputEnd || Peek().Is(Token::kOperator, ")")) break;
-    list->parts.push_back(ParseExpression());
+  ExpressionPtr tuple = Joined(Expression::kTuple, "", std::move(first), nullptr);
+  while (TakeIf(Token::kOperator, ",") && !EndsTuple(end)) tuple->parts.push_back(ParseExpression(condition));
+  return tuple;
+}
+
+ExpressionPtr ExpressionParser::ParseTarget(const char* end, bool attributes) {
+  ExpressionPtr first = ParseTargetPart(end, attributes);
+  if (!Peek().Is(Token::kOperator, ",")) return first;
+  ExpressionPtr tuple = Joined(Expression::kTuple, "", std::move(first), nullptr);
+  while (TakeIf(Token::kOperator, ",") && !EndsTuple(end)) tuple->parts.push_back(ParseTargetPart(end, attributes));
+  return tuple;
+}
+
+ExpressionPtr ExpressionParser::ParseTargetPart(const char* end, bool attributes) {
+  Level level(*this);
+  if (TakeIf(Token::kOperator, "(")) {
+    ExpressionPtr inner = ParseTarget(nullptr, false);
+    Expect(Token::kOperator, ")");
+    return inner;
   }
-  return list;
+  if (end && Peek().Is(Token::kName, end)) Wrong(fmt::format("expected a name before \"{}\"", end));
+  ExpressionPtr target = Make(Expression::kName, ExpectName());
+  for (const char* constant : {"true", "false", "none", "True", "False", "None"})
+    if (target->name == constant) Wrong(fmt::format("nothing can be assigned to \"{}\"", constant));
+  names_loop_ = names_loop_ || target->name == "loop";
+  if (!attributes || !TakeIf(Token::kOperator, ".")) return target;
+  return Joined(Expression::kAttribute, ExpectName(), std::move(target), nullptr);
 }
 
 ExpressionPtr ExpressionParser::ParseExpression(bool condition) {
   Level level(*this);
+  const size_t unknown = unknown_.size();
   ExpressionPtr value = ParseOr();
   while (condition && TakeIf(Token::kName, "if")) {
     ExpressionPtr guard = ParseOr();
     ExpressionPtr choice = Joined(Expression::kIf, "", std::move(guard), std::move(value));
     choice->parts.push_back(TakeIf(Token::kName, "else") ? ParseExpression() : nullptr);
     value = std::move(choice);
+    unknown_.erase(unknown_.begin() + static_cast<ptrdiff_t>(unknown), unknown_.end());
   }
   return value;
 }
@@ -111,8 +137,7 @@ ExpressionPtr ExpressionParser::ParseNot() {
 }
 
 ExpressionPtr ExpressionParser::ParseCompare() {
-  ExpressionPtr left = ParseBinary(0);
-  bool compared = false;
+  ExpressionPtr first = ParseBinary(0), comparison;
   for (;;) {
     std::string name;
     for (const char* candidate : {"==", "!=", "<", "<=", ">", ">="})
@@ -123,26 +148,35 @@ ExpressionPtr ExpressionParser::ParseCompare() {
       Take();
       name = "not in";
     }
-    if (name.empty()) return left;
-    if (compared) Wrong("chained comparisons are not supported, expected \"and\" between them");
-    compared = true;
-    left = Joined(Expression::kBinary, name, std::move(left), ParseBinary(0));
+    if (name.empty()) return comparison ? std::move(comparison) : std::move(first);
+    if (!comparison) comparison = Joined(Expression::kCompare, "", std::move(first), nullptr);
+    comparison->operators.push_back(name);
+    comparison->parts.push_back(ParseBinary(0));
   }
 }
 
 ExpressionPtr ExpressionParser::ParseBinary(size_t level) {
-  // From loose to tight.
+  // From loose to tight; ~ stands between the first two.
   static constexpr std::array<std::array<const char*, 4>, 3> kLevels = {
-      {{"+", "-", nullptr, nullptr}, {"~", nullptr, nullptr, nullptr}, {"*", "/", "//", "%"}}};
+      {{"+", "-", nullptr, nullptr}, {"*", "/", "//", "%"}, {"**", nullptr, nullptr, nullptr}}};
   if (level == kLevels.size()) return ParseUnary(true);
-  ExpressionPtr left = ParseBinary(level + 1);
+  auto operand = [&] { return level == 0 ? ParseConcat() : ParseBinary(level + 1); };
+  ExpressionPtr left = operand();
   for (;;) {
     const char* found = nullptr;
     for (const char* candidate : kLevels[level])
       if (candidate && !found && TakeIf(Token::kOperator, candidate)) found = candidate;
     if (!found) return left;
-    left = Joined(Expression::kBinary, found, std::move(left), ParseBinary(level + 1));
+    left = Joined(Expression::kBinary, found, std::move(left), operand());
   }
+}
+
+ExpressionPtr ExpressionParser::ParseConcat() {
+  ExpressionPtr first = ParseBinary(1);
+  if (!Peek().Is(Token::kOperator, "~")) return first;
+  ExpressionPtr all = Joined(Expression::kConcat, "", std::move(first), nullptr);
+  while (TakeIf(Token::kOperator, "~")) all->parts.push_back(ParseBinary(1));
+  return all;
 }
 
 ExpressionPtr ExpressionParser::ParseUnary(bool with_filter) {
@@ -153,135 +187,9 @@ ExpressionPtr ExpressionParser::ParseUnary(bool with_filter) {
   else if (TakeIf(Token::kOperator, "+"))
     value = Joined(Expression::kUnary, "+", ParseUnary(false), nullptr);
   else
-    value = ParsePostfix(ParsePrimary());
+    value = ParsePrimary();
+  value = ParsePostfix(std::move(value));
   return with_filter ? ParseFilters(std::move(value)) : std::move(value);
-}
-
-ExpressionPtr ExpressionParser::ParsePrimary() {
-  ExpressionPtr value = Make(Expression::kLiteral);
-  Token token = Take();
-  if (token.kind == Token::kName) {
-    if (token.text == "true" || token.text == "True")
-      value->value = Value(true);
-    else if (token.text == "false" || token.text == "False")
-      value->value = Value(false);
-    else if (token.text == "none" || token.text == "None")
-      value->value = Value(None{});
-    else
-      *value = {.kind = Expression::kName, .line = token.line, .name = token.text};
-  } else if (token.kind == Token::kString) {
-    std::string text = token.text;
-    while (Peek().kind == Token::kString) text += Take().text;  // adjacent strings are one
-    value->value = Value(std::move(text));
-  } else if (token.kind == Token::kInt) {
-    value->value = Value(token.integer);
-  } else if (token.kind == Token::kFloat) {
-    value->value = Value(token.number);
-  } else if (token.Is(Token::kOperator, "(")) {
-    if (TakeIf(Token::kOperator, ")")) return Make(Expression::kList);
-    value = ParseTuple();
-    Expect(Token::kOperator, ")");
-  } else if (token.Is(Token::kOperator, "[") || token.Is(Token::kOperator, "{")) {
-    bool is_list = token.text == "[";
-    const char* close = is_list ? "]" : "}";
-    value->kind = is_list ? Expression::kList : Expression::kDict;
-    while (!TakeIf(Token::kOperator, close)) {
-      if (!value->parts.empty()) {
-        Expect(Token::kOperator, ",");
-        if (TakeIf(Token::kOperator, close)) break;
-      }
-      value->parts.push_back(ParseExpression());
-      if (is_list) continue;
-      Expect(Token::kOperator, ":");
-      value->parts.push_back(ParseExpression());
-    }
-  } else {
-    Wrong(fmt::format("expected a value, found {}", Describe(token)));
-  }
-  return value;
-}
-
-ExpressionPtr ExpressionParser::ParsePostfix(ExpressionPtr value) {
-  for (;;) {
-    if (TakeIf(Token::kOperator, ".")) {
-      if (Peek().kind == Token::kInt) {
-        ExpressionPtr index = Make(Expression::kLiteral);
-        index->value = Value(Take().integer);
-        value = Joined(Expression::kIndex, "", std::move(value), std::move(index));
-      } else {
-        value = Joined(Expression::kAttribute, ExpectName(), std::move(value), nullptr);
-      }
-    } else if (TakeIf(Token::kOperator, "[")) {
-      value = ParseSubscript(std::move(value));
-    } else if (TakeIf(Token::kOperator, "(")) {
-      value = Joined(Expression::kCall, "", std::move(value), nullptr);
-      ParseArguments(*value);
-    } else {
-      return value;
-    }
-  }
-}
-
-ExpressionPtr ExpressionParser::ParseSubscript(ExpressionPtr value) {
-  ExpressionPtr bounds[3];
-  bool is_slice = false;
-  for (size_t i = 0; i < 3; ++i) {
-    if (!Peek().Is(Token::kOperator, ":") && !Peek().Is(Token::kOperator, "]")) bounds[i] = ParseExpression();
-    if (!TakeIf(Token::kOperator, ":")) break;
-    is_slice = true;
-  }
-  Expect(Token::kOperator, "]");
-  if (!is_slice && !bounds[0]) Wrong("expected an index between [ and ]");
-  value = Joined(is_slice ? Expression::kSlice : Expression::kIndex, "", std::move(value), nullptr);
-  for (size_t i = 0; i < (is_slice ? 3 : 1); ++i) value->parts.push_back(std::move(bounds[i]));
-  return value;
-}
-
-void ExpressionParser::ParseArguments(Expression& call) {
-  for (bool first = true; !TakeIf(Token::kOperator, ")"); first = false) {
-    if (!first) {
-      Expect(Token::kOperator, ",");
-      if (TakeIf(Token::kOperator, ")")) return;
-    }
-    if (Peek().kind == Token::kName && Peek(1).Is(Token::kOperator, "=")) {
-      std::string name = Take().text;
-      Take();
-      call.named.emplace_back(name, ParseExpression());
-    } else {
-      call.parts.push_back(ParseExpression());
-    }
-  }
-}
-
-ExpressionPtr ExpressionParser::ParseFilters(ExpressionPtr value) {
-  for (;;) {
-    if (TakeIf(Token::kOperator, "|")) {
-      value = Joined(Expression::kFilter, ExpectName(), std::move(value), nullptr);
-      if (TakeIf(Token::kOperator, "(")) ParseArguments(*value);
-    } else if (TakeIf(Token::kName, "is")) {
-      value = ParseTest(std::move(value));
-    } else if (Peek().Is(Token::kOperator, "(")) {
-      Take();
-      value = Joined(Expression::kCall, "", std::move(value), nullptr);
-      ParseArguments(*value);
-    } else {
-      return value;
-    }
-  }
-}
-
-ExpressionPtr ExpressionParser::ParseTest(ExpressionPtr value) {
-  // Tests that take an argument, which may stand without parentheses.
-  static constexpr std::string_view kWithArgument[] = {"eq", "equalto", "ne", "lt",     "le",
-                                                       "gt", "ge",      "in", "sameas", "divisibleby"};
-  bool negated = TakeIf(Token::kName, "not");
-  std::string name = ExpectName();
-  ExpressionPtr test = Joined(Expression::kTest, name, std::move(value), nullptr);
-  if (TakeIf(Token::kOperator, "("))
-    ParseArguments(*test);
-  else if (std::find(std::begin(kWithArgument), std::end(kWithArgument), name) != std::end(kWithArgument))
-    test->parts.push_back(ParsePostfix(ParsePrimary()));
-  return negated ? Joined(Expression::kUnary, "not", std::move(test), nullptr) : std::move(test);
 }
 
 }  // namespace ecld::jinja

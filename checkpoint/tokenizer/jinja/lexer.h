@@ -2,9 +2,10 @@
 // Cuts a template into text, output {{ }}, statements {% %} and, inside those, tokens. White space is cut as
 // transformers sets Jinja up (trim_blocks, lstrip_blocks) and as "-" and "+" at the braces say.
 
-#include <cstdint>
 #include <string>
 #include <vector>
+
+#include "checkpoint/tokenizer/jinja/value.h"
 
 namespace ecld::jinja {
 
@@ -12,8 +13,7 @@ struct Token {
   enum Kind { kText, kOutputBegin, kOutputEnd, kTagBegin, kTagEnd, kName, kString, kInt, kFloat, kOperator, kEnd } kind;
   std::string text;  // of kText, kName, kOperator; the value of kString
   int line = 1;
-  int64_t integer = 0;
-  double number = 0;
+  Value number = {};  // of kInt, kFloat
 
   bool Is(Kind other, const char* value) const { return kind == other && text == value; }
 };

@@ -1,154 +1,149 @@
-// Methods of strings, lists and dicts: those of Python that change nothing.
+// Attributes: methods of Python's strings, lists, dicts and numbers that change nothing, entries of dicts.
 
 #include <algorithm>
 
+#include "checkpoint/tokenizer/jinja/integer.h"
 #include "checkpoint/tokenizer/jinja/interpreter.h"
+#include "checkpoint/tokenizer/jinja/string_methods.h"
 #include "checkpoint/tokenizer/jinja/text.h"
 #include "core/error.h"
 
 namespace ecld::jinja {
 namespace {
 
-const std::string& TextArgument(Interpreter& interpreter, const Value& value, const char* method) {
-  if (!value.AsString()) interpreter.Wrong(fmt::format("{} needs a string, found {}", method, value.TypeName()));
-  return *value.AsString();
+Value View(const Value& self, const Bound& a, Sequence::Kind kind) {
+  Sequence view{.kind = kind};
+  for (const auto& [key, value] : *self.AsDict())
+    view.elements.push_back(kind == Sequence::kKeys     ? key
+                            : kind == Sequence::kValues ? value
+                                                        : Value::Tuple({key, value}));
+  a.interpreter.Charge(sizeof(Value) * view.elements.size());
+  return Value(std::move(view));
 }
 
-// startswith and endswith take one string or a list of them.
-template <class Matches>
-bool AnyOf(Interpreter& interpreter, const Value& candidates, const char* method, Matches&& matches) {
-  if (!candidates.AsList()) return matches(TextArgument(interpreter, candidates, method));
-  return std::any_of(candidates.AsList()->begin(), candidates.AsList()->end(),
-                     [&](const Value& value) { return matches(TextArgument(interpreter, value, method)); });
+Value Get(const Value& self, const Bound& a) {
+  if (!a.values[0]->IsHashable()) Wrong(fmt::format("get: a dict has no keys of type {}", a.values[0]->TypeName()));
+  if (const Value* found = Find(*self.AsDict(), *a.values[0])) return *found;
+  return a.values[1] ? *a.values[1] : Value(None{});
 }
 
-Value SplitMethod(Interpreter& interpreter, const std::string& text, const Arguments& arguments, bool from_right) {
-  Value separator = arguments.Get(0, "sep"), limit = arguments.Get(1, "maxsplit");
-  int64_t count = limit.AsInt() ? *limit.AsInt() : -1;
-  std::vector<std::string> parts;
-  if (separator.IsUndefined() || separator.IsNone()) {
-    parts = SplitAtSpace(text, count);
-  } else {
-    if (TextArgument(interpreter, separator, "split").empty()) interpreter.Wrong("split at an empty string");
-    parts = SplitAt(text, *separator.AsString(), count, from_right);
-  }
-  List list;
-  for (std::string& part : parts) list.push_back(Value(std::move(part)));
-  interpreter.Charge(sizeof(Value) * list.size() + text.size());
-  return Value(std::move(list));
+constexpr Row kDictMethods[] = {
+    {"items", "", [](const Value& self, const Bound& a) { return View(self, a, Sequence::kItems); }},
+    {"keys", "", [](const Value& self, const Bound& a) { return View(self, a, Sequence::kKeys); }},
+    {"values", "", [](const Value& self, const Bound& a) { return View(self, a, Sequence::kValues); }},
+    {"get", "key/ default?/", Get},
+    {"copy", "", [](const Value& self, const Bound&) { return self; }},
+};
+
+Value Index(const Value& self, const Bound& a) {
+  const List& list = *self.AsList();
+  const auto size = static_cast<int64_t>(list.size());
+  auto place = [&](size_t i, int64_t fallback) {
+    const int64_t value = a.Int(i, fallback);
+    return std::clamp<int64_t>(value < 0 ? value + size : value, 0, size);
+  };
+  for (int64_t i = place(1, 0), end = place(2, size); i < end; ++i)
+    if (list[static_cast<size_t>(i)] == *a.values[0]) return Value(i);
+  Wrong(fmt::format("index: {} is not in the {}", a.values[0]->Repr(), self.TypeName()));
 }
 
-using Method = Value (*)(Interpreter&, const Value& self, const Arguments&);
-struct NamedMethod {
-  std::string_view name;
-  Method method;
-};
-
-Value StripMethod(Interpreter& interpreter, const Value& self, const Arguments& arguments, bool left, bool right) {
-  Value characters = arguments.Get(0, "chars");
-  bool space = characters.IsUndefined() || characters.IsNone();
-  return Value(Strip(*self.AsString(), space ? nullptr : &TextArgument(interpreter, characters, "strip"), left, right));
+Value Count(const Value& self, const Bound& a) {
+  return Value(static_cast<int64_t>(std::count(self.AsList()->begin(), self.AsList()->end(), *a.values[0])));
 }
 
-constexpr NamedMethod kStringMethods[] = {
-    {"strip",
-     [](Interpreter& i, const Value& self, const Arguments& a) { return StripMethod(i, self, a, true, true); }},
-    {"lstrip",
-     [](Interpreter& i, const Value& self, const Arguments& a) { return StripMethod(i, self, a, true, false); }},
-    {"rstrip",
-     [](Interpreter& i, const Value& self, const Arguments& a) { return StripMethod(i, self, a, false, true); }},
-    {"split",
-     [](Interpreter& i, const Value& self, const Arguments& a) { return SplitMethod(i, *self.AsString(), a, false); }},
-    {"rsplit",
-     [](Interpreter& i, const Value& self, const Arguments& a) { return SplitMethod(i, *self.AsString(), a, true); }},
-    {"startswith",
-     [](Interpreter& i, const Value& self, const Arguments& a) {
-       return Value(AnyOf(i, a.Get(0, "prefix"), "startswith",
-                          [&](const std::string& prefix) { return self.AsString()->starts_with(prefix); }));
-     }},
-    {"endswith",
-     [](Interpreter& i, const Value& self, const Arguments& a) {
-       return Value(AnyOf(i, a.Get(0, "suffix"), "endswith",
-                          [&](const std::string& suffix) { return self.AsString()->ends_with(suffix); }));
-     }},
-    {"upper", [](Interpreter&, const Value& self, const Arguments&) { return Value(Upper(*self.AsString())); }},
-    {"lower", [](Interpreter&, const Value& self, const Arguments&) { return Value(Lower(*self.AsString())); }},
-    {"title", [](Interpreter&, const Value& self, const Arguments&) { return Value(Title(*self.AsString())); }},
-    {"capitalize",
-     [](Interpreter&, const Value& self, const Arguments&) { return Value(Capitalized(*self.AsString())); }},
-    {"replace",
-     [](Interpreter& i, const Value& self, const Arguments& a) { return i.ApplyFilter("replace", self, a); }},
-    {"join",
-     [](Interpreter& i, const Value& self, const Arguments& a) {
-       return i.ApplyFilter("join", a.Get(0, "iterable"), {{self}, {}});
-     }},
-    {"find",
-     [](Interpreter& i, const Value& self, const Arguments& a) {
-       size_t at = self.AsString()->find(TextArgument(i, a.Get(0, "sub"), "find"));
-       if (at == std::string::npos) return Value(int64_t{-1});
-       return Value(static_cast<int64_t>(Characters(std::string_view(*self.AsString()).substr(0, at)).size()));
-     }},
+constexpr Row kListMethods[] = {
+    {"index", "value/ start?/ stop?/", Index},
+    {"count", "value/", Count},
+    {"copy", "", [](const Value& self, const Bound&) { return self; }},
 };
 
-constexpr NamedMethod kDictMethods[] = {
-    {"items", [](Interpreter& i, const Value& self, const Arguments& a) { return i.ApplyFilter("items", self, a); }},
-    {"keys", [](Interpreter& i, const Value& self, const Arguments&) { return Value(ElementsOf(i, self)); }},
-    {"values",
-     [](Interpreter& i, const Value& self, const Arguments&) {
-       List values;
-       for (const auto& [key, value] : *self.AsDict()) values.push_back(value);
-       i.Charge(sizeof(Value) * values.size());
-       return Value(std::move(values));
+constexpr Row kIntegerMethods[] = {
+    {"bit_length", "",
+     [](const Value& self, const Bound&) {
+       const std::string bits = IntegerText(self, 2);
+       return Value(static_cast<int64_t>(self.Truth() ? bits.size() - (bits[0] == '-') : 0));
      }},
-    {"get",
-     [](Interpreter& i, const Value& self, const Arguments& a) {
-       const Value* found = Find(*self.AsDict(), TextArgument(i, a.Get(0, "key"), "get"));
-       if (found) return *found;
-       Value fallback = a.Get(1, "default");
-       return fallback.IsUndefined() ? Value(None{}) : fallback;
-     }},
+    {"conjugate", "", [](const Value& self, const Bound&) { return self; }},
 };
 
-constexpr NamedMethod kListMethods[] = {
-    {"index",
-     [](Interpreter& i, const Value& self, const Arguments& a) {
-       const List& list = *self.AsList();
-       auto found = std::find(list.begin(), list.end(), a.Get(0, "value"));
-       if (found == list.end()) i.Wrong("index: the value is not in the list");
-       return Value(static_cast<int64_t>(found - list.begin()));
-     }},
-    {"count",
-     [](Interpreter&, const Value& self, const Arguments& a) {
-       return Value(static_cast<int64_t>(std::count(self.AsList()->begin(), self.AsList()->end(), a.Get(0, "value"))));
-     }},
+constexpr Row kFloatMethods[] = {
+    {"is_integer", "",
+     [](const Value& self, const Bound&) { return Value(*self.AsFloat() == std::trunc(*self.AsFloat())); }},
+    {"conjugate", "", [](const Value& self, const Bound&) { return self; }},
 };
 
-template <size_t kCount>
-Value Bound(Interpreter& interpreter, const NamedMethod (&methods)[kCount], const Value& self, std::string_view name) {
-  for (const NamedMethod& entry : methods) {
-    if (entry.name != name) continue;
-    Function bound = [&interpreter, method = entry.method, self](const Arguments& arguments) {
-      interpreter.Charge(self.AsString() ? self.AsString()->size() : 0);
-      return method(interpreter, self, arguments);
-    };
-    return Value(std::move(bound), self);
-  }
-  return Value(Undefined{std::string(name)});
+// What the sandbox refuses, since it changes a value. Jinja has them undefined, and an error when they are called.
+bool Changes(const Value& object, const std::string& name) {
+  static constexpr std::string_view kOfLists[] = {"append", "clear",  "extend",  "insert",
+                                                  "pop",    "remove", "reverse", "sort"};
+  static constexpr std::string_view kOfDicts[] = {"clear", "pop", "popitem", "setdefault", "update"};
+  const Sequence* sequence = object.AsSequence();
+  if (sequence && sequence->kind == Sequence::kList)
+    return std::find(std::begin(kOfLists), std::end(kOfLists), name) != std::end(kOfLists);
+  return object.AsDict() && std::find(std::begin(kOfDicts), std::end(kOfDicts), name) != std::end(kOfDicts);
+}
+
+Value Missing(const Value& object, const std::string& name) {
+  return Value::MakeUndefined(
+      fmt::format("'{}' is undefined: a value of type {} does not have it", name, object.TypeName()));
+}
+
+Value ObjectAttribute(const Value& value, const std::string& name) {
+  const Object& object = *value.AsObject();
+  if (object.attribute) return object.attribute(name);
+  const Value* found = Find(object.attributes, name);
+  return found ? *found : Missing(value, name);
 }
 
 }  // namespace
 
+std::span<const Row> MethodsOf(const Value& value) {
+  if (value.AsString()) return StringMethods();
+  if (value.AsDict()) return kDictMethods;
+  if (value.AsList()) {
+    const std::span<const Row> methods = kListMethods;
+    return value.AsSequence()->kind == Sequence::kList ? methods : methods.first(2);
+  }
+  if (value.IsInteger()) return kIntegerMethods;
+  if (value.AsFloat()) return kFloatMethods;
+  return {};
+}
+
+Value CallMethod(Interpreter& interpreter, const Row& row, const Value& self, const Arguments& arguments) {
+  Value result = CallRow(interpreter, row, self, arguments);
+  if (!self.IsMarkup()) return result;
+  // What is made of escaped text is escaped text.
+  if (result.AsString()) return Value(*result.AsString(), true);
+  if (!result.AsList()) return result;
+  Sequence parts = *result.AsSequence();
+  for (Value& part : parts.elements) part = Value(part.Str(), true);
+  return Value(std::move(parts));
+}
+
 Value AttributeOf(Interpreter& interpreter, const Value& object, const std::string& name) {
-  if (object.IsUndefined())
-    interpreter.Wrong(fmt::format("'{}' is undefined, so it has no attribute '{}'", object.UndefinedName(), name));
-  if (object.IsNamespace()) return object.GetAttribute(name);
-  if (object.AsString()) return Bound(interpreter, kStringMethods, object, name);
-  if (object.AsList()) return Bound(interpreter, kListMethods, object, name);
-  if (!object.AsDict()) return Value(Undefined{name});
-  Value method = Bound(interpreter, kDictMethods, object, name);
-  if (!method.IsUndefined()) return method;
-  const Value* entry = Find(*object.AsDict(), name);
-  return entry ? *entry : method;
+  if (object.IsUndefined()) Wrong(fmt::format("{}, so it has no attribute '{}'", object.WhyUndefined(), name));
+  if (object.AsObject()) return ObjectAttribute(object, name);
+  if (const Row* row = FindRow(MethodsOf(object), name))
+    return interpreter.NewFunction(fmt::format("<built-in method {}>", name),
+                                   [&interpreter, row, object](const Arguments& arguments) {
+                                     return CallMethod(interpreter, *row, object, arguments);
+                                   });
+  if (Changes(object, name))
+    return Value::MakeUndefined(
+        fmt::format("'{}' would change a {}, which a template may not do", name, object.TypeName()));
+  if (object.AsDict()) {
+    const Value* entry = Find(*object.AsDict(), name);
+    return entry ? *entry : Missing(object, name);
+  }
+  const Sequence* sequence = object.AsSequence();
+  if (sequence && sequence->kind == Sequence::kGroup && (name == "grouper" || name == "list"))
+    return sequence->elements[name == "grouper" ? 0 : 1];
+  if (object.AsBool() && (name == "real" || name == "numerator")) return Value(int64_t{*object.AsBool()});
+  if (object.IsNumber() && (name == "real" || name == "numerator") && (object.IsInteger() || name == "real"))
+    return object;
+  if (object.IsInteger() && name == "denominator") return Value(int64_t{1});
+  if (object.IsNumber() && name == "imag") return object.AsFloat() ? Value(0.0) : Value(int64_t{0});
+  return Missing(object, name);
 }
 
 }  // namespace ecld::jinja

@@ -1,5 +1,6 @@
 #include "checkpoint/tokenizer/jinja/parser.h"
 
+#include <algorithm>
 #include <initializer_list>
 
 #include "checkpoint/tokenizer/jinja/expression_parser.h"
@@ -12,13 +13,17 @@ class StatementParser : public ExpressionParser {
  public:
   using ExpressionParser::ExpressionParser;
 
-  Block ParseTemplate() {
-    Block block = ParseBlock({});
+  Program ParseTemplate() {
+    Program program{ParseBlock({})};
     if (Peek().kind != Token::kEnd) Wrong(fmt::format("\"{}\" ends nothing", Peek(1).text));
-    return block;
+    if (!unknown_.empty()) throw unknown_.front();
+    CollectBlocks(program.body, &program);
+    return program;
   }
 
  private:
+  using Parse = void (StatementParser::*)(Statement&);
+
   // Statements up to a tag with one of these names (whose "{%" is not taken), or the end of the template.
   Block ParseBlock(std::initializer_list<const char*> ends) {
     Level level(*this);
@@ -45,17 +50,27 @@ class StatementParser : public ExpressionParser {
     return block;
   }
 
-  Block ParseBody(const char* end) {
-    EndTag();
-    Block block = ParseBlock({end});
-    TakeTag(end);
-    EndTag();
+  // What stands between this tag and its end, in a frame of its own: "if" around it does not count, nor do loops.
+  Block ParseBody(const char* end, bool in_loop = false) {
+    const bool inside_if = std::exchange(inside_if_, false);
+    const int loops = std::exchange(loops_, in_loop ? loops_ : 0);
+    Block block = ParseBlockAfterTag({end});
+    CloseTag(end);
+    inside_if_ = inside_if;
+    loops_ = loops;
     return block;
   }
 
-  void TakeTag(const char* name) {
+  Block ParseBlockAfterTag(std::initializer_list<const char*> ends) {
+    TakeIf(Token::kOperator, ":");
+    EndTag();
+    return ParseBlock(ends);
+  }
+
+  void CloseTag(const char* name) {
     Take();
     Expect(Token::kName, name);
+    EndTag();
   }
 
   void EndTag() {
@@ -64,106 +79,222 @@ class StatementParser : public ExpressionParser {
   }
 
   Statement ParseTag() {
-    int line = Peek().line;
-    std::string name = ExpectName();
-    Statement statement{.kind = Statement::kScope, .line = line};
-    if (name == "if") {
-      ParseIf(statement);
-    } else if (name == "for") {
-      ParseFor(statement);
-    } else if (name == "set") {
-      ParseSet(statement);
-    } else if (name == "macro") {
-      ParseMacro(statement);
-    } else if (name == "generation") {  // marks what the model said, for training; prints its body
-      statement.blocks.push_back(ParseBody("endgeneration"));
-    } else if (name == "break" || name == "continue") {
-      if (loops_ == 0) Wrong(fmt::format("\"{}\" outside a loop", name));
-      statement.kind = name == "break" ? Statement::kBreak : Statement::kContinue;
-      EndTag();
-    } else {
-      Wrong(fmt::format("tag \"{}\" is not supported (supported: if, for, set, macro, break, continue, generation)",
-                        name));
+    static constexpr std::pair<const char*, Parse> kTags[] = {{"if", &StatementParser::ParseIf},
+                                                              {"for", &StatementParser::ParseFor},
+                                                              {"set", &StatementParser::ParseSet},
+                                                              {"macro", &StatementParser::ParseMacro},
+                                                              {"call", &StatementParser::ParseCall},
+                                                              {"filter", &StatementParser::ParseFilterBlock},
+                                                              {"with", &StatementParser::ParseWith},
+                                                              {"autoescape", &StatementParser::ParseAutoescape},
+                                                              {"print", &StatementParser::ParsePrint},
+                                                              {"block", &StatementParser::ParseNamedBlock},
+                                                              {"break", &StatementParser::ParseJump},
+                                                              {"continue", &StatementParser::ParseJump},
+                                                              {"include", &StatementParser::ParseOther},
+                                                              {"extends", &StatementParser::ParseOther},
+                                                              {"import", &StatementParser::ParseOther},
+                                                              {"from", &StatementParser::ParseOther},
+                                                              {"generation", &StatementParser::ParseGeneration}};
+    Statement statement{.kind = Statement::kScope, .line = Peek().line};
+    statement.text = ExpectName();
+    std::vector<std::string> known;
+    for (const auto& [name, parse] : kTags) {
+      known.emplace_back(name);
+      if (statement.text != name) continue;
+      (this->*parse)(statement);
+      return statement;
     }
-    return statement;
+    Wrong(fmt::format("tag \"{}\" is not supported{}", statement.text, DidYouMean(statement.text, known)));
   }
 
   void ParseIf(Statement& statement) {
     statement.kind = Statement::kIf;
-    statement.expressions.push_back(ParseTuple());
-    EndTag();
-    statement.blocks.push_back(ParseBlock({"elif", "else", "endif"}));
-    for (;;) {
+    const bool outer = std::exchange(inside_if_, true);
+    for (std::string name = "if"; name != "endif";) {
+      if (name != "else") statement.expressions.push_back(ParseTuple(false));
+      if (name == "else")
+        statement.blocks.push_back(ParseBlockAfterTag({"endif"}));
+      else
+        statement.blocks.push_back(ParseBlockAfterTag({"elif", "else", "endif"}));
       Take();
-      std::string name = ExpectName();
-      if (name == "elif") statement.expressions.push_back(ParseTuple());
-      EndTag();
-      if (name == "endif") return;
-      if (name == "elif") {
-        statement.blocks.push_back(ParseBlock({"elif", "else", "endif"}));
-        continue;
-      }
-      statement.blocks.push_back(ParseBlock({"endif"}));
-      TakeTag("endif");
-      EndTag();
-      return;
+      name = ExpectName();
     }
+    EndTag();
+    inside_if_ = outer;
   }
 
   void ParseFor(Statement& statement) {
     statement.kind = Statement::kFor;
-    bool parentheses = TakeIf(Token::kOperator, "(");
-    do {
-      statement.names.push_back(ExpectName());
-    } while (TakeIf(Token::kOperator, ","));
-    if (parentheses) Expect(Token::kOperator, ")");
+    const bool outer_names_loop = std::exchange(names_loop_, false);
+    statement.targets.push_back(ParseTarget("in", false));
     Expect(Token::kName, "in");
-    statement.expressions.push_back(ParseExpression(false));
+    statement.expressions.push_back(ParseTuple(false, "recursive"));
+    const bool inside_if = std::exchange(inside_if_, false);
     statement.expressions.push_back(TakeIf(Token::kName, "if") ? ParseExpression() : nullptr);
-    if (Peek().Is(Token::kName, "recursive")) Wrong("recursive loops are not supported");
-    EndTag();
+    statement.flag = TakeIf(Token::kName, "recursive");
     ++loops_;
-    statement.blocks.push_back(ParseBlock({"else", "endfor"}));
+    statement.blocks.push_back(ParseBlockAfterTag({"else", "endfor"}));
     --loops_;
     Take();
-    bool has_else = ExpectName() == "else";
-    EndTag();
     statement.blocks.emplace_back();
-    if (!has_else) return;
-    statement.blocks.back() = ParseBlock({"endfor"});
-    TakeTag("endfor");
+    if (ExpectName() == "else") {
+      statement.blocks.back() = ParseBlockAfterTag({"endfor"});
+      Take();
+      Take();
+    }
     EndTag();
+    if (names_loop_) Wrong("\"loop\" cannot be assigned to inside a loop, whose own variable it is");
+    names_loop_ = outer_names_loop;
+    inside_if_ = inside_if;
   }
 
   void ParseSet(Statement& statement) {
     statement.kind = Statement::kSet;
-    statement.names.push_back(ExpectName());
-    if (TakeIf(Token::kOperator, "."))
-      statement.attribute = ExpectName();
-    else
-      while (TakeIf(Token::kOperator, ",")) statement.names.push_back(ExpectName());
+    statement.targets.push_back(ParseTarget(nullptr, true));
     if (TakeIf(Token::kOperator, "=")) {
       statement.expressions.push_back(ParseTuple());
       EndTag();
       return;
     }
-    if (statement.names.size() > 1 || !statement.attribute.empty()) Wrong("expected \"=\"");
+    if (statement.targets[0]->kind == Expression::kTuple) Wrong("expected \"=\"");
     statement.kind = Statement::kSetBlock;
-    statement.blocks.push_back(ParseBody("endset"));
+    statement.expressions.push_back(ParseBlockFilters(false));
+    statement.blocks.push_back(ParseBody("endset", true));
+  }
+
+  void ParseParameters(Statement& statement) {
+    Expect(Token::kOperator, "(");
+    while (!TakeIf(Token::kOperator, ")")) {
+      if (!statement.names.empty()) Expect(Token::kOperator, ",");
+      std::string name = ExpectName();
+      if (std::find(statement.names.begin(), statement.names.end(), name) != statement.names.end())
+        Wrong(fmt::format("two parameters are called \"{}\"", name));
+      statement.names.push_back(std::move(name));
+      const bool has_default = TakeIf(Token::kOperator, "=");
+      if (!has_default && !statement.expressions.empty() && statement.expressions.back())
+        Wrong(fmt::format("\"{}\" needs a default, as the parameter before it has one", statement.names.back()));
+      statement.expressions.push_back(has_default ? ParseExpression() : nullptr);
+    }
+  }
+
+  // The body of a macro or call block, noting which of the special names it reads.
+  void ParseMacroBody(Statement& statement, const char* end) {
+    const bool caller = std::exchange(reads_caller_, false), varargs = std::exchange(reads_varargs_, false),
+               kwargs = std::exchange(reads_kwargs_, false);
+    statement.blocks.push_back(ParseBody(end));
+    statement.takes_caller = reads_caller_;
+    statement.takes_more = reads_varargs_;
+    statement.takes_more_named = reads_kwargs_;
+    for (const std::string& name : statement.names) {
+      if (name == "varargs") statement.takes_more = false;
+      if (name == "kwargs") statement.takes_more_named = false;
+      if (name != "caller") continue;
+      const size_t at = static_cast<size_t>(&name - statement.names.data());
+      if (!statement.expressions[at] && statement.takes_caller) Wrong("a parameter called \"caller\" needs a default");
+      statement.takes_caller = false;
+    }
+    reads_caller_ = reads_caller_ || caller;
+    reads_varargs_ = reads_varargs_ || varargs;
+    reads_kwargs_ = reads_kwargs_ || kwargs;
   }
 
   void ParseMacro(Statement& statement) {
     statement.kind = Statement::kMacro;
     statement.text = ExpectName();
-    Expect(Token::kOperator, "(");
-    while (!TakeIf(Token::kOperator, ")")) {
-      if (!statement.names.empty()) Expect(Token::kOperator, ",");
-      statement.names.push_back(ExpectName());
-      statement.expressions.push_back(TakeIf(Token::kOperator, "=") ? ParseExpression() : nullptr);
+    ParseParameters(statement);
+    ParseMacroBody(statement, "endmacro");
+  }
+
+  void ParseCall(Statement& statement) {
+    statement.kind = Statement::kCallBlock;
+    statement.text = "caller";
+    if (Peek().Is(Token::kOperator, "(")) ParseParameters(statement);
+    statement.targets.push_back(ParseExpression());
+    if (statement.targets[0]->kind != Expression::kCall) Wrong("expected the call of a macro after \"call\"");
+    ParseMacroBody(statement, "endcall");
+  }
+
+  void ParseFilterBlock(Statement& statement) {
+    statement.kind = Statement::kFilterBlock;
+    statement.expressions.push_back(ParseBlockFilters(true));
+    statement.blocks.push_back(ParseBody("endfilter", true));
+  }
+
+  void ParseWith(Statement& statement) {
+    statement.kind = Statement::kWith;
+    while (Peek().kind != Token::kTagEnd && !Peek().Is(Token::kOperator, ":")) {
+      if (!statement.targets.empty()) Expect(Token::kOperator, ",");
+      statement.targets.push_back(ParseTarget(nullptr, false));
+      Expect(Token::kOperator, "=");
+      statement.expressions.push_back(ParseExpression());
     }
-    int loops = std::exchange(loops_, 0);
-    statement.blocks.push_back(ParseBody("endmacro"));
+    statement.blocks.push_back(ParseBody("endwith", true));
+  }
+
+  void ParseAutoescape(Statement& statement) {
+    statement.kind = Statement::kAutoescape;
+    statement.expressions.push_back(ParseExpression());
+    statement.blocks.push_back(ParseBody("endautoescape", true));
+  }
+
+  void ParsePrint(Statement& statement) {
+    statement.kind = Statement::kOutput;
+    while (Peek().kind != Token::kTagEnd) {
+      if (!statement.expressions.empty()) Expect(Token::kOperator, ",");
+      statement.expressions.push_back(ParseExpression());
+    }
+    EndTag();
+  }
+
+  void ParseNamedBlock(Statement& statement) {
+    statement.kind = Statement::kBlock;
+    statement.text = ExpectName();
+    statement.flag = TakeIf(Token::kName, "scoped");
+    if (Peek().Is(Token::kName, "required")) Wrong("a required block needs a template that extends this one");
+    const bool inside_if = std::exchange(inside_if_, false);
+    const int loops = std::exchange(loops_, 0);
+    statement.blocks.push_back(ParseBlockAfterTag({"endblock"}));
+    Take();
+    Take();
+    TakeIf(Token::kName, statement.text.c_str());
+    EndTag();
+    inside_if_ = inside_if;
     loops_ = loops;
+  }
+
+  void ParseJump(Statement& statement) {
+    if (loops_ == 0) Wrong(fmt::format("\"{}\" outside a loop", statement.text));
+    statement.kind = statement.text == "break" ? Statement::kBreak : Statement::kContinue;
+    EndTag();
+  }
+
+  void ParseGeneration(Statement& statement) {  // marks what the model said, for training; prints its body
+    statement.blocks.push_back(ParseBody("endgeneration"));
+  }
+
+  void ParseOther(Statement& statement) {
+    statement.kind = Statement::kElsewhere;
+    statement.expressions.push_back(ParseExpression());
+    if (statement.text == "import") {
+      Expect(Token::kName, "as");
+      ExpectName();
+    }
+    while (Peek().kind == Token::kName || Peek().Is(Token::kOperator, ",")) Take();  // names, "with context", ...
+    EndTag();
+  }
+
+  void CollectBlocks(const Block& block, Program* program) {
+    for (const Statement& statement : block) {
+      if (statement.kind == Statement::kBlock) {
+        for (const Statement* known : program->blocks)
+          if (known->text == statement.text)
+            throw Error(fmt::format("{}:{}", where_, statement.line),
+                        fmt::format("block \"{}\" is defined twice", statement.text));
+        program->blocks.push_back(&statement);
+      }
+      for (const Block& inner : statement.blocks) CollectBlocks(inner, program);
+    }
   }
 
   int loops_ = 0;
@@ -171,7 +302,7 @@ class StatementParser : public ExpressionParser {
 
 }  // namespace
 
-Block Parse(const std::string& source, const std::string& where) {
+Program Parse(const std::string& source, const std::string& where) {
   return StatementParser(Tokenize(source, where), where).ParseTemplate();
 }
 

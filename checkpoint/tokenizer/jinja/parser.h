@@ -1,5 +1,6 @@
 #pragma once
-// Template source to statements. The grammar is Jinja's without inheritance, imports and calls with a body.
+// Template source to statements: the grammar of Jinja, with the tags generation, break and continue that transformers
+// adds. What takes from another template (include, import, extends) is read, and an error when it is reached.
 
 #include <string>
 
@@ -7,7 +8,7 @@
 
 namespace ecld::jinja {
 
-// THROWS Error "where:line: ..." on a syntax error or a tag that is not supported.
-Block Parse(const std::string& source, const std::string& where);
+// THROWS Error "where:line: ..." on a syntax error, a tag, filter or test that is not supported.
+Program Parse(const std::string& source, const std::string& where);
 
 }  // namespace ecld::jinja

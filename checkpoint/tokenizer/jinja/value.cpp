@@ -4,15 +4,45 @@
 #include <cmath>
 #include <limits>
 
+#include "checkpoint/tokenizer/jinja/integer.h"
 #include "checkpoint/tokenizer/utf8.h"
 #include "core/error.h"
 
 namespace ecld::jinja {
 
-const Value* Find(const Dict& dict, std::string_view key) {
+void Wrong(const std::string& message) { throw Problem(message); }
+
+const Value* Find(const Dict& dict, const Value& key) {
   for (const auto& [name, value] : dict)
     if (name == key) return &value;
   return nullptr;
+}
+
+const Value* Find(const Dict& dict, std::string_view key) {
+  for (const auto& [name, value] : dict)
+    if (name.AsString() && *name.AsString() == key) return &value;
+  return nullptr;
+}
+
+const Value* Find(const Named& named, std::string_view name) {
+  for (const auto& entry : named)
+    if (entry.first == name) return &entry.second;
+  return nullptr;
+}
+
+void Put(Dict& dict, Value key, Value value) {
+  if (!key.IsHashable()) Wrong(fmt::format("a value of type {} cannot be the key of a dict", key.TypeName()));
+  if (const Value* known = Find(dict, key))
+    *const_cast<Value*>(known) = std::move(value);
+  else
+    dict.emplace_back(std::move(key), std::move(value));
+}
+
+void Put(Named& named, const std::string& name, Value value) {
+  if (const Value* known = Find(named, name))
+    *const_cast<Value*>(known) = std::move(value);
+  else
+    named.emplace_back(name, std::move(value));
 }
 
 std::vector<std::string_view> Characters(std::string_view text) {
@@ -22,49 +52,43 @@ std::vector<std::string_view> Characters(std::string_view text) {
   return characters;
 }
 
-Value Arguments::Get(size_t position, std::string_view name) const {
-  if (position < positional.size()) return positional[position];
-  const Value* value = Find(named, name);
-  return value ? *value : Value();
+size_t CountCharacters(std::string_view text) {
+  size_t count = 0;
+  for (size_t i = 0; i < text.size(); i += CharAt(text, i).size) ++count;
+  return count;
 }
 
-void Value::Nesting::Add(const Value& inner) {
-  Nesting nesting = inner.GetNesting();
-  depth = std::max(depth, nesting.depth + 1);
-  holds_namespace = holds_namespace || nesting.holds_namespace;
-  if (depth > kMaxDepth) Fail("chat template", "a value is nested deeper than {} levels", kMaxDepth);
+int Value::Depth() const {
+  if (const Sequence* sequence = AsSequence()) return sequence->depth;
+  auto* dict = std::get_if<std::shared_ptr<const DeepDict>>(&data_);
+  return dict ? (*dict)->depth : 0;
 }
 
-Value::Nesting Value::GetNesting() const {
-  if (auto* list = Pointee<const Nested<List>>()) return list->nesting;
-  if (auto* dict = Pointee<const Nested<Dict>>()) return dict->nesting;
-  if (auto* function = Pointee<const Nested<Function>>()) return function->nesting;
-  return {0, IsNamespace()};
+Value Value::MakeUndefined(std::string why) {
+  Value value;
+  value.data_ = Undefined{std::make_shared<const std::string>(std::move(why))};
+  return value;
 }
 
-Value::Value(List list) {
-  Nesting nesting;
-  for (const Value& element : list) nesting.Add(element);
-  data_ = std::make_shared<const Nested<List>>(Nested<List>{std::move(list), nesting});
+Value::Value(Sequence sequence) {
+  for (const Value& element : sequence.elements) sequence.depth = std::max(sequence.depth, element.Depth() + 1);
+  if (sequence.depth > kMaxDepth) Wrong(fmt::format("a value is nested deeper than {} levels", kMaxDepth));
+  data_ = std::make_shared<const Sequence>(std::move(sequence));
+}
+
+Value::Value(List list) : Value(Sequence{.elements = std::move(list)}) {}
+
+Value Value::Tuple(List elements) { return Value(Sequence{.kind = Sequence::kTuple, .elements = std::move(elements)}); }
+
+Value Value::Iterator(List elements) {
+  return Value(Sequence{.kind = Sequence::kIterator, .elements = std::move(elements)});
 }
 
 Value::Value(Dict dict) {
-  Nesting nesting;
-  for (const auto& [key, element] : dict) nesting.Add(element);
-  data_ = std::make_shared<const Nested<Dict>>(Nested<Dict>{std::move(dict), nesting});
-}
-
-Value::Value(Function function, const Value& depends_on) {
-  Nesting nesting;
-  nesting.Add(depends_on);
-  data_ = std::make_shared<const Nested<Function>>(Nested<Function>{std::move(function), nesting});
-}
-
-Value Value::Namespace(const Dict& attributes) {
-  Value value;
-  value.data_ = std::make_shared<Attributes>();
-  for (const auto& [name, attribute] : attributes) value.SetAttribute(name, attribute);
-  return value;
+  int depth = 0;
+  for (const auto& [key, element] : dict) depth = std::max(depth, element.Depth() + 1);
+  if (depth > kMaxDepth) Wrong(fmt::format("a value is nested deeper than {} levels", kMaxDepth));
+  data_ = std::make_shared<const DeepDict>(DeepDict{std::move(dict), depth});
 }
 
 Value Value::FromJson(const Json& json) {
@@ -75,7 +99,7 @@ Value Value::FromJson(const Json& json) {
       return Value(json.get<int64_t>());
     case Json::value_t::number_unsigned:
       if (json.get<uint64_t>() <= uint64_t{std::numeric_limits<int64_t>::max()}) return Value(json.get<int64_t>());
-      return Value(json.get<double>());
+      return *ParseInteger(std::to_string(json.get<uint64_t>()), 10);
     case Json::value_t::number_float:
       return Value(json.get<double>());
     case Json::value_t::string:
@@ -87,7 +111,7 @@ Value Value::FromJson(const Json& json) {
     }
     case Json::value_t::object: {
       Dict dict;
-      for (const auto& [key, element] : json.items()) dict.emplace_back(key, FromJson(element));
+      for (const auto& [key, element] : json.items()) dict.emplace_back(Value(key), FromJson(element));
       return Value(std::move(dict));
     }
     default:
@@ -95,71 +119,101 @@ Value Value::FromJson(const Json& json) {
   }
 }
 
-double Value::Number() const {
-  if (AsBool()) return *AsBool() ? 1 : 0;
-  return AsInt() ? static_cast<double>(*AsInt()) : *AsFloat();
+const BigInteger* Value::AsBig() const {
+  auto* big = std::get_if<std::shared_ptr<const BigInteger>>(&data_);
+  return big ? big->get() : nullptr;
+}
+
+double Value::Number() const { return AsFloat() ? *AsFloat() : IntegerAsFloat(*this); }
+
+const std::string* Value::AsString() const {
+  auto* text = std::get_if<Text>(&data_);
+  return text ? text->text.get() : nullptr;
+}
+
+bool Value::IsMarkup() const {
+  auto* text = std::get_if<Text>(&data_);
+  return text && text->markup;
+}
+
+const Sequence* Value::AsSequence() const {
+  auto* sequence = std::get_if<std::shared_ptr<const Sequence>>(&data_);
+  return sequence ? sequence->get() : nullptr;
 }
 
 const List* Value::AsList() const {
-  auto* list = Pointee<const Nested<List>>();
-  return list ? &list->value : nullptr;
+  const Sequence* sequence = AsSequence();
+  return sequence && sequence->IsNumbered() ? &sequence->elements : nullptr;
 }
 
 const Dict* Value::AsDict() const {
-  auto* dict = Pointee<const Nested<Dict>>();
-  return dict ? &dict->value : nullptr;
+  auto* dict = std::get_if<std::shared_ptr<const DeepDict>>(&data_);
+  return dict ? &(*dict)->entries : nullptr;
 }
 
-const Function* Value::AsFunction() const {
-  auto* function = Pointee<const Nested<Function>>();
-  return function ? &function->value : nullptr;
+Object* Value::AsObject() const {
+  auto* object = std::get_if<Object*>(&data_);
+  return object ? *object : nullptr;
 }
 
-Value Value::GetAttribute(std::string_view name) const {
-  const Value* value = Find(Pointee<Attributes>()->entries, name);
-  return value ? *value : Value(Undefined{std::string(name)});
-}
-
-void Value::SetAttribute(const std::string& name, Value value) {
-  if (value.GetNesting().holds_namespace)
-    Fail("chat template", "attribute {} of a namespace cannot hold a namespace", name);
-  Dict& entries = Pointee<Attributes>()->entries;
-  auto entry = std::find_if(entries.begin(), entries.end(), [&](const auto& e) { return e.first == name; });
-  if (entry == entries.end())
-    entries.emplace_back(name, std::move(value));
-  else
-    entry->second = std::move(value);
+bool Value::IsHashable() const {
+  if (AsDict()) return false;
+  const Sequence* sequence = AsSequence();
+  if (!sequence) return true;
+  if (sequence->IsTuple())
+    return std::all_of(sequence->elements.begin(), sequence->elements.end(),
+                       [](const Value& element) { return element.IsHashable(); });
+  return sequence->kind == Sequence::kRange || sequence->kind == Sequence::kIterator;
 }
 
 bool Value::Truth() const {
   if (IsUndefined() || IsNone()) return false;
+  if (AsBig()) return true;  // none of them is 0
   if (IsNumber()) return Number() != 0;
   if (auto* text = AsString()) return !text->empty();
-  if (auto* list = AsList()) return !list->empty();
+  if (auto* sequence = AsSequence()) return sequence->kind == Sequence::kIterator || !sequence->elements.empty();
   if (auto* dict = AsDict()) return !dict->empty();
   return true;
 }
 
 std::string_view Value::TypeName() const {
-  static constexpr std::string_view kNames[] = {"undefined", "none", "bool", "int",      "float",
-                                                "string",    "list", "dict", "function", "namespace"};
+  static constexpr std::string_view kNames[] = {"undefined", "none",   "bool", "int",  "int",
+                                                "float",     "string", "list", "dict", "function"};
+  static constexpr std::string_view kSequences[] = {"list",      "tuple",       "tuple",      "range",
+                                                    "dict keys", "dict values", "dict items", "iterator"};
+  if (const Sequence* sequence = AsSequence()) return kSequences[sequence->kind];
+  if (const Object* object = AsObject(); object && object->is_namespace) return "namespace";
   return kNames[data_.index()];
 }
 
+std::string Value::WhyUndefined() const {
+  const auto& why = std::get<Undefined>(data_).why;
+  return why ? *why : "the value is undefined";
+}
+
 bool operator==(const Value& a, const Value& b) {
-  if (a.IsNumber() && b.IsNumber()) return a.Number() == b.Number();
+  if (a.IsInteger() && b.IsInteger()) return CompareIntegers(a, b) == 0;
+  if (a.IsNumber() && b.IsNumber()) {
+    if (a.AsFloat() && b.AsFloat()) return *a.AsFloat() == *b.AsFloat();
+    double number = a.AsFloat() ? *a.AsFloat() : *b.AsFloat();
+    return std::isfinite(number) && CompareWithFloat(a.AsFloat() ? b : a, number) == 0;
+  }
   if (a.data_.index() != b.data_.index()) return false;
   if (auto* text = a.AsString()) return *text == *b.AsString();
-  if (auto* list = a.AsList()) return *list == *b.AsList();
+  if (auto* list = a.AsSequence()) {
+    const Sequence& other = *b.AsSequence();
+    if (list == &other) return true;
+    bool comparable = list->kind == other.kind || (list->IsTuple() && other.IsTuple());
+    if (list->kind == Sequence::kIterator || list->kind == Sequence::kValues) return false;
+    return comparable && list->elements == other.elements;
+  }
   if (auto* dict = a.AsDict()) {
     return dict->size() == b.AsDict()->size() && std::all_of(dict->begin(), dict->end(), [&](const auto& entry) {
              const Value* other = Find(*b.AsDict(), entry.first);
              return other && *other == entry.second;
            });
   }
-  if (a.AsFunction()) return a.AsFunction() == b.AsFunction();
-  if (a.IsNamespace()) return a.Pointee<Value::Attributes>() == b.Pointee<Value::Attributes>();
-  return true;  // undefined, none
+  return a.AsObject() == b.AsObject();  // null for undefined and none, of which there is one each
 }
 
 }  // namespace ecld::jinja

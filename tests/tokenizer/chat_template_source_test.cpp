@@ -1,0 +1,96 @@
+// Which template of a directory counts, and that one which cannot be read costs chat only.
+
+#include "checkpoint/tokenizer/chat_template_source.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "checkpoint/tokenizer/chat_template.h"
+#include "core/files.h"
+#include "tests/testing/expect_error.h"
+#include "tests/testing/temp_dir.h"
+
+namespace ecld {
+namespace {
+
+const Json kMessages = Json::parse(R"([{"role": "user", "content": "Hi"}])");
+
+TEST(ChatTemplateSource, OpensTheTemplateOfADirectory) {
+  TempDir directory;
+  EXPECT_FALSE(ChatTemplate::Open(directory.path()).has_value());
+  WriteFileAtomically(directory / "tokenizer_config.json", R"({"bos_token": {"content": "<s>"}, "chat_template": [
+    {"name": "tool_use", "template": "tools"}, {"name": "default", "template": "{{ bos_token }}one"}]})");
+  EXPECT_EQ(ChatTemplate::Open(directory.path())->Render(kMessages, false), "<s>one");
+  WriteFileAtomically(directory / "chat_template.jinja", "{{ bos_token }}two");
+  EXPECT_EQ(ChatTemplate::Open(directory.path())->Render(kMessages, false), "<s>two");
+  EXPECT_EQ(ChatTemplate::Open(directory.path())->Render(kMessages, false, {{"bos_token", "!"}}), "!two");
+}
+
+TEST(ChatTemplateSource, ToolsTakeTheirOwnTemplate) {
+  TempDir directory;
+  WriteFileAtomically(directory / "tokenizer_config.json", R"({"chat_template": [
+    {"name": "tool_use", "template": "tools"}, {"name": "default", "template": "plain"}]})");
+  const auto chat = ChatTemplate::Open(directory.path());
+  EXPECT_EQ(chat->Render(kMessages, false, {{"tools", Json::array()}}), "tools");
+  EXPECT_EQ(chat->Render(kMessages, false, {{"tools", nullptr}}), "plain");
+}
+
+TEST(ChatTemplateSource, FilesWinOverTheConfigAndSaySo) {
+  TempDir directory;
+  WriteFileAtomically(directory / "tokenizer_config.json", R"({"chat_template": "a"})");
+  WriteFileAtomically(directory / "chat_template.jinja", "a");
+  EXPECT_EQ(ReadChatTemplates(directory.path()).note, "");
+  WriteFileAtomically(directory / "chat_template.jinja", "b");
+  const ChatTemplateTexts texts = ReadChatTemplates(directory.path());
+  EXPECT_NE(texts.note.find("chat_template.jinja counts"), std::string::npos) << texts.note;
+  EXPECT_EQ(ReadChatTemplate(directory.path())->text, "b");
+  std::filesystem::create_directory(directory / "additional_chat_templates");
+  WriteFileAtomically(directory / "additional_chat_templates/tool_use.jinja", "t");
+  EXPECT_EQ(ReadChatTemplates(directory.path()).Find("tool_use")->text, "t");
+}
+
+TEST(ChatTemplateSource, OneThatCannotBeReadCostsChatOnly) {
+  TempDir directory;
+  WriteFileAtomically(directory / "chat_template.jinja", "\n{% for %}");
+  const auto chat = ChatTemplate::Open(directory.path());
+  ASSERT_TRUE(chat.has_value());
+  EXPECT_NE(chat->problem()->find("chat_template.jinja:2: expected a name"), std::string::npos) << *chat->problem();
+  EXPECT_ERROR(chat->Render(kMessages, true), "chat_template.jinja:2: expected a name");
+  EXPECT_ERROR(chat->Apply(kMessages, true), "--chat-template FILE replaces the template");
+
+  WriteFileAtomically(directory / "mine", "mine");
+  const auto replaced = ChatTemplate::Open(directory.path(), (directory / "mine").string());
+  EXPECT_FALSE(replaced->problem().has_value());
+  EXPECT_EQ(replaced->Render(kMessages, true), "mine");
+  WriteFileAtomically(directory / "mine", "{{");
+  EXPECT_ERROR(ChatTemplate::Open(directory.path(), (directory / "mine").string()), "mine:1: not closed with }}");
+}
+
+TEST(ChatTemplateSource, NoDefaultCostsChatWithoutToolsOnly) {
+  TempDir directory;
+  WriteFileAtomically(directory / "tokenizer_config.json",
+                      R"({"chat_template": [{"name": "tool_use", "template": "tools"}]})");
+  const auto chat = ChatTemplate::Open(directory.path());
+  EXPECT_ERROR(chat->Render(kMessages, true), "holds no chat template named \"default\", only tool_use");
+  EXPECT_EQ(chat->Render(kMessages, true, {{"tools", Json::array()}}), "tools");
+}
+
+TEST(ChatTemplateSource, SpecialTokensAreVariables) {
+  TempDir directory;
+  WriteFileAtomically(directory / "tokenizer_config.json", R"({"eos_token": "</s>", "sep_token": null})");
+  WriteFileAtomically(directory / "special_tokens_map.json", R"({"eos_token": "no", "sep_token": "<sep>"})");
+  WriteFileAtomically(directory / "chat_template.jinja", "{{ eos_token }}{{ sep_token }}{{ bos_token is defined }}");
+  EXPECT_EQ(ChatTemplate::Open(directory.path())->Render(kMessages, true), "</s><sep>False");
+}
+
+TEST(ChatTemplateSource, AppliesAsTransformersDoes) {
+  const ChatTemplate chat("{{ messages[0] }}{{ tools is none }}{{ documents is none }}", "test");
+  EXPECT_EQ(chat.Apply(Json::parse(R"([{"role": "user", "content": null}])"), true), "{'role': 'user'}TrueTrue");
+  EXPECT_EQ(chat.Apply(Json::parse(R"([{"reasoning": "r"}])"), true, {{"tools", Json::array()}}),
+            "{'thinking': 'r', 'reasoning': 'r', 'reasoning_content': 'r'}FalseTrue");
+  EXPECT_ERROR(chat.Apply(Json::array(), true), "needs at least one message");
+}
+
+}  // namespace
+}  // namespace ecld
