@@ -14,7 +14,7 @@ ModelConfig ReadGgufConfig(const GgufContents& gguf, DType dtype);
 // frequency factors 1 and 4 that every Llama 3 model has.
 double Llama3Divisor(int64_t i, int64_t head_dim, double theta, double factor, int64_t original_max_position);
 
-// The ids at which generation stops: end of sequence, and end of turn where the file names one.
+// The ids at which generation stops: end of sequence, of turn and of message, as far as the file names them.
 std::vector<int64_t> GgufStopIds(const GgufContents& gguf);
 
 // A token id under "tokenizer.ggml.<name>_token_id"; nullopt when absent, or all ones, which stands for none.

@@ -89,6 +89,7 @@ TEST(GgufTokenizer, AddsTheEndOfText) {
 TEST(GgufTokenizer, WritesTheFilesBeside) {
   GgufBuilder builder = TinyGguf().File();
   builder.Key("tokenizer.ggml.eot_token_id", uint32_t{5}).Key("tokenizer.chat_template", std::string("{{ messages }}"));
+  builder.Key("tokenizer.ggml.eom_token_id", uint32_t{3});
   std::string bytes = builder.Bytes();
   TempDir directory;
   WriteTokenizerFiles(ParseGguf(std::as_bytes(std::span(bytes)), "m.gguf"), directory.path());
@@ -99,7 +100,7 @@ TEST(GgufTokenizer, WritesTheFilesBeside) {
   EXPECT_EQ(config["chat_template"], "{{ messages }}");
   EXPECT_FALSE(config.contains("bos_token"));
   EXPECT_FALSE(config.contains("pad_token"));  // all ones stands for none
-  EXPECT_EQ(ReadJsonFile(directory / "generation_config.json")["eos_token_id"], Json::parse("[0, 5]"));
+  EXPECT_EQ(ReadJsonFile(directory / "generation_config.json")["eos_token_id"], Json::parse("[0, 5, 3]"));
 }
 
 TEST(GgufTokenizer, RefusesBadVocabularies) {
