@@ -48,6 +48,11 @@ void RequestFields::Wrong(const std::string& name, const std::string& expected) 
 }
 
 const Json* RequestFields::Find(const std::string& name) {
+  supported_.push_back(name);
+  return Value(name);
+}
+
+const Json* RequestFields::Value(const std::string& name) {
   known_.push_back(name);
   const auto found = body_.find(name);
   return found == body_.end() || found->is_null() ? nullptr : &*found;
@@ -89,7 +94,7 @@ std::optional<std::string> RequestFields::String(const std::string& name) {
 }
 
 void RequestFields::AcceptOnly(const std::string& name, const std::vector<Json>& values) {
-  const Json* value = Find(name);
+  const Json* value = Value(name);
   if (!value || std::ranges::find(values, *value) != values.end()) return;
   const std::string param = Path(name);
   throw ApiError(fmt::format("{} is not supported by this server", param),
@@ -104,7 +109,9 @@ void RequestFields::RefuseRest() {
       unknown_.accepted.push_back(WithoutIndices(param));
       continue;
     }
-    throw ApiError(fmt::format("unknown parameter {}{}", param, DidYouMean(name, known_)),
+    // Only what is close: the list of all would be longer than any client shows.
+    const std::vector<std::string> close = CloseMatches(name, supported_);
+    throw ApiError(fmt::format("unknown parameter {}{}", param, close.empty() ? "" : DidYouMean(name, supported_)),
                    {.param = param, .code = "unknown_parameter"});
   }
 }

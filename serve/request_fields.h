@@ -31,7 +31,7 @@ class RequestFields {
   std::optional<std::string> String(const std::string& name);
 
   // Accepts a field that changes nothing.
-  void Ignore(const std::string& name) { Find(name); }
+  void Ignore(const std::string& name) { Value(name); }
   // Accepts a field that is not supported as long as it asks for nothing: one of these values.
   void AcceptOnly(const std::string& name, const std::vector<Json>& values);
   // Refuses what was not asked for above, or lets it pass and notes it.
@@ -41,12 +41,13 @@ class RequestFields {
   [[noreturn]] void Wrong(const std::string& name, const std::string& expected) const;
 
  private:
+  const Json* Value(const std::string& name);
   std::string Path(const std::string& name) const { return path_.empty() ? name : path_ + "." + name; }
 
   const Json& body_;
   UnknownFields& unknown_;
   std::string path_;
-  std::vector<std::string> known_;
+  std::vector<std::string> known_, supported_;  // the latter are worth being named
 };
 
 // "expected what, found value" for a value somewhere inside a request.

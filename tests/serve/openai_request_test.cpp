@@ -61,7 +61,8 @@ TEST(OpenAiRequest, AnAnswerMayBeSentBack) {
                        {"annotations", nullptr},   {"audio", nullptr},     {"function_call", nullptr},
                        {"tool_calls", nullptr},    {"parsed", nullptr},    {"name", nullptr},
                        {"reasoning_content", "t"}, {"what_else", nullptr}, {"type", "text"}};
-  EXPECT_EQ(MessagesOf({answer}), Json::parse(R"([{"role": "assistant", "content": "x", "reasoning_content": "t"}])"));
+  EXPECT_EQ(MessagesOf(Json::array({answer})),
+            Json::parse(R"([{"role": "assistant", "content": "x", "reasoning_content": "t"}])"));
   EXPECT_EQ(MessagesOf({{{"role", "assistant"}, {"content", nullptr}, {"tool_calls", Json::array()}}}),
             Json::parse(R"([{"role": "assistant", "content": ""}])"))
       << "templates ask whether there is a key";

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 #include "tests/serve/server_fixture.h"
@@ -32,15 +33,20 @@ class SamplingTest : public ServerTest {
   }
   std::string Text(const Json& more) { return Choice(more)["text"]; }
 
-  // The first tokens of the greedy answer, the last of which is not among those before.
+  // The first tokens of the greedy answer, the last of which is ASCII and not among those before.
   std::vector<int32_t> UpToANewOne() {
-    std::vector<int32_t> tokens = Continued({.max_tokens = 30}).tokens;
-    size_t at = 3;
-    while (std::find(tokens.begin(), tokens.begin() + at, tokens[at]) != tokens.begin() + at) ++at;
-    tokens.resize(at + 1);
+    const std::vector<int32_t> tokens = Continued({.max_tokens = 30}).tokens;
+    for (size_t at = tokens.size() - 1; at > 0; --at) {
+      const auto before = std::span(tokens).first(at);
+      const std::string_view bytes = tiny_.tokenizer->Bytes(tokens[at], true);
+      const bool ascii = !bytes.empty() && std::ranges::all_of(bytes, [](char c) { return c > 0; });
+      if (ascii && std::ranges::find(before, tokens[at]) == before.end())
+        return {tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(at) + 1};
+    }
+    ADD_FAILURE() << "the greedy answer repeats one token";
     return tokens;
   }
-  void NameAsEnd(int32_t id) { WriteJsonFile(tiny_.dir / "generation_config.json", {{"eos_token_id", {0, id}}}); }
+  void NameAsEnd(int32_t id) { WriteJsonFile(tiny_.dir / "generation_config.json", {{"eos_token_id", id}}); }
 };
 
 TEST_F(SamplingTest, AnIdOfGenerationConfigEndsAnAnswer) {
