@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "checkpoint/generation_config.h"
 #include "checkpoint/model_fields.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -126,19 +127,6 @@ std::vector<int64_t> ReadSlidingWindow(const JsonView& json, Family family, int6
   return windows;
 }
 
-std::vector<int64_t> ReadIds(const JsonView& json, const char* key, int64_t vocab_size) {
-  std::vector<int64_t> ids;
-  if (!json.Has(key)) return ids;
-  JsonView value = json.At(key);
-  if (value.json().is_array())
-    for (size_t i = 0; i < value.Size(); ++i) ids.push_back(value.At(i).Int());
-  else
-    ids.push_back(value.Int());
-  // Some configs carry -1 or an id beyond a cut vocabulary for "none"; such an id can never be produced.
-  std::erase_if(ids, [&](int64_t id) { return id < 0 || id >= vocab_size; });
-  return ids;
-}
-
 // "torch.float32" is how some programs print a type, "float" and "half" are names that torch has for two of them.
 std::optional<DType> DTypeOf(std::string_view name) {
   if (name.starts_with("torch.")) name.remove_prefix(6);
@@ -246,8 +234,8 @@ ModelConfig ParseConfig(const Json& source, const std::string& where) {
   config.mlp_bias = config.family == Family::kLlama && json.BoolOr("mlp_bias", false);
   config.qk_norm = row.qk_norm;
   config.dtype = ReadDType(json, &config.notes);
-  config.bos_ids = ReadIds(json, "bos_token_id", config.vocab_size);
-  config.eos_ids = ReadIds(json, "eos_token_id", config.vocab_size);
+  config.bos_ids = ReadTokenIds(json, "bos_token_id", config.vocab_size);
+  config.eos_ids = ReadTokenIds(json, "eos_token_id", config.vocab_size);
   if (json.Has("quantization_config")) config.quantization = ParseQuantizationConfig(json.At("quantization_config"));
   if (json.Has(kAllocationKey) && !config.quantization) config.allocation = ReadAllocation(json.At(kAllocationKey));
   return config;

@@ -41,6 +41,8 @@ Generation Generate(TokenRunner& runner, std::span<const int32_t> prompt, const 
                     const OnToken& on_token) {
   CheckLengths(runner, prompt, options);
   Sampler sampler(options.sampler);
+  sampler.See(options.held);
+  sampler.See(prompt);
   Generation result;
   auto start = std::chrono::steady_clock::now();
   int32_t token = runner.Next(prompt, sampler);

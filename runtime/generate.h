@@ -14,6 +14,7 @@ struct GenerateOptions {
   int64_t max_tokens = 256;
   std::vector<int64_t> stop_ids;  // ModelConfig::eos_ids as a rule
   SamplerOptions sampler;
+  std::span<const int32_t> held;  // the tokens of the runner before the prompt: repetition_penalty counts them too
 };
 
 struct Generation {

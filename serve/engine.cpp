@@ -5,6 +5,7 @@
 #include <exception>
 #include <utility>
 
+#include "checkpoint/generation_config.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/memory.h"
@@ -14,12 +15,6 @@
 
 namespace ecld {
 namespace {
-
-std::vector<int64_t> StopIds(const RuntimeModel& model, const Tokenizer& tokenizer) {
-  std::vector<int64_t> ids = model.config().eos_ids;
-  if (const auto eos = tokenizer.eos()) ids.push_back(*eos);
-  return ids;
-}
 
 void RequirePositive(const char* option, int64_t value) {
   if (value < 1) Fail(option, "is {}, must be at least 1", value);
@@ -53,7 +48,7 @@ Engine::Engine(const RuntimeModel& model, const Tokenizer& tokenizer, ThreadPool
       model_(model),
       tokenizer_(tokenizer),
       session_(model, pool, options.gemm),
-      stop_ids_(StopIds(model, tokenizer)),
+      stop_ids_(EndIds(model.checkpoint().directory(), model.config(), tokenizer.eos())),
       thread_([this] { Loop(); }) {}
 
 Engine::~Engine() {

@@ -20,6 +20,7 @@ ApiError ShuttingDown() {
 HttpResponse ErrorResponse(const std::string& message, const ApiError::Detail& detail) {
   HttpResponse response{.status = detail.status, .body = Dump(ErrorJson(message, detail))};
   if (detail.retry_after_s > 0) response.headers.emplace_back("Retry-After", std::to_string(detail.retry_after_s));
+  if (!detail.allow.empty()) response.headers.emplace_back("Allow", detail.allow);
   if (detail.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   return response;
 }

@@ -1,6 +1,7 @@
 #pragma once
 // A small HTTP/1.1 server on Boost.Beast: requests with bounded header, body and time, keep-alive, whole or streamed
-// answers, and word of clients that leave. It knows nothing of what is served. Only plain HTTP: no TLS.
+// answers, HEAD wherever GET is served, CORS, and word of clients that leave. It knows nothing of what is served. Only
+// plain HTTP: no TLS.
 //
 //   HttpServer server({.port = 0});
 //   server.Start([](const HttpRequest& request, std::shared_ptr<HttpReply> reply) {
@@ -17,10 +18,12 @@
 #include <utility>
 #include <vector>
 
+#include "serve/http_headers.h"
+
 namespace ecld {
 
 struct HttpRequest {
-  std::string method, path, client;  // path without the query; client: address and port
+  std::string method, path, client;  // path: see PathOfTarget; client: address and port
   std::string authorization;
   std::string body;
 };
@@ -29,17 +32,20 @@ struct HttpResponse {
   int status = 200;
   std::string body;
   std::string content_type = "application/json";
-  std::vector<std::pair<std::string, std::string>> headers;
+  HttpHeaders headers;
 };
 
 struct HttpOptions {
-  std::string host = "127.0.0.1";  // an address, not a name
+  std::string host = "127.0.0.1";  // an address, or a name: of that all addresses
   int port = 8080;                 // 0: any free one
   int64_t max_connections = 512;   // more wait in the kernel's queue
   uint64_t max_body_B = 4'000'000;
   uint64_t max_unsent_B = 4'000'000;  // of an answer that the client does not read; then it is dropped
   int64_t request_timeout_s = 30;     // for a request to arrive, counted from its connection or the last answer
   int64_t write_timeout_s = 30;       // for the client to take a part of an answer
+  // Of web pages that may read answers (CORS), like http://localhost:3000; "*": all. Preflight requests are then
+  // answered here.
+  std::vector<std::string> cors_origins;
   // What is answered to something that is no request or too long, and where a handler gives no answer.
   std::function<HttpResponse(int status, const std::string& message)> refusal;
 };
@@ -62,7 +68,7 @@ class HttpServer {
  public:
   using Handler = std::function<void(const HttpRequest& request, std::shared_ptr<HttpReply> reply)>;
 
-  // Listens; who connects has to wait for Start. THROWS Error when the address is malformed or taken.
+  // Listens; who connects has to wait for Start. THROWS Error when the address is malformed, unknown or taken.
   explicit HttpServer(const HttpOptions& options);
   ~HttpServer();  // Stop
   HttpServer(const HttpServer&) = delete;

@@ -122,6 +122,32 @@ void HttpConnection::ReadRequest() {
   parser_->header_limit(kMaxHeaderB);
   parser_->body_limit(owner_.options().max_body_B);
   SetDeadline(owner_.options().request_timeout_s);
+  http::async_read_header(socket_, buffer_, *parser_,
+                          [self = shared_from_this()](ErrorCode error, size_t) { self->OnHeader(error); });
+}
+
+std::string HttpConnection::Header(http::field name) const { return parser_->get()[name].to_string(); }
+
+// What the header says may be wrong, or the client waits for a word before it sends the body.
+void HttpConnection::OnHeader(ErrorCode error) {
+  if (closed_) return;
+  if (error) return RefuseUnread(error);
+  if (const std::string coding = Header(http::field::content_encoding); !coding.empty() && coding != "identity")
+    return RefuseBody(415, fmt::format("the body has Content-Encoding {:.40}, expected one without", coding));
+  const std::string expected = Header(http::field::expect);
+  if (expected.empty() || parser_->is_done() || buffer_.size() > 0) return ReadBody();
+  if (!beast::iequals(expected, "100-continue"))
+    return RefuseBody(417, fmt::format("the header Expect is \"{:.40}\", expected 100-continue", expected));
+  static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+  net::async_write(socket_, net::buffer(kContinue), [self = shared_from_this()](ErrorCode failed, size_t) {
+    if (self->closed_) return;
+    if (failed) return self->Drop();
+    self->ReadBody();
+  });
+}
+
+void HttpConnection::ReadBody() {
+  if (parser_->is_done()) return OnRequest({});
   http::async_read(socket_, buffer_, *parser_,
                    [self = shared_from_this()](ErrorCode error, size_t) { self->OnRequest(error); });
 }
@@ -131,23 +157,25 @@ void HttpConnection::OnRequest(ErrorCode error) {
   if (error) return RefuseUnread(error);
   ClearDeadline();
   const auto& message = parser_->get();
-  const std::string_view target(message.target().data(), message.target().size());
-  const auto authorization = message[http::field::authorization];
   HttpRequest request{.method = message.method_string().to_string(),
-                      .path = std::string(target.substr(0, target.find('?'))),
+                      .path = PathOfTarget({message.target().data(), message.target().size()}),
                       .client = client_,
-                      .authorization = authorization.to_string(),
+                      .authorization = Header(http::field::authorization),
                       .body = std::move(parser_->get().body())};
   BeginAnswer(message.keep_alive());
   chunked_ = message.version() >= 11;
+  head_ = message.method() == http::verb::head;
   if (buffer_.size() == 0) Watch();
+  const bool preflight =
+      message.method() == http::verb::options && message.count(http::field::access_control_request_method) > 0;
+  if (preflight && !owner_.options().cors_origins.empty()) return SendPreflight();
   owner_.Handle(std::move(request), std::make_shared<Reply>(shared_from_this(), request_));
 }
 
 void HttpConnection::BeginAnswer(bool keep_alive) {
   ++request_;
   answering_ = true;
-  ended_ = streaming_ = false;
+  ended_ = streaming_ = head_ = false;
   keep_alive_ = keep_alive;
 }
 
@@ -155,12 +183,22 @@ void HttpConnection::BeginAnswer(bool keep_alive) {
 void HttpConnection::RefuseUnread(ErrorCode error) {
   const bool is_http = error.category() == http::make_error_code(http::error::end_of_stream).category();
   if (!is_http || error == http::error::end_of_stream || error == http::error::partial_message) return Drop();
-  BeginAnswer(false);
   if (error == http::error::body_limit)
-    return Refuse(request_, 413, fmt::format("the body is longer than {} bytes", owner_.options().max_body_B));
+    return RefuseBody(413, fmt::format("the body is longer than {} bytes", owner_.options().max_body_B));
   if (error == http::error::header_limit)
-    return Refuse(request_, 431, fmt::format("the header is longer than {} bytes", kMaxHeaderB));
-  Refuse(request_, 400, "not an HTTP request: " + error.message());
+    return RefuseBody(431, fmt::format("the header is longer than {} bytes", kMaxHeaderB));
+  RefuseBody(400, "not an HTTP request: " + error.message());
+}
+
+// Of a request whose body is not read: what follows on the connection is no request.
+void HttpConnection::RefuseBody(int status, const std::string& message) {
+  ClearDeadline();
+  BeginAnswer(false);
+  Refuse(request_, status, message);
+}
+
+void HttpConnection::SendPreflight() {
+  Send(request_, {.status = 204, .headers = PreflightHeaders(Header(http::field::access_control_request_headers))});
 }
 
 void HttpConnection::Refuse(uint64_t request, int status, const std::string& message) {
@@ -180,17 +218,28 @@ void HttpConnection::Watch() {
   });
 }
 
+// The headers that every answer has.
+template <class Message>
+void HttpConnection::SetCommon(Message* message) const {
+  message->set(http::field::server, fmt::format("ecld/{}", kProgramVersion));
+  message->keep_alive(keep_alive_);
+  if (keep_alive_ && !chunked_) message->set(http::field::connection, "keep-alive");  // HTTP/1.0 must be told
+  for (const auto& [name, value] : CorsHeaders(owner_.options().cors_origins, Header(http::field::origin)))
+    message->set(name, value);
+}
+
 void HttpConnection::Send(uint64_t request, HttpResponse response) {
   if (!current(request)) return;
   http::response<http::string_body> message{static_cast<http::status>(response.status), 11};
   keep_alive_ = keep_alive_ && !owner_.closing();
-  message.set(http::field::server, fmt::format("ecld/{}", kProgramVersion));
-  message.set(http::field::content_type, response.content_type);
+  SetCommon(&message);
   for (const auto& [name, value] : response.headers) message.set(name, value);
-  message.keep_alive(keep_alive_);
   message.body() = std::move(response.body);
-  message.prepare_payload();
-  Queue(Text(message));
+  if (message.result() != http::status::no_content) {
+    message.set(http::field::content_type, response.content_type);
+    message.prepare_payload();
+  }
+  Queue(head_ ? Text(message.base()) : Text(message));
   End(request);
 }
 
@@ -199,10 +248,9 @@ void HttpConnection::StartStream(uint64_t request, const std::string& content_ty
   streaming_ = true;
   http::response<http::empty_body> message{http::status::ok, 11};
   keep_alive_ = keep_alive_ && chunked_ && !owner_.closing();
-  message.set(http::field::server, fmt::format("ecld/{}", kProgramVersion));
+  SetCommon(&message);
   message.set(http::field::content_type, content_type);
   message.set(http::field::cache_control, "no-cache");
-  message.keep_alive(keep_alive_);
   message.chunked(chunked_);
   Queue(Text(message.base()));
 }

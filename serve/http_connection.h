@@ -56,7 +56,14 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
  private:
   void ReadRequest();
+  void OnHeader(ErrorCode error);
+  void ReadBody();
   void OnRequest(ErrorCode error);
+  void RefuseBody(int status, const std::string& message);
+  void SendPreflight();
+  template <class Message>
+  void SetCommon(Message* message) const;
+  std::string Header(boost::beast::http::field name) const;
   void BeginAnswer(bool keep_alive);
   void RefuseUnread(ErrorCode error);
   void Watch();
@@ -79,6 +86,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
   uint64_t request_ = 0;    // number of the current one
   bool answering_ = false;  // a request was read, its answer is not complete
+  bool head_ = false;       // without a body
   bool keep_alive_ = false, streaming_ = false, chunked_ = false, ended_ = false, lingering_ = false, closed_ = false;
   bool watching_ = false, read_next_ = false;
   std::function<void()> gone_;

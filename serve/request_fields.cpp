@@ -18,23 +18,41 @@ std::string Shown(const Json& value) {
   return text;
 }
 
+// "messages[3].x" as "messages[].x": the same field of another message.
+std::string WithoutIndices(const std::string& param) {
+  std::string text;
+  bool inside = false;
+  for (char c : param) {
+    inside = inside && c != ']';
+    if (!inside) text += c;
+    inside = inside || c == '[';
+  }
+  return text;
+}
+
 }  // namespace
 
 void FailField(const std::string& param, const std::string& expected, const Json& found) {
   throw ApiError(fmt::format("{}: expected {}, found {}", param, expected, Shown(found)), {.param = param});
 }
 
-RequestFields::RequestFields(const Json& body, std::string path) : body_(body), path_(std::move(path)) {
+RequestFields::RequestFields(const Json& body, UnknownFields& unknown, std::string path)
+    : body_(body), unknown_(unknown), path_(std::move(path)) {
   if (body.is_object()) return;
   if (path_.empty()) throw ApiError("expected a JSON object, found " + Shown(body), {});
   FailField(path_, "an object", body);
 }
 
 void RequestFields::Wrong(const std::string& name, const std::string& expected) const {
-  FailField(path_.empty() ? name : path_ + "." + name, expected, body_.at(name));
+  FailField(Path(name), expected, body_.at(name));
 }
 
 const Json* RequestFields::Find(const std::string& name) {
+  supported_.push_back(name);
+  return Value(name);
+}
+
+const Json* RequestFields::Value(const std::string& name) {
   known_.push_back(name);
   const auto found = body_.find(name);
   return found == body_.end() || found->is_null() ? nullptr : &*found;
@@ -76,18 +94,24 @@ std::optional<std::string> RequestFields::String(const std::string& name) {
 }
 
 void RequestFields::AcceptOnly(const std::string& name, const std::vector<Json>& values) {
-  const Json* value = Find(name);
+  const Json* value = Value(name);
   if (!value || std::ranges::find(values, *value) != values.end()) return;
-  const std::string param = path_.empty() ? name : path_ + "." + name;
+  const std::string param = Path(name);
   throw ApiError(fmt::format("{} is not supported by this server", param),
                  {.param = param, .code = "unsupported_parameter"});
 }
 
-void RequestFields::RefuseRest() const {
+void RequestFields::RefuseRest() {
   for (const auto& [name, value] : body_.items()) {
-    if (std::ranges::find(known_, name) != known_.end()) continue;
-    const std::string param = path_.empty() ? name : path_ + "." + name;
-    throw ApiError(fmt::format("unknown parameter {}{}", param, DidYouMean(name, known_)),
+    if (value.is_null() || std::ranges::find(known_, name) != known_.end()) continue;
+    const std::string param = Path(name);
+    if (unknown_.accept) {
+      unknown_.accepted.push_back(WithoutIndices(param));
+      continue;
+    }
+    // Only what is close: the list of all would be longer than any client shows.
+    const std::vector<std::string> close = CloseMatches(name, supported_);
+    throw ApiError(fmt::format("unknown parameter {}{}", param, close.empty() ? "" : DidYouMean(name, supported_)),
                    {.param = param, .code = "unknown_parameter"});
   }
 }

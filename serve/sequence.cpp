@@ -19,7 +19,9 @@ Sequence::Sequence(SequenceRequest request, const RuntimeModel& model, const Tok
       cache_(model),
       sampler_(request_.sampler),
       stream_(tokenizer, request_.start),
-      stops_(request_.stop) {}
+      stops_(request_.stop) {
+  sampler_.See(request_.prompt);
+}
 
 void Sequence::MakeRoom(int64_t tokens) {
   const int64_t needed = cache_.length() + tokens;
@@ -80,7 +82,10 @@ SequenceUpdate Sequence::Advance(std::span<const float> logits) {
 // One more token. Appends the text that is certain now; returns why the sequence ends, if it does.
 std::optional<Finish> Sequence::Choose(std::span<const float> logits, std::string* text) {
   last_token_ = sampler_.Next(logits);
-  if (std::ranges::find(stop_ids_, last_token_) != stop_ids_.end()) return Finish::kStop;
+  if (Ends(last_token_)) {
+    if (request_.top_logprobs && request_.report_end) pending_.push_back({decoded_B_, Report(last_token_, logits)});
+    return Finish::kStop;
+  }
   ++answer_tok_;
   if (request_.top_logprobs) pending_.push_back({decoded_B_, Report(last_token_, logits)});
   const std::string decoded = stream_.Add(last_token_);
@@ -89,6 +94,11 @@ std::optional<Finish> Sequence::Choose(std::span<const float> logits, std::strin
   if (stops_.found()) return Finish::kStop;
   if (answer_tok_ == request_.max_tokens) return Finish::kLength;
   return std::nullopt;
+}
+
+bool Sequence::Ends(int32_t token) const {
+  const auto in = [&](const auto& ids) { return std::ranges::find(ids, token) != ids.end(); };
+  return (!request_.ignore_eos && in(stop_ids_)) || in(request_.stop_ids);
 }
 
 void Sequence::ReleaseReports(SequenceUpdate* update) {

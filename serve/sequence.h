@@ -22,9 +22,12 @@ struct SequenceRequest {
   int64_t max_tokens = 16;      // 0: only the prompt is run
   SamplerOptions sampler;
   std::vector<std::string> stop;
+  std::vector<int64_t> stop_ids;                               // beside the model's own
+  bool ignore_eos = false;                                     // the model's own do not end it
   TextStream::Start start = TextStream::Start::kContinuation;  // of the answer
   std::optional<int64_t> top_logprobs;  // report each token's log-probability, and this many of the most likely
   bool score_prompt = false;            // report those of the prompt too
+  bool report_end = false;              // report the id that ends the answer too
 
   // Tokens in the cache at the end: the last one chosen is not run.
   int64_t Positions() const;
@@ -87,6 +90,7 @@ class Sequence {
   SequenceUpdate NewUpdate();
   std::optional<Finish> Choose(std::span<const float> logits, std::string* text);
   void ReleaseReports(SequenceUpdate* update);
+  bool Ends(int32_t token) const;
 
   SequenceRequest request_;
   std::span<const int64_t> stop_ids_;

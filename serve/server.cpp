@@ -2,15 +2,39 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <random>
 #include <thread>
 #include <utility>
 
 #include "core/log.h"
+#include "core/version.h"
+#include "serve/chat_prompt.h"
 
 namespace ecld {
 namespace {
+
+// OpenAI's paths, and those that llama-server and vLLM have beside them.
+enum class What { kCompletion, kChat, kModels, kModel, kHealth, kProgram };
+struct Path {
+  std::string_view path;
+  What what;
+};
+constexpr std::string_view kOneModel = "/v1/models/";
+constexpr std::array<Path, 12> kRoutes = {{{"/v1/completions", What::kCompletion},
+                                           {"/v1/chat/completions", What::kChat},
+                                           {"/chat/completions", What::kChat},
+                                           {"/v1/models", What::kModels},
+                                           {"/models", What::kModels},
+                                           {kOneModel, What::kModel},
+                                           {"/health", What::kHealth},
+                                           {"/v1/health", What::kHealth},
+                                           {"/ping", What::kHealth},
+                                           {"/", What::kProgram},
+                                           {"/v1", What::kProgram},
+                                           {"/version", What::kProgram}}};
 
 constexpr double kLastWordsS = 2;  // for the last bytes to reach the clients
 
@@ -80,25 +104,30 @@ void Server::Handle(const HttpRequest& request, const std::shared_ptr<HttpReply>
 }
 
 void Server::Route(const HttpRequest& request, const std::shared_ptr<Exchange>& exchange) {
-  constexpr std::string_view kModels = "/v1/models";
-  const std::string& path = request.path;
-  const bool completion = path == "/v1/completions", chat = path == "/v1/chat/completions";
-  const bool one_model = path.starts_with(fmt::format("{}/", kModels));
-  const bool health = path == "/health";
-  if (!completion && !chat && !health && !one_model && path != kModels)
-    throw ApiError("there is no " + path + " here", {.status = 404, .code = "unknown_url"});
-  const std::string_view method = completion || chat ? "POST" : "GET";
-  if (request.method != method)
-    throw ApiError(fmt::format("{} takes {}, not {}", path, method, request.method),
-                   {.status = 405, .code = "method_not_allowed"});
+  const bool one_model = request.path.starts_with(kOneModel) && request.path.size() > kOneModel.size();
+  const auto route = std::ranges::find(kRoutes, one_model ? kOneModel : std::string_view(request.path), &Path::path);
+  if (route == kRoutes.end())
+    throw ApiError("there is no " + request.path + " here", {.status = 404, .code = "unknown_url"});
+  const bool post = route->what == What::kCompletion || route->what == What::kChat;
+  const std::string method = post ? "POST" : "GET";
+  if (request.method != method && (post || request.method != "HEAD"))
+    throw ApiError(fmt::format("{} takes {}, not {}", request.path, method, request.method),
+                   {.status = 405, .code = "method_not_allowed", .allow = post ? "POST" : "GET, HEAD"});
   if (closed_) throw ShuttingDown();
-  if (health) return exchange->Send(HealthJson());
+  if (route->what == What::kHealth) return exchange->Send(HealthJson());
+  if (route->what == What::kProgram) return exchange->Send(ProgramJson());
   CheckKey(request);
-  if (completion) return Continue(ReadCompletionRequest(request.body), exchange);
-  if (chat) return Continue(ReadChatRequest(request.body), exchange);
-  if (!one_model) return exchange->Send({{"object", "list"}, {"data", Json::array({ModelJson()})}});
-  CheckModel(path.substr(kModels.size() + 1));
-  exchange->Send(ModelJson());
+  switch (route->what) {
+    case What::kCompletion:
+      return Continue(ReadCompletionRequest(request.body, options_.ignore_unknown), exchange);
+    case What::kChat:
+      return Continue(ReadChatRequest(request.body, options_.ignore_unknown), exchange);
+    case What::kModel:
+      CheckModel(request.path.substr(kOneModel.size()));
+      return exchange->Send(ModelJson());
+    default:
+      return exchange->Send({{"object", "list"}, {"data", Json::array({ModelJson()})}});
+  }
 }
 
 void Server::CheckKey(const HttpRequest& request) const {
@@ -120,6 +149,9 @@ void Server::CheckModel(const std::string& name) const {
 
 void Server::Continue(ApiRequest request, const std::shared_ptr<Exchange>& exchange) {
   CheckModel(request.model);
+  CheckIds(request);
+  for (const std::string& name : request.ignored)
+    LogOnce(fmt::format("the parameter {} of requests is not known and is ignored", Json(name).dump()));
   std::vector<Answer::Choice> choices;
   std::vector<SequenceRequest> sequences = Sequences(request, &choices);
   const std::string id = fmt::format("{}-{:08x}{:08x}", request.chat ? "chatcmpl" : "cmpl", created_, next_id_++);
@@ -135,7 +167,7 @@ void Server::Continue(ApiRequest request, const std::shared_ptr<Exchange>& excha
                    {.status = 429, .type = "rate_limit_error", .code = "queue_full", .retry_after_s = 1});
 }
 
-std::vector<SequenceRequest> Server::Sequences(const ApiRequest& request, std::vector<Answer::Choice>* choices) const {
+std::vector<SequenceRequest> Server::Sequences(const ApiRequest& request, std::vector<Answer::Choice>* choices) {
   const size_t prompts = request.chat ? 1 : request.prompts.size();
   const auto most = static_cast<size_t>(engine_.options().max_queue);
   if (prompts * static_cast<size_t>(request.n) > most)
@@ -143,15 +175,22 @@ std::vector<SequenceRequest> Server::Sequences(const ApiRequest& request, std::v
                                prompts * static_cast<size_t>(request.n), most),
                    {.param = request.n > 1 ? "n" : "prompt"});
   const uint64_t seed = request.seed ? *request.seed : std::random_device()();
+  SamplerOptions sampler{.temperature = 1, .logit_bias = request.logit_bias};
+  sampler.Set(request.sampling.Or(options_.sampling));
   std::vector<SequenceRequest> sequences;
   for (size_t prompt = 0; prompt < prompts; ++prompt) {
     Answer::Choice choice;
-    SequenceRequest sequence{.prompt = request.chat ? ChatIds(request) : PromptIds(request.prompts[prompt], &choice),
-                             .sampler = {.temperature = request.temperature, .top_p = request.top_p},
-                             .stop = request.stop,
-                             .start = request.chat ? TextStream::Start::kText : TextStream::Start::kContinuation,
-                             .top_logprobs = request.top_logprobs,
-                             .score_prompt = request.echo && request.top_logprobs};
+    SequenceRequest sequence{
+        .prompt = request.chat ? ChatIds(request) : PromptIds(request, request.prompts[prompt], &choice),
+        .sampler = sampler,
+        .stop = request.stop,
+        .stop_ids = request.stop_ids,
+        .ignore_eos = request.ignore_eos,
+        .start = request.chat && !request.continue_final_message ? TextStream::Start::kText
+                                                                 : TextStream::Start::kContinuation,
+        .top_logprobs = request.top_logprobs,
+        .score_prompt = request.echo && request.top_logprobs,
+        .report_end = !request.chat};
     if (!request.echo) choice = {};
     sequence.max_tokens = MaxTokens(request, static_cast<int64_t>(sequence.prompt.size()));
     for (int64_t i = 0; i < request.n; ++i) {
@@ -163,9 +202,12 @@ std::vector<SequenceRequest> Server::Sequences(const ApiRequest& request, std::v
   return sequences;
 }
 
-std::vector<int32_t> Server::PromptIds(const ApiPrompt& prompt, Answer::Choice* choice) const {
+std::vector<int32_t> Server::PromptIds(const ApiRequest& request, const ApiPrompt& prompt,
+                                       Answer::Choice* choice) const {
   const auto* given_ids = std::get_if<std::vector<int32_t>>(&prompt);
-  const std::vector<int32_t> ids = given_ids ? *given_ids : tokenizer_.Encode(std::get<std::string>(prompt), true);
+  const std::vector<int32_t> ids =
+      given_ids ? *given_ids
+                : tokenizer_.Encode(std::get<std::string>(prompt), request.add_special_tokens.value_or(true));
   if (ids.empty()) throw ApiError("prompt: holds no tokens", {.param = "prompt"});
   std::string bytes;
   for (int32_t id : ids) {
@@ -179,19 +221,34 @@ std::vector<int32_t> Server::PromptIds(const ApiPrompt& prompt, Answer::Choice* 
   return ids;
 }
 
-std::vector<int32_t> Server::ChatIds(const ApiRequest& request) const {
+std::vector<int32_t> Server::ChatIds(const ApiRequest& request) {
   if (!chat_template_)
     throw ApiError("this model has no chat template: use /v1/completions",
                    {.param = "messages", .code = "no_template"});
   if (const auto problem = chat_template_->problem())
     throw ApiError("the chat template of this model cannot be used, /v1/completions works: " + *problem,
                    {.param = "messages", .code = "no_template"});
-  try {
-    return tokenizer_.Encode(chat_template_->Apply(request.messages, true), false);
-  } catch (const Error& error) {
-    throw ApiError(fmt::format("messages: the chat template of this model refuses them: {}", error.what()),
-                   {.param = "messages"});
-  }
+  const std::string prompt = ChatPrompt(*chat_template_, request);
+  for (const char* value : {"tools", "documents"})
+    if (TemplateIgnores(*chat_template_, request, value, prompt))
+      LogOnce(fmt::format("the chat template of this model makes nothing of {}: the model does not see them", value));
+  return tokenizer_.Encode(prompt, request.add_special_tokens.value_or(false));
+}
+
+// Ids of a request beside its prompt.
+void Server::CheckIds(const ApiRequest& request) const {
+  for (const auto& [id, bias] : request.logit_bias)
+    if (id >= model_.config().vocab_size)
+      throw ApiError(
+          fmt::format("logit_bias: token id {} is outside the vocabulary of {}", id, model_.config().vocab_size),
+          {.param = "logit_bias"});
+}
+
+// Clients choose some of the texts, so there is an end to them.
+void Server::LogOnce(const std::string& what) {
+  constexpr size_t kMostTexts = 200;
+  const std::lock_guard lock(said_mutex_);
+  if (said_.size() < kMostTexts && said_.insert(what).second) LogInfo("{}", what);
 }
 
 // Tokens that the answer may have. THROWS ApiError when prompt and answer do not fit.
@@ -214,7 +271,17 @@ int64_t Server::MaxTokens(const ApiRequest& request, int64_t prompt_tok) const {
 }
 
 Json Server::ModelJson() const {
-  return {{"id", options_.model_name}, {"object", "model"}, {"created", created_}, {"owned_by", "ecld"}};
+  return {{"id", options_.model_name},
+          {"object", "model"},
+          {"created", created_},
+          {"owned_by", "ecld"},
+          {"max_model_len", engine_.options().context}};
+}
+
+Json Server::ProgramJson() {
+  Json paths = Json::array();
+  for (const Path& route : kRoutes) paths.push_back(route.path);
+  return {{"program", "ecld"}, {"version", kProgramVersion}, {"paths", paths}};
 }
 
 Json Server::HealthJson() const {

@@ -1,7 +1,7 @@
 #pragma once
 // An OpenAI-compatible server for one checkpoint: HTTP in front, the engine behind.
 //
-//   GET  /v1/models  /v1/models/{name}  /health
+//   GET  /v1/models  /v1/models/{name}  /health  /version
 //   POST /v1/completions  /v1/chat/completions
 //
 //   Server server(model, *tokenizer, chat_template ? &*chat_template : nullptr, pool, options);
@@ -13,6 +13,8 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,8 @@ struct ServerOptions {
   EngineOptions engine;
   std::string model_name;             // what requests must name
   int64_t max_tokens_limit = 0;       // of one answer; 0 = what the context holds
+  SamplingValues sampling;            // where a request does not say; then OpenAI's: temperature 1, and no cut
+  bool ignore_unknown = false;        // fields of requests that this server does not know are no error
   std::vector<std::string> api_keys;  // empty: everybody may ask
 };
 
@@ -53,12 +57,15 @@ class Server {
   void Continue(ApiRequest request, const std::shared_ptr<Exchange>& exchange);
   void CheckKey(const HttpRequest& request) const;
   void CheckModel(const std::string& name) const;
-  std::vector<SequenceRequest> Sequences(const ApiRequest& request, std::vector<Answer::Choice>* choices) const;
-  std::vector<int32_t> PromptIds(const ApiPrompt& prompt, Answer::Choice* choice) const;
-  std::vector<int32_t> ChatIds(const ApiRequest& request) const;
+  std::vector<SequenceRequest> Sequences(const ApiRequest& request, std::vector<Answer::Choice>* choices);
+  std::vector<int32_t> PromptIds(const ApiRequest& request, const ApiPrompt& prompt, Answer::Choice* choice) const;
+  std::vector<int32_t> ChatIds(const ApiRequest& request);
   int64_t MaxTokens(const ApiRequest& request, int64_t prompt_tok) const;
+  void CheckIds(const ApiRequest& request) const;
+  void LogOnce(const std::string& what);
   Json ModelJson() const;
   Json HealthJson() const;
+  static Json ProgramJson();
 
   ServerOptions options_;
   const RuntimeModel& model_;
@@ -67,6 +74,8 @@ class Server {
   int64_t created_;
   std::atomic<bool> closed_{false};
   std::atomic<uint64_t> next_id_{1};
+  std::mutex said_mutex_;
+  std::set<std::string> said_;  // by LogOnce
   // The engine ends first: its sinks hold replies, which need the HTTP server's threads no more but its memory.
   HttpServer http_;
   Engine engine_;

@@ -70,7 +70,7 @@ std::optional<int64_t> GgufTokenId(const GgufContents& gguf, std::string_view na
 
 std::vector<int64_t> GgufStopIds(const GgufContents& gguf) {
   std::vector<int64_t> ids;
-  for (const char* name : {"eos", "eot"}) {
+  for (const char* name : {"eos", "eot", "eom"}) {
     std::optional<int64_t> id = GgufTokenId(gguf, name);
     if (id && std::find(ids.begin(), ids.end(), *id) == ids.end()) ids.push_back(*id);
   }

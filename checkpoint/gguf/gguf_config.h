@@ -10,7 +10,7 @@ namespace ecld {
 // dtype: in which the dense weights will be written. THROWS Error naming file and key.
 ModelConfig ReadGgufConfig(const GgufContents& gguf, DType dtype);
 
-// The ids at which generation stops: end of sequence, and end of turn where the file names one.
+// The ids at which generation stops: end of sequence, of turn and of message, as far as the file names them.
 std::vector<int64_t> GgufStopIds(const GgufContents& gguf);
 
 // A token id under "tokenizer.ggml.<name>_token_id"; nullopt when absent, or all ones, which stands for none.

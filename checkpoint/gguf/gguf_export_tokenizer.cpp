@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 
+#include "checkpoint/generation_config.h"
 #include "checkpoint/gguf/gguf_tokenizer.h"
 #include "checkpoint/tokenizer/chat_template_source.h"
 #include "checkpoint/tokenizer/json_tokenizer.h"
@@ -191,7 +192,8 @@ class TokenizerExport {
 
   void PutSpecialIds(const fs::path& directory, GgufWriter* out, std::vector<std::string>* notes) const {
     std::optional<int64_t> bos = IdOf(beside_.Text("bos_token")), eos = IdOf(beside_.Text("eos_token"));
-    if (!eos && !config_.eos_ids.empty()) eos = config_.eos_ids[0];
+    const std::vector<int64_t> ends = EndIds(directory, config_, eos);
+    if (!eos && !ends.empty()) eos = ends[0];
     const bool add_bos = Adds(parts_.before_text, &bos, "before"), add_eos = Adds(parts_.after_text, &eos, "after");
     auto put = [&](const char* name, const std::optional<int64_t>& id) {
       if (id) out->Key(fmt::format("tokenizer.ggml.{}_token_id", name), *id);
@@ -202,26 +204,26 @@ class TokenizerExport {
     put("padding", IdOf(beside_.Text("pad_token")));
     out->Key("tokenizer.ggml.add_bos_token", add_bos);
     out->Key("tokenizer.ggml.add_eos_token", add_eos);
-    std::vector<int64_t> stops = StopIds(directory);
-    std::erase(stops, eos.value_or(-1));
-    if (!stops.empty()) put("eot", stops[0]);
-    for (size_t i = 1; i < stops.size(); ++i)
-      notes->push_back(fmt::format("generation also stops at token {}, for which GGUF has no key", stops[i]));
+    PutFurtherEnds(ends, eos, out, notes);
   }
 
-  // Of config.json and generation_config.json, each once.
-  std::vector<int64_t> StopIds(const fs::path& directory) const {
-    std::vector<int64_t> ids = config_.eos_ids;
-    if (const fs::path path = directory / "generation_config.json"; fs::exists(path)) {
-      const Json json = ReadJsonFile(path);
-      const Json more = json.contains("eos_token_id") ? json["eos_token_id"] : Json(nullptr);
-      for (const Json& id : more.is_array() ? more : Json::array({more}))
-        if (id.is_number_integer() && id >= 0 && id < config_.vocab_size) ids.push_back(id);
-    }
-    std::vector<int64_t> once;
-    for (int64_t id : ids)
-      if (std::find(once.begin(), once.end(), id) == once.end()) once.push_back(id);
-    return once;
+  // llama.cpp ends a text at the tokens of three keys: eos, eot (of a turn) and eom (of a message).
+  void PutFurtherEnds(std::vector<int64_t> ends, std::optional<int64_t> eos, GgufWriter* out,
+                      std::vector<std::string>* notes) const {
+    std::erase(ends, eos.value_or(-1));
+    const auto put = [&](const char* name, std::vector<int64_t>::iterator id) {
+      out->Key(fmt::format("tokenizer.ggml.{}_token_id", name), *id);
+      ends.erase(id);
+    };
+    // The token that Llama 3 calls so; else eom is a place for a third.
+    const auto message =
+        std::ranges::find_if(ends, [&](int64_t id) { return tokens_[static_cast<size_t>(id)] == "<|eom_id|>"; });
+    const bool has_message = message != ends.end();
+    if (has_message) put("eom", message);
+    if (!ends.empty()) put("eot", ends.begin());
+    if (!has_message && !ends.empty()) put("eom", ends.begin());
+    for (int64_t id : ends)
+      notes->push_back(fmt::format("generation also stops at token {}, for which GGUF has no key", id));
   }
 
   fs::path path_;

@@ -10,11 +10,13 @@
 #include <memory>
 #include <optional>
 
+#include "checkpoint/generation_config.h"
 #include "checkpoint/tokenizer/chat_template.h"
 #include "checkpoint/tokenizer/text_stream.h"
 #include "checkpoint/tokenizer/tokenizer.h"
 #include "cli/device/output.h"
 #include "cli/device/runtime_flags.h"
+#include "cli/device/sampling_flags.h"
 #include "cli/device/verbs.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -31,7 +33,7 @@ struct Flags {
   int threads = 0;
   RuntimeOptions runtime{.precision = Precision::kFast};
   DeviceFlags device;
-  SamplerOptions sampler;
+  SamplingFlags sampling;
 };
 
 // A checkpoint that talks: text in, text out. Remembers what it has run: the next prompt costs what is new in it.
@@ -42,7 +44,9 @@ class Speaker {
         machine_(OpenDevice(flags.device, flags.runtime, flags.kernel)),
         model_(Checkpoint::Open(flags.model), machine_ ? RuntimeOptions{} : flags.runtime),
         tokenizer_(Tokenizer::Open(flags.model)),
-        pool_(flags.threads) {
+        pool_(flags.threads),
+        sampler_(flags.sampling.Options(flags.model)),
+        end_ids_(EndIds(flags.model, model_.config(), tokenizer_->eos())) {
     if (!flags.plain) template_ = ChatTemplate::Open(flags.model, flags.chat_template);
     if (const auto problem = template_ ? template_->problem() : std::nullopt)
       throw Error("", *problem + "; --plain continues a text without one");
@@ -98,9 +102,9 @@ class Speaker {
 
   GenerateOptions Options(size_t prompt_tok) const {
     GenerateOptions options;
-    options.sampler = flags_.sampler;
-    options.stop_ids = model_.config().eos_ids;
-    if (auto eos = tokenizer_->eos()) options.stop_ids.push_back(*eos);
+    options.sampler = sampler_;
+    options.stop_ids = end_ids_;
+    options.held = held_;
     const int64_t positions = runner_->MostTokens(), room = positions - static_cast<int64_t>(prompt_tok);
     const bool less = positions < LongestText(model_.config());
     if (room < 1)
@@ -135,6 +139,8 @@ class Speaker {
   ThreadPool pool_;
   std::optional<Session> session_;
   std::optional<KvCache> cache_;
+  SamplerOptions sampler_;
+  std::vector<int64_t> end_ids_;
   std::unique_ptr<TokenRunner> runner_;
   std::vector<int32_t> held_;  // the ids in it
 };
@@ -203,12 +209,7 @@ std::function<void()> AddRun(CLI::App& verb) {
   verb.add_option("-n,--max-tokens", flags->max_tokens, "tokens at most")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  verb.add_option("--temperature", flags->sampler.temperature, "0: always the most likely token")
-      ->capture_default_str();
-  verb.add_option("--top-k", flags->sampler.top_k, "draw from the K most likely; 0: all")->capture_default_str();
-  verb.add_option("--top-p", flags->sampler.top_p, "draw from the most likely that hold this probability")
-      ->capture_default_str();
-  verb.add_option("--seed", flags->sampler.seed, "of the drawing")->capture_default_str();
+  AddSamplingFlags(verb, &flags->sampling);
   verb.add_option("--kernel", flags->kernel, "force this matrix product implementation");
   verb.add_option("--threads", flags->threads, "CPU threads (default: all)")->check(CLI::NonNegativeNumber);
   AddChatTemplateFlag(verb, &flags->chat_template);

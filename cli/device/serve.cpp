@@ -8,6 +8,7 @@
 #include "checkpoint/tokenizer/chat_template.h"
 #include "checkpoint/tokenizer/tokenizer.h"
 #include "cli/device/runtime_flags.h"
+#include "cli/device/sampling_flags.h"
 #include "cli/device/verbs.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -24,6 +25,7 @@ struct ServeFlags {
   std::string model, api_key_file, chat_template;
   int threads = 0;
   RuntimeOptions runtime{.precision = Precision::kFast};
+  GenerationConfigFlag generation_config;
   ServerOptions server;
 };
 
@@ -80,6 +82,7 @@ void Serve(ServeFlags flags) {
     LogWarning("{} has no chat template: chat requests will be refused (--chat-template FILE gives one)", flags.model);
   else if (const auto problem = chat_template->problem())
     LogWarning("chat requests will be refused, completions are served: {}", *problem);
+  flags.server.sampling = flags.generation_config.Read(flags.model);
   if (!flags.api_key_file.empty()) flags.server.api_keys = ReadKeys(flags.api_key_file);
   if (flags.server.model_name.empty())
     flags.server.model_name = std::filesystem::canonical(flags.model).filename().string();
@@ -100,7 +103,8 @@ std::function<void()> AddServe(CLI::App& verb) {
   HttpOptions& http = flags->server.http;
   EngineOptions& engine = flags->server.engine;
   verb.add_option("model", flags->model, "checkpoint directory")->required()->type_name("DIR");
-  verb.add_option("--host", http.host, "address to listen on; others than this machine's own can be reached by others")
+  verb.add_option("--host", http.host,
+                  "address or name to listen on; others than this machine's own can be reached by others")
       ->capture_default_str();
   verb.add_option("--port", http.port, "0: any free one")->capture_default_str()->check(CLI::Range(0, 65535));
   verb.add_option("--name", flags->server.model_name, "the model's name in requests (default: the directory's)");
@@ -121,6 +125,13 @@ std::function<void()> AddServe(CLI::App& verb) {
       ->type_name("SIZE");
   verb.add_option("--api-key-file", flags->api_key_file, "requests must carry one of the keys in FILE, one per line")
       ->type_name("FILE");
+  verb.add_option("--cors-origin", http.cors_origins,
+                  "web pages of this origin may read answers, like http://localhost:3000; *: all; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("ORIGIN");
+  verb.add_flag("--ignore-unknown-fields", flags->server.ignore_unknown,
+                "fields of requests that this server does not know are logged once, not refused");
+  AddGenerationConfigFlag(verb, &flags->generation_config);
   verb.add_option("--kernel", engine.gemm, "force this matrix product implementation");
   verb.add_option("--threads", flags->threads, "CPU threads (default: all)")->check(CLI::NonNegativeNumber);
   AddChatTemplateFlag(verb, &flags->chat_template);

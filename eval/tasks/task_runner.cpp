@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "checkpoint/generation_config.h"
 #include "core/error.h"
 #include "eval/measure.h"
 #include "eval/requests.h"
@@ -29,6 +30,7 @@ TaskRunner::TaskRunner(const Checkpoint& checkpoint, const RuntimeOptions& optio
     : model_(checkpoint, options),
       session_(model_, pool),
       tokenizer_(Tokenizer::Open(checkpoint.directory())),
+      end_ids_(EndIds(checkpoint.directory(), checkpoint.config(), tokenizer_->eos())),
       encoder_(*tokenizer_, checkpoint.config().max_position),
       scorer_(session_) {}
 
@@ -183,9 +185,7 @@ void TaskRunner::GenerateSeveral(const Task& task, std::span<const Prompt* const
 }
 
 GenerateTextsOptions TaskRunner::TextOptions(const Task& task) const {
-  GenerateTextsOptions options{.until = task.until, .stop_ids = model_.config().eos_ids, .max_tokens = task.max_tokens};
-  if (const auto eos = tokenizer_->eos()) options.stop_ids.push_back(*eos);
-  return options;
+  return {.until = task.until, .stop_ids = end_ids_, .max_tokens = task.max_tokens};
 }
 
 }  // namespace ecld

@@ -43,6 +43,7 @@ class TaskRunner {
   RuntimeModel model_;
   Session session_;
   std::unique_ptr<Tokenizer> tokenizer_;
+  std::vector<int64_t> end_ids_;
   PromptEncoder encoder_;
   PrefixScorer scorer_;
 };

@@ -102,6 +102,65 @@ TEST_F(Talk, AServerAnswersUntilASignal) {
   }
 }
 
+TEST_F(Talk, AServerOnANameThatPagesMayRead) {
+  Program server({"ecld-device", "serve", Path("model"), "--port", "0", "--host", "localhost", "--cors-origin",
+                  "http://page:1", "--cors-origin", "http://page:2", "--ignore-unknown-fields"});
+  HttpClient client(AwaitPort(server));
+  EXPECT_THAT(server.Out(), testing::StartsWith("http://localhost:"));
+  const HttpAnswer answer =
+      client.Ask("POST", "/v1/completions", R"({"model": "model", "prompt": "a", "max_tokens": 2, "odd": 1})",
+                 "Origin: http://page:2\r\n");
+  EXPECT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(answer.Header("Access-Control-Allow-Origin"), "http://page:2");
+  server.Signal(SIGTERM);
+  EXPECT_THAT(server.Wait().err, HasSubstr("the parameter \"odd\" of requests is not known and is ignored"));
+}
+
+// The file's author wants another way of drawing than the programs' own.
+TEST_F(Talk, GenerationConfigSaysHowToDrawAndWhereToEnd) {
+  const std::vector<std::string> prompt = {"--prompt", "the end", "--seed", "3"};
+  const auto run = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), prompt.begin(), prompt.end());
+    const Outcome outcome = Run(more);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    return outcome;
+  };
+  const std::string greedy = run({}).out, drawn = run({"--temperature", "3"}).out;
+  ASSERT_NE(greedy, drawn);
+  WriteJsonFile(dir_ / "model/generation_config.json", {{"do_sample", true}, {"temperature", 3}});
+  EXPECT_EQ(run({}).out, drawn);
+  EXPECT_THAT(run({}).err, HasSubstr("as generation_config.json says: temperature 3"));
+  EXPECT_EQ(run({"--temperature", "0"}).out, greedy);
+  EXPECT_EQ(run({"--top-k", "1"}).out, greedy);
+  EXPECT_EQ(run({"--min-p", "1"}).out, greedy);
+  EXPECT_EQ(run({"--generation-config", "none"}).out, greedy);
+  EXPECT_NE(run({"--generation-config", "none", "--repetition-penalty", "4", "--frequency-penalty", "2",
+                 "--presence-penalty", "2"})
+                .out,
+            greedy);
+
+  WriteJsonFile(dir_ / "model/generation_config.json", {{"num_beams", 4}});
+  const Outcome beams = Run({"--prompt", "hi"});
+  EXPECT_EQ(beams.status, 1);
+  EXPECT_THAT(beams.err, HasSubstr("num_beams: is 4, which this program does not do; --generation-config none"));
+  EXPECT_THAT(Run({"--prompt", "hi", "--generation-config", "none", "--logit-bias", "x=1"}).err,
+              HasSubstr("--logit-bias: \"x=1\" is not a token id"));
+
+  const Json tokens = Json::parse(Run({"--prompt", "hi", "--generation-config", "none", "--json", "-"}).out)["tokens"];
+  size_t at = 1;
+  while (std::find(tokens.begin(), tokens.begin() + static_cast<long>(at), tokens[at]) !=
+         tokens.begin() + static_cast<long>(at))
+    ++at;
+  WriteJsonFile(dir_ / "model/generation_config.json", {{"eos_token_id", {2, tokens[at]}}});
+  const Outcome ended = Run({"--prompt", "hi", "--json", "-"});
+  const Json answer = Json::parse(ended.out);
+  EXPECT_EQ(answer["end"], "stop");
+  EXPECT_EQ(answer["tokens"].size(), at);
+  EXPECT_THAT(ended.err, HasSubstr("each of them ends one"));
+  const std::string bias = tokens[0].dump() + "=-100";
+  EXPECT_NE(Json::parse(Run({"--prompt", "hi", "--json", "-", "--logit-bias", bias}).out)["tokens"][0], tokens[0]);
+}
+
 TEST_F(Talk, AServerThatOthersCanReachSaysSo) {
   Program server({"ecld-device", "serve", Path("model"), "--port", "0", "--host", "0.0.0.0"});
   AwaitPort(server);
@@ -117,7 +176,8 @@ TEST_F(Talk, AServerThatCannotStartSaysWhy) {
     return outcome.err;
   };
   EXPECT_THAT(RunToEnd({"ecld-device", "serve", "--help"}).out, HasSubstr("Examples"));
-  EXPECT_THAT(message({"--host", "localhost"}), HasSubstr("\"localhost\" is not an address"));
+  EXPECT_THAT(message({"--host", "no.such.name.invalid"}), HasSubstr("is not an address, and no name that is known"));
+  EXPECT_THAT(message({"--cors-origin", "page"}), HasSubstr("\"page\" is not an origin"));
   EXPECT_THAT(message({"--kv-memory", "1B"}), HasSubstr("but 32 tokens of this model need"));
   EXPECT_THAT(message({"--api-key-file", WithInput("\n")}), HasSubstr("holds no key"));
 }

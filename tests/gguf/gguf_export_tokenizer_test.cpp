@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "checkpoint/gguf/gguf_config.h"
 #include "checkpoint/gguf/gguf_tokenizer.h"
 #include "core/files.h"
 #include "tests/testing/temp_dir.h"
+#include "tests/testing/tiny_checkpoint.h"
 
 namespace ecld {
 namespace {
@@ -81,6 +83,24 @@ TEST(GgufExportTokenizer, SentencePieceComesBack) {
     EXPECT_EQ(vocabulary.tokens[299].kind, GgufVocabulary::Kind::kUnused);
     EXPECT_EQ(TokenizerJson(vocabulary, "exported"), tokenizer);
   }
+}
+
+// Where a text ends may stand in three files; llama.cpp reads three keys.
+TEST(GgufExportTokenizer, AllEndIdsOfTheCheckpoint) {
+  TempDir dir;
+  WriteTinyTokenizer(dir.path());  // names <|im_end|>, 2
+  const auto ends = [&](const char* generation, std::vector<int64_t> config) {
+    WriteJsonFile(dir / "generation_config.json", ParseJson(generation, "test"));
+    const Exported exported(dir.path(), 300, std::move(config));
+    return std::pair(GgufStopIds(exported.gguf), exported.notes);
+  };
+  using Ids = std::vector<int64_t>;
+  EXPECT_EQ(ends(R"({"eos_token_id": [0, 2]})", {}).first, (Ids{2, 0}));
+  EXPECT_EQ(ends(R"({"eos_token_id": 1})", {0, 2}).first, (Ids{2, 0, 1}));
+  EXPECT_EQ(ends("{}", {}).first, Ids{2});
+  const auto [four, notes] = ends(R"({"eos_token_id": [1, 40]})", {0});
+  EXPECT_EQ(four, (Ids{2, 0, 1}));
+  EXPECT_EQ(notes, std::vector<std::string>{"generation also stops at token 40, for which GGUF has no key"});
 }
 
 // Published tokenizers: their ids are compared token by token while exporting.

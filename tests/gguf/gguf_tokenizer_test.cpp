@@ -139,6 +139,7 @@ TEST(GgufTokenizer, WritesTheFilesBeside) {
   GgufBuilder builder = TinyGguf().File();
   builder.Key("tokenizer.ggml.eot_token_id", uint32_t{5}).Key("tokenizer.chat_template", std::string("{{ messages }}"));
   builder.Key("general.sampling.temp", 0.6f).Key("general.sampling.top_k", int32_t{20});
+  builder.Key("tokenizer.ggml.eom_token_id", uint32_t{3});
   std::string bytes = builder.Bytes();
   TempDir directory;
   WriteTokenizerFiles(ParseGguf(std::as_bytes(std::span(bytes)), "m.gguf"), directory.path());
@@ -150,7 +151,7 @@ TEST(GgufTokenizer, WritesTheFilesBeside) {
   EXPECT_FALSE(config.contains("bos_token"));
   EXPECT_FALSE(config.contains("pad_token"));  // all ones stands for none
   Json generation = ReadJsonFile(directory / "generation_config.json");
-  EXPECT_EQ(generation["eos_token_id"], Json::parse("[0, 5]"));
+  EXPECT_EQ(generation["eos_token_id"], Json::parse("[0, 5, 3]"));
   EXPECT_EQ(generation["temperature"].dump(), "0.6");
   EXPECT_EQ(generation["top_k"].dump(), "20");
   EXPECT_EQ(generation["do_sample"], true);

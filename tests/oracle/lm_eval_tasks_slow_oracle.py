@@ -170,8 +170,8 @@ class Peer:
         from lm_eval.models.huggingface import HFLM
         self.lm = HFLM(pretrained=str(model), device="cpu", dtype="float32", batch_size=1)
 
-    def evaluate(self, task, splits, limit, shots=None, bootstrap=0):
-        """splits: name -> path of its documents. limit 0: all."""
+    def evaluate(self, task, splits, limit, shots=None, bootstrap=0, **options):
+        """splits: name -> path of its documents. limit 0: all. options: of lm-eval."""
         import datasets
         import lm_eval
         real = datasets.load_dataset
@@ -180,7 +180,7 @@ class Peer:
         datasets.load_dataset = lambda *_, **__: real("json", data_files=files)
         try:
             return lm_eval.simple_evaluate(model=self.lm, tasks=[task], num_fewshot=shots, limit=limit or None,
-                                           bootstrap_iters=bootstrap)
+                                           bootstrap_iters=bootstrap, **options)
         finally:
             datasets.load_dataset = real
 

@@ -57,6 +57,58 @@ TEST(Sampler, TopPKeepsTheSmallestSetThatHoldsIt) {
   EXPECT_EQ(Frequencies({.temperature = 1, .top_k = 2, .top_p = 0.5}, kLogits).size(), 1u);
 }
 
+TEST(Sampler, MinPKeepsWhatIsLikelyBesideTheLargest) {
+  EXPECT_EQ(Frequencies({.temperature = 1, .min_p = 0.7}, kLogits).size(), 2u);  // 0.4 and 0.3
+  EXPECT_EQ(Frequencies({.temperature = 1, .min_p = 0.3}, kLogits).size(), 3u);
+  EXPECT_EQ(Frequencies({.temperature = 1, .min_p = 1}, kLogits).size(), 1u);
+  // At a temperature: 0.5 squares the probabilities, and with them their shares of the largest.
+  EXPECT_EQ(Frequencies({.temperature = 0.5, .min_p = 0.3}, kLogits).size(), 2u);
+  // top_p comes first: 0.4 and 0.3 hold half of all.
+  EXPECT_EQ(Frequencies({.temperature = 1, .top_p = 0.5, .min_p = 0.1}, kLogits).size(), 2u);
+  const auto seen = Frequencies({.temperature = 1, .min_p = 0.3}, kLogits);
+  EXPECT_NEAR(seen.at(1), 0.4 / 0.9, 0.01);
+}
+
+TEST(Sampler, ABiasIsAddedAlsoWhereGreedy) {
+  Sampler sampler({.logit_bias = {{1, -100.0f}, {2, 0.5f}}});
+  EXPECT_FALSE(sampler.greedy());
+  EXPECT_EQ(sampler.Next(kLogits), 2);
+  Sampler outside({.logit_bias = {{4, 1.0f}}});
+  EXPECT_ERROR(outside.Next(kLogits), "logit_bias: token id 4 is outside the vocabulary of 4");
+}
+
+TEST(Sampler, RepetitionPenaltyCountsPromptAndAnswerOnce) {
+  const std::vector<float> logits = {2, 3, -1, 2.5};
+  Sampler sampler({.repetition_penalty = 2});
+  sampler.See(std::vector<int32_t>{1, 1, 1});
+  EXPECT_EQ(sampler.Next(logits), 3) << "3 became 1.5";
+  EXPECT_EQ(sampler.Next(logits), 0) << "2.5 became 1.25";
+  EXPECT_EQ(sampler.Next(logits), 1) << "2 became 1, once";
+  EXPECT_EQ(sampler.Next(std::vector<float>{-3, -2, -3.5, -5}), 2) << "below 0 it multiplies: -6, -4, -3.5, -10";
+}
+
+TEST(Sampler, FrequencyAndPresenceCountTheAnswer) {
+  const std::vector<float> logits = {2, 3, 0, 0};
+  Sampler frequency({.frequency_penalty = 0.4});
+  frequency.See(std::vector<int32_t>{1, 1, 1, 1});
+  std::vector<int32_t> tokens;
+  for (int i = 0; i < 5; ++i) tokens.push_back(frequency.Next(logits));
+  EXPECT_EQ(tokens, (std::vector<int32_t>{1, 1, 1, 0, 1})) << "3, 2.6, 2.2, 1.8; then 2 became 1.6";
+  Sampler presence({.presence_penalty = 1.5});
+  EXPECT_EQ(presence.Next(logits), 1);
+  EXPECT_EQ(presence.Next(logits), 0);
+  EXPECT_EQ(presence.Next(logits), 1) << "1.5 and 0.5; however often it was there";
+}
+
+TEST(Sampler, ValuesReplaceOnlyWhatTheyHold) {
+  SamplerOptions options{.temperature = 0.5, .top_k = 3};
+  options.Set({.temperature = 0.25, .min_p = 0.1, .presence_penalty = 1});
+  EXPECT_EQ(options.temperature, 0.25);
+  EXPECT_EQ(options.top_k, 3);
+  EXPECT_EQ(options.min_p, 0.1);
+  EXPECT_EQ(options.presence_penalty, 1);
+}
+
 TEST(Sampler, TheSeedDecides) {
   std::vector<float> logits(50, 0.0f);
   const auto draw = [&](uint64_t seed) {
@@ -75,6 +127,11 @@ TEST(Sampler, OptionsOutOfRangeAreErrors) {
   EXPECT_ERROR(Sampler({.top_k = -2}), "top_k: is -2, must be 0 (all) or a positive number");
   EXPECT_ERROR(Sampler({.top_p = 0}), "top_p: is 0, must be above 0 and at most 1");
   EXPECT_ERROR(Sampler({.top_p = 1.5}), "top_p: is 1.5");
+  EXPECT_ERROR(Sampler({.min_p = -0.1}), "min_p: is -0.1, must be from 0 to 1");
+  EXPECT_ERROR(Sampler({.repetition_penalty = 0}), "repetition_penalty: is 0, must be from 0.01 to 100");
+  EXPECT_ERROR(Sampler({.frequency_penalty = NAN}), "frequency_penalty: is nan, must be from -100 to 100");
+  EXPECT_ERROR(Sampler({.presence_penalty = INFINITY}), "presence_penalty: is inf");
+  EXPECT_ERROR(Sampler({.logit_bias = {{3, INFINITY}}}), "logit_bias: is inf, must be from -1000000 to 1000000");
 }
 
 }  // namespace

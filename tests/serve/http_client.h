@@ -23,6 +23,8 @@ struct HttpAnswer {
   int status = 0;  // 0: the server closed the connection without an answer
   std::string body;
   std::string content_type, retry_after;
+  boost::beast::http::fields headers;
+  std::string Header(const std::string& name) const { return headers[name].to_string(); }
   Json json() const { return Json::parse(body, nullptr, false); }
   // The data of each server-sent event.
   std::vector<std::string> Events() const {
@@ -49,10 +51,12 @@ class HttpClient {
     boost::asio::write(socket_, boost::asio::buffer(bytes), ignored);
   }
 
-  HttpAnswer Receive() {
+  // no_body: the answer to HEAD.
+  HttpAnswer Receive(bool no_body = false) {
     namespace http = boost::beast::http;
     http::response_parser<http::string_body> parser;
     parser.body_limit(100'000'000);
+    parser.skip(no_body);
     boost::system::error_code error;
     http::read(socket_, buffer_, parser, error);
     if (error && !parser.is_done()) return {};
@@ -60,7 +64,8 @@ class HttpClient {
     return {.status = static_cast<int>(message.result_int()),
             .body = message.body(),
             .content_type = message[http::field::content_type].to_string(),
-            .retry_after = message[http::field::retry_after].to_string()};
+            .retry_after = message[http::field::retry_after].to_string(),
+            .headers = message.base()};
   }
 
   // Waits for the first bytes of an answer.
@@ -73,7 +78,7 @@ class HttpClient {
                  const std::string& headers = "") {
     Send(method + " " + path + " HTTP/1.1\r\nHost: test\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
          headers + "\r\n" + body);
-    return Receive();
+    return Receive(method == "HEAD");
   }
   HttpAnswer Post(const std::string& path, const Json& body) { return Ask("POST", path, body.dump()); }
 

@@ -113,7 +113,9 @@ TEST_F(ServerTest, AnAddressThatCannotBeTakenIsAnError) {
     return "";
   };
   EXPECT_THAT(message({.port = port}), HasSubstr("cannot listen: Address already in use"));
-  EXPECT_THAT(message({.host = "nowhere"}), HasSubstr("\"nowhere\" is not an address"));
+  EXPECT_THAT(message({.host = "nowhere"}), HasSubstr("\"nowhere\" is not an address, and no name that is known here"));
+  EXPECT_THAT(message({.cors_origins = {"localhost:3000"}}),
+              HasSubstr("--cors-origin: \"localhost:3000\" is not an origin, expected * or one like"));
   EXPECT_THAT(message({.port = 70'000}), HasSubstr("--port: is 70000, must be 0 to 65535"));
 }
 
