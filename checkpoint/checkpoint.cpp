@@ -18,12 +18,6 @@ namespace fs = std::filesystem;
 constexpr const char* kIndexName = "model.safetensors.index.json";
 constexpr const char* kSingleName = "model.safetensors";
 
-std::string ShapeText(const std::vector<int64_t>& shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-  return text + "]";
-}
-
 // The shard files of a directory, and for an index the tensors it promises.
 std::vector<fs::path> ShardPaths(const fs::path& directory, std::map<std::string, std::string>* promised) {
   if (!fs::exists(directory / kIndexName)) {
@@ -54,7 +48,7 @@ bool KnownExtra(std::string_view name, const ModelConfig& config) {
 
 }  // namespace
 
-Checkpoint Checkpoint::Open(const fs::path& directory) {
+Checkpoint Checkpoint::Open(const fs::path& directory, Unpacking unpacking) {
   if (!fs::is_directory(directory)) {
     if (directory.extension() == ".gguf")
       Fail(directory.string(), "is a GGUF file; turn it into a checkpoint directory with `ecld import` first");
@@ -64,6 +58,7 @@ Checkpoint Checkpoint::Open(const fs::path& directory) {
   checkpoint.directory_ = directory;
   checkpoint.config_ = ReadConfig(directory / "config.json");
   checkpoint.MapShards();
+  checkpoint.Translate(unpacking);
   checkpoint.CheckComplete();
   return checkpoint;
 }
@@ -106,16 +101,26 @@ void Checkpoint::MapShards() {
     }
 }
 
+void Checkpoint::Translate(Unpacking unpacking) {
+  std::optional<ForeignConfig> foreign = std::move(config_.foreign);
+  config_.foreign.reset();
+  ReadQuantizeFile(directory_, &foreign);
+  if (!foreign) foreign = FindFloatScales(directory_, config_, tensors_);
+  if (!foreign) return;
+  const std::string identity = Sha256Hex(QuickIdentity() + foreign->source.dump());
+  translation_ = Translation::Plan(directory_, *foreign, unpacking, identity, &config_, &tensors_);
+  if (!translation_) return;
+  for (const std::string& note : translation_->Notes()) LogInfo("{}: {}", directory_.string(), note);
+}
+
 void Checkpoint::CheckComplete() {
   table_ = TensorTable(config_);
   std::set<std::string_view> expected;
   auto parts = StoredTensors(config_);
   for (const auto& part : parts) {
     expected.insert(part.name);
-    auto it = tensors_.find(part.name);
-    if (it == tensors_.end())
-      Fail(directory_.string(), "tensor \"{}\" {} is missing", part.name, ShapeText(part.shape));
-    const TensorView& view = it->second;
+    if (!Has(part.name)) Fail(directory_.string(), "tensor \"{}\" {} is missing", part.name, ShapeText(part.shape));
+    const StoredTensor view = Stored(part.name);
     if (view.shape != part.shape)
       Fail(directory_.string(), "tensor \"{}\" has shape {}, config.json needs {}", part.name, ShapeText(view.shape),
            ShapeText(part.shape));
@@ -126,7 +131,7 @@ void Checkpoint::CheckComplete() {
            IsFloat(part.dtype) ? "a float type" : Name(part.dtype));
   }
   for (const auto& spec : table_) {
-    if (!spec.format) continue;
+    if (!spec.format || (translation_ && translation_->Has(spec.module + ".weight_shape"))) continue;
     int64_t shape[2];
     std::memcpy(shape, Tensor(spec.module + ".weight_shape").bytes.data(), sizeof(shape));
     if (shape[0] != spec.shape[0] || shape[1] != spec.shape[1])
@@ -142,7 +147,14 @@ void Checkpoint::CheckComplete() {
                extra, example);
 }
 
+StoredTensor Checkpoint::Stored(std::string_view name) const {
+  if (translation_ && translation_->Has(name)) return translation_->Stored(name);
+  const TensorView& view = Tensor(name);
+  return {std::string(name), view.dtype, view.shape};
+}
+
 const TensorView& Checkpoint::Tensor(std::string_view name) const {
+  if (translation_ && translation_->Has(name)) return translation_->Tensor(name);
   auto it = tensors_.find(name);
   if (it == tensors_.end()) Fail(directory_.string(), "tensor \"{}\" is missing", name);
   return it->second;
@@ -195,7 +207,7 @@ void Checkpoint::DropPages(int64_t layer) const {
 }
 
 uint64_t Checkpoint::WeightBytes() const {
-  uint64_t bytes = 0;
+  uint64_t bytes = translation_ ? translation_->Bytes() : 0;
   for (const auto& [name, view] : tensors_) bytes += view.bytes.size();
   return bytes;
 }
@@ -203,6 +215,7 @@ uint64_t Checkpoint::WeightBytes() const {
 std::string Checkpoint::ConfigSha256() const { return Sha256HexOfFile(directory_ / "config.json"); }
 
 std::string Checkpoint::QuickIdentity() const {
+  if (translation_) return translation_->identity();
   Sha256 hash;
   hash.Update(ConfigSha256());
   for (const auto& [name, view] : tensors_)

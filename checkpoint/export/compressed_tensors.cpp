@@ -28,7 +28,7 @@ class CompressedTensorsExport : public FormatExport {
     std::vector<ExportedTensor> tensors;
     for (const TensorSpec& spec : in_.table()) {
       uint64_t bytes = 0;
-      for (const auto& part : StoredForm(spec, in_.config())) bytes += in_.Tensor(part.name).bytes.size();
+      for (const auto& part : StoredForm(spec, in_.config())) bytes += in_.Stored(part.name).Bytes();
       const std::string format = StoredFormatName(in_, spec);
       tensors.push_back({spec.name, format, format, bytes});
     }

@@ -20,12 +20,12 @@ struct Flags {
 // Of one parameter as it is stored, all parts together.
 uint64_t BytesOf(const Checkpoint& checkpoint, const TensorSpec& spec) {
   uint64_t bytes = 0;
-  for (const auto& part : StoredForm(spec, checkpoint.config())) bytes += checkpoint.Tensor(part.name).bytes.size();
+  for (const auto& part : StoredForm(spec, checkpoint.config())) bytes += checkpoint.Stored(part.name).Bytes();
   return bytes;
 }
 
 std::string FormatOf(const Checkpoint& checkpoint, const TensorSpec& spec) {
-  return spec.format ? spec.format->Name() : std::string(Name(checkpoint.Tensor(spec.name).dtype));
+  return spec.format ? spec.format->Name() : std::string(Name(checkpoint.Stored(spec.name).dtype));
 }
 
 Json Describe(const Checkpoint& checkpoint) {
@@ -35,14 +35,16 @@ Json Describe(const Checkpoint& checkpoint) {
                        {"shape", spec.shape},
                        {"format", FormatOf(checkpoint, spec)},
                        {"bytes", BytesOf(checkpoint, spec)}});
-  return {{"schema", "ecld.inspect"},
-          {"version", 1},
-          {"directory", checkpoint.directory().string()},
-          {"params", ParameterCount(checkpoint.config())},
-          {"weights_B", checkpoint.WeightBytes()},
-          {"interleaved_B", TileCache::FileBytes(checkpoint.directory())},
-          {"config", ToJson(checkpoint.config())},
-          {"tensors", std::move(tensors)}};
+  Json description = {{"schema", "ecld.inspect"},
+                      {"version", 1},
+                      {"directory", checkpoint.directory().string()},
+                      {"params", ParameterCount(checkpoint.config())},
+                      {"weights_B", checkpoint.WeightBytes()},
+                      {"interleaved_B", TileCache::FileBytes(checkpoint.directory())},
+                      {"config", ToJson(checkpoint.config())},
+                      {"tensors", std::move(tensors)}};
+  if (checkpoint.translation()) description["quantized_by_another"] = checkpoint.translation()->ToJson();
+  return description;
 }
 
 void PrintConfig(const Checkpoint& checkpoint) {
