@@ -55,7 +55,7 @@ Runner::Runner(const Recipe& recipe, const std::vector<PreparedStage>& stages, c
       stages_(stages),
       request_(request),
       files_(request.out),
-      input_(Checkpoint::Open(request.model)) {
+      input_(Checkpoint::Open(request.model, Unpacking::kDense)) {
   if (NeedsTeacher(stages) && !recipe.teacher.empty()) teacher_ = Checkpoint::Open(recipe.teacher);
   for (const fs::path& output : {files_.out, files_.work, files_.stages}) {
     RequireSeparate(request.model, output);
@@ -230,13 +230,14 @@ Json Runner::Publish(const Journal& journal) {
   };
   // Both at once: a hash is bound by one core.
   std::future<Json> input = std::async(std::launch::async, describe, std::cref(input_), request_.model);
-  Json described_output = describe(output, files_.out);
+  Json described_output = describe(output, files_.out), described_input = input.get();
+  if (input_.translation()) described_input["quantized_already"] = input_.translation()->ToJson();
   Json report = {{"schema", "ecld.report"},
                  {"version", 1},
                  {"tool", kProgramVersion},
                  {"recipe", {{"name", recipe_.name}, {"sha256", Sha256Hex(recipe_.Resolved())}}},
                  {"identity", ToJson(Identity())},
-                 {"input", input.get()},
+                 {"input", std::move(described_input)},
                  {"output", std::move(described_output)},
                  {"time_s", seconds},
                  {"peak_memory_B", peak_memory_B},

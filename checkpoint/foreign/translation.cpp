@@ -212,7 +212,7 @@ std::vector<std::string> Translation::Notes() const {
   for (const auto& [form, count] : counts) forms += fmt::format("{}{} {}", forms.empty() ? "" : ", ", count, form);
   std::vector<std::string> notes;
   if (!entries_.empty())
-    notes.push_back(fmt::format("quantized by another program ({}): of {} matrices become {}; {} on disk{}", method_,
+    notes.push_back(fmt::format("quantized already ({}): {} of matrices become {}; {} on disk{}", method_,
                                 FormatBytes(source_B_), forms, FormatBytes(file_B_),
                                 FileIsThere() ? ", there already" : ", written at first use"));
   notes.insert(notes.end(), unapplied_.begin(), unapplied_.end());
