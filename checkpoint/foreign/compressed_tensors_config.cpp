@@ -39,13 +39,6 @@ void ReadActivationOrder(const JsonView& json, ForeignScheme* scheme) {
   scheme->group_index = true;
 }
 
-std::pair<int64_t, int64_t> ReadBlock(const JsonView& json) {
-  const JsonView block = json.At("block_structure");
-  if (block.Size() != 2 || block.At(0).Int() < 1 || block.At(1).Int() < 1)
-    Fail(block.Where(), "expected two positive numbers: outputs and inputs of a block");
-  return {block.At(0).Int(), block.At(1).Int()};
-}
-
 int64_t ReadGroupSize(const JsonView& json) {
   const int64_t size = json.At("group_size").Int();
   if (size < 1 || size > (int64_t{1} << 30)) Fail(json.At("group_size").Where(), "expected 1 to 2^30, found {}", size);
@@ -57,7 +50,7 @@ void ReadStrategy(const JsonView& json, ForeignScheme* scheme) {
   if (strategy == "group") {
     scheme->block_inputs = ReadGroupSize(json);
   } else if (strategy == "block") {
-    std::tie(scheme->block_outputs, scheme->block_inputs) = ReadBlock(json);
+    std::tie(scheme->block_outputs, scheme->block_inputs) = ReadBlock(json.At("block_structure"));
   } else if (strategy == "tensor") {
     scheme->block_outputs = 0;
   } else if (strategy != "channel") {

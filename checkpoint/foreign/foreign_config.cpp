@@ -77,6 +77,14 @@ void RequireKnownKeys(const JsonView& json, const std::vector<std::string>& know
            CloseMatches(key, known).empty() ? "" : DidYouMean(key, known));
 }
 
+std::pair<int64_t, int64_t> ReadBlock(const JsonView& json) {
+  constexpr int64_t kMost = int64_t{1} << 30;
+  const auto good = [&](size_t i) { return json.At(i).Int() >= 1 && json.At(i).Int() <= kMost; };
+  if (json.Size() != 2 || !good(0) || !good(1))
+    Fail(json.Where(), "expected two numbers from 1 to 2^30: outputs and inputs of a block");
+  return {json.At(size_t{0}).Int(), json.At(size_t{1}).Int()};
+}
+
 ForeignConfig ParseForeignConfig(const JsonView& json) {
   const std::string method = json.StringOr("quant_method", "compressed-tensors");
   std::vector<std::string> known;

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "checkpoint/quantization_config.h"
@@ -75,6 +76,9 @@ void ReadQuantizeFile(const std::filesystem::path& directory, std::optional<Fore
 
 // THROWS Error naming every key of json that is not one of known.
 void RequireKnownKeys(const JsonView& json, const std::vector<std::string>& known);
+
+// Two numbers: the outputs and the inputs of a block that shares a scale. THROWS Error.
+std::pair<int64_t, int64_t> ReadBlock(const JsonView& json);
 
 // One parser for each "quant_method".
 ForeignConfig ParseCompressedTensors(const JsonView& json);

@@ -2,6 +2,7 @@
 // and fbgemm's, with one for each output.
 
 #include <algorithm>
+#include <tuple>
 
 #include "checkpoint/foreign/foreign_config.h"
 #include "core/error.h"
@@ -30,13 +31,8 @@ ForeignConfig ParseFp8(const JsonView& json) {
   for (const char* key : {"modules_to_not_convert", "ignored_layers", "modules_to_convert"})
     if (json.Has(key)) ReadModuleNames(json.At(key));
   ForeignScheme scheme{.layout = ForeignLayout::kFloat, .block_outputs = 0};
-  if (json.Has("weight_block_size")) {
-    const JsonView block = json.At("weight_block_size");
-    if (block.Size() != 2 || block.At(0).Int() < 1 || block.At(1).Int() < 1)
-      Fail(block.Where(), "expected two positive numbers: outputs and inputs of a block");
-    scheme.block_outputs = block.At(0).Int();
-    scheme.block_inputs = block.At(1).Int();
-  }
+  if (json.Has("weight_block_size"))
+    std::tie(scheme.block_outputs, scheme.block_inputs) = ReadBlock(json.At("weight_block_size"));
   ForeignConfig config;
   config.groups.push_back({"fp8", {"Linear", "Embedding"}, scheme});
   config.unapplied.push_back("activations are not rounded to 8-bit floats, as a runtime of their format does");

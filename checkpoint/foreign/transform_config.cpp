@@ -21,6 +21,7 @@ std::vector<std::string> NamesOf(const JsonView& json, const char* key) {
 // What one group asks of a runtime.
 void ReadScheme(const std::string& name, const JsonView& json, std::vector<InputTransform>* transforms) {
   RequireKnownKeys(json, {"type", "apply", "randomize", "requires_grad", "head_dim", "block_size", "precision"});
+  if (!json.Has("apply")) return;
   const JsonView apply = json.At("apply");
   for (size_t i = 0; i < apply.Size(); ++i) {
     const JsonView part = apply.At(i);

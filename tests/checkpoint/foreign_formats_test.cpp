@@ -110,7 +110,7 @@ TEST(Fp8, MistakesAreNamed) {
     json[key] = std::move(value);
     return ParseForeignConfig(JsonView(json, "config.json"));
   };
-  EXPECT_ERROR(with("weight_block_size", {128}), "weight_block_size: expected two positive numbers");
+  EXPECT_ERROR(with("weight_block_size", {128}), "weight_block_size: expected two numbers from 1 to 2^30");
   EXPECT_ERROR(with("expert_dtype", "fp4"), "\"fp4\" is not supported; expected fp8");
   EXPECT_ERROR(with("fmt", "e3m4"), "\"e3m4\" is not supported; expected e4m3");
   EXPECT_ERROR(with("modules_to_skip", Json::array()), "field \"modules_to_skip\" is not known");

@@ -6,6 +6,7 @@
 
 #include <fstream>
 
+#include "checkpoint/export/export.h"
 #include "core/files.h"
 #include "tests/checkpoint/foreign_checkpoint.h"
 #include "tests/testing/expect_error.h"
@@ -87,6 +88,28 @@ TEST_F(TranslationOf, WhatIsWrongWithTheSourceLeavesNoFile) {
   EXPECT_ERROR(ForeignCheckpoint::Weights(opened), "weight_scale_inv\" holds inf at element 0");
   EXPECT_ERROR(ForeignCheckpoint::Weights(opened), "weight_scale_inv\" holds inf at element 0");
   EXPECT_EQ(std::distance(fs::directory_iterator(directory_), {}), 2);
+}
+
+TEST_F(TranslationOf, AnExportHoldsWhatWasReadAndNotTheSourcesFiles) {
+  const int64_t out = ForeignCheckpoint::kOut, in = ForeignCheckpoint::kIn;
+  checkpoint_.Put("weight", DType::kI8, {out, in}, std::vector<int8_t>(static_cast<size_t>(out * in), -3));
+  checkpoint_.Remove("weight_scale_inv");
+  checkpoint_.Put("weight_scale", DType::kF32, {out, 1}, std::vector<float>(static_cast<size_t>(out), 0.5f));
+  checkpoint_.config["quantization_config"] = {
+      {"format", "int-quantized"},
+      {"config_groups", {{"a", {{"targets", {ForeignCheckpoint::kModule}}, {"weights", {{"strategy", "channel"}}}}}}}};
+  checkpoint_.Write();
+  TempDir result;
+  ExportRequest request;
+  request.checkpoint = directory_;
+  request.out = result.path() / "out";
+  request.target = ExportTarget::kCompressedTensors;
+  Export(request);
+  const Checkpoint written = Checkpoint::Open(request.out);
+  EXPECT_FALSE(written.translation());
+  EXPECT_EQ(ForeignCheckpoint::Spec(written).format, (PackedFormat{8, 0, true}));
+  EXPECT_TRUE(
+      Near(ForeignCheckpoint::Weights(written), std::vector<float>(static_cast<size_t>(out * in), -1.5f), Exact()));
 }
 
 TEST_F(TranslationOf, AConfigThatIsWrittenAgainSaysNothingOfTheOldFormat) {
