@@ -6,6 +6,7 @@
 #include <cstring>
 #include <set>
 
+#include "checkpoint/foreign/translation.h"
 #include "core/error.h"
 #include "core/hash.h"
 #include "core/log.h"
@@ -111,6 +112,7 @@ void Checkpoint::Translate(Unpacking unpacking) {
   translation_ = Translation::Plan(directory_, *foreign, unpacking, identity, &config_, &tensors_);
   if (!translation_) return;
   for (const std::string& note : translation_->Notes()) LogInfo("{}: {}", directory_.string(), note);
+  for (const std::string& note : translation_->unapplied()) LogWarning("{}: {}", directory_.string(), note);
 }
 
 void Checkpoint::CheckComplete() {
@@ -145,6 +147,10 @@ void Checkpoint::CheckComplete() {
   if (extra > 0)
     LogWarning("{}: {} tensors are not part of this architecture and are ignored (first: {})", directory_.string(),
                extra, example);
+}
+
+bool Checkpoint::Has(std::string_view name) const {
+  return tensors_.contains(name) || (translation_ && translation_->Has(name));
 }
 
 StoredTensor Checkpoint::Stored(std::string_view name) const {

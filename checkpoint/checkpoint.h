@@ -12,12 +12,13 @@
 #include <vector>
 
 #include "checkpoint/config.h"
-#include "checkpoint/foreign/translation.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/tensor_table.h"
 #include "kernels/packing/weight_view.h"
 
 namespace ecld {
+
+class Translation;
 
 class Checkpoint {
  public:
@@ -32,7 +33,7 @@ class Checkpoint {
 
   // The stored tensor of this name. THROWS Error when absent.
   const TensorView& Tensor(std::string_view name) const;
-  bool Has(std::string_view name) const { return tensors_.contains(name) || (translation_ && translation_->Has(name)); }
+  bool Has(std::string_view name) const;
   // Its type and shape alone, which cost nothing. THROWS Error when absent.
   StoredTensor Stored(std::string_view name) const;
   // Set where another program's formats are read.
@@ -62,7 +63,7 @@ class Checkpoint {
   ModelConfig config_;
   std::vector<TensorSpec> table_;
   std::vector<std::shared_ptr<SafetensorsFile>> shards_;
-  TensorMap tensors_;
+  std::map<std::string, TensorView, std::less<>> tensors_;
   std::shared_ptr<const Translation> translation_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "checkpoint/foreign/translation.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/memory.h"

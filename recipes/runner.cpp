@@ -5,6 +5,7 @@
 #include <future>
 #include <optional>
 
+#include "checkpoint/foreign/translation.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/hash.h"

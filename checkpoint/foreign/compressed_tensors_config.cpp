@@ -18,15 +18,20 @@ void RequireText(const JsonView& json, const char* key, const char* expected) {
   if (found != expected) Fail(json.At(key).Where(), "\"{}\" is not supported; expected \"{}\"", found, expected);
 }
 
-// The format of a group: its own, or that of the whole config, whose "mixed-precision" says that each has its own.
-std::string FormatOf(const JsonView& group, const JsonView& all) {
-  const JsonView& from = group.Has("format") ? group : all;
-  const std::string format = from.StringOr("format", "pack-quantized");
-  if (&from == &all && format == "mixed-precision")
-    Fail(group.Where(), "has no \"format\", which each group of a \"mixed-precision\" config needs");
+constexpr std::string_view kMixed = "mixed-precision";  // each group has a format of its own
+
+// The format of the whole config or of a group.
+std::string ReadFormat(const JsonView& json, std::string_view fallback) {
+  const std::string format = json.StringOr("format", fallback);
   for (const std::string_view known : kFormats)
     if (format == known) return format;
-  Fail(from.At("format").Where(), "\"{}\" is not supported; expected \"{}\"", format, fmt::join(kFormats, "\", \""));
+  Fail(json.At("format").Where(), "\"{}\" is not supported; expected \"{}\"", format, fmt::join(kFormats, "\", \""));
+}
+
+std::string FormatOf(const JsonView& group, const std::string& all) {
+  if (all == kMixed && !group.Has("format"))
+    Fail(group.Where(), "has no \"format\", which each group of a \"{}\" config needs", kMixed);
+  return ReadFormat(group, all);
 }
 
 void ReadActivationOrder(const JsonView& json, ForeignScheme* scheme) {
@@ -88,7 +93,7 @@ std::string Describe(const JsonView& json) {
                      json.StringOr("type", "int") == "float" ? "floats" : "integers");
 }
 
-ForeignConfig::Group ReadGroup(const std::string& name, const JsonView& json, const JsonView& all,
+ForeignConfig::Group ReadGroup(const std::string& name, const JsonView& json, const std::string& all,
                                ForeignConfig* config) {
   if (json.json().is_array())
     Fail(json.Where(), "a preset of schemes by name is not supported; expected the scheme itself");
@@ -120,12 +125,14 @@ ForeignConfig ParseCompressedTensors(const JsonView& json) {
                           "transform_config", "moe_sparsity_config", "run_compressed", "dequantize"});
   RequireText(json, "quantization_status", "compressed");
   RefuseSparsity(json);
+  const std::string format =
+      json.StringOr("format", "") == kMixed ? std::string(kMixed) : ReadFormat(json, "pack-quantized");
   if (json.Has("moe_sparsity_config"))
     Fail(json.At("moe_sparsity_config").Where(), "sparse experts are not supported; expected null");
   ForeignConfig config;
   if (json.Has("ignore")) config.ignore = ReadModuleNames(json.At("ignore"));
   const JsonView groups = json.At("config_groups");
-  for (const auto& name : groups.Keys()) config.groups.push_back(ReadGroup(name, groups.At(name), json, &config));
+  for (const auto& name : groups.Keys()) config.groups.push_back(ReadGroup(name, groups.At(name), format, &config));
   if (json.Has("kv_cache_scheme"))
     config.unapplied.push_back(fmt::format("keys and values are kept as --kv says, not as {} (kv_cache_scheme)",
                                            Describe(json.At("kv_cache_scheme"))));

@@ -48,6 +48,9 @@ class FloatMatrix : public ForeignMatrix {
       : ForeignMatrix(tensors, WithBlock(tensors, scale, scheme)) {
     weight_ = Take("weight", tensors.At("weight").dtype, {out_, in_});
     TakeScales(scale);
+    if (!tensors.Has("weight_zero_point")) return;  // some writers store those of a symmetric grid
+    for (const std::byte byte : Take("weight_zero_point").bytes)
+      if (byte != std::byte{0}) tensors_.Wrong("weight_zero_point", "is not zero, and 8-bit floats have none");
   }
 
   void ReadRow(int64_t row, float* values) const override {

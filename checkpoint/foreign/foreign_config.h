@@ -19,6 +19,12 @@
 
 namespace ecld {
 
+// What the matrices of a checkpoint become when it is opened.
+enum class Unpacking {
+  kKeep,   // packed where that is without loss
+  kDense,  // all of them dense: what passes work on
+};
+
 enum class ForeignLayout {
   kPacked,   // compressed-tensors pack-quantized; kernels/packing/FORMAT.md
   kInteger,  // int8 codes in "weight"

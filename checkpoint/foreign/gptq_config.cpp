@@ -139,9 +139,11 @@ bool ReadVersionOne(const JsonView& json) {
   return format == "gptq";
 }
 
-void RequirePackDtype(const JsonView& json) {
-  const std::string type = json.StringOr("pack_dtype", "int32");
-  if (type != "int32") Fail(json.At("pack_dtype").Where(), "\"{}\" is not supported; expected \"int32\"", type);
+// A key that, where it is there, may hold this text alone, in letters of either size.
+void RequireText(const JsonView& json, const char* key, std::string_view expected) {
+  std::string text = json.StringOr(key, expected);
+  for (char& letter : text) letter = static_cast<char>(letter >= 'A' && letter <= 'Z' ? letter - 'A' + 'a' : letter);
+  if (text != expected) Fail(json.At(key).Where(), "\"{}\" is not supported; expected \"{}\"", text, expected);
 }
 
 }  // namespace
@@ -153,7 +155,8 @@ ForeignConfig ParseGptq(const JsonView& json) {
                                kAutoRoundSearch,
                                kAutoRoundForm}));
   RequireAbsent(json, {"is_marlin_format", "adapter", "rotation"});
-  RequirePackDtype(json);
+  RequireText(json, "method", "gptq");
+  RequireText(json, "pack_dtype", "int32");
   ForeignConfig config;
   CheckAutoRound(json, &config);
   // Without the field the zero points are read from the file, which is right either way.
@@ -169,18 +172,23 @@ ForeignConfig ParseGptq(const JsonView& json) {
 }
 
 ForeignConfig ParseAwq(const JsonView& json) {
-  RequireKnownKeys(json, Join({{"quant_method", "bits", "w_bit", "group_size", "q_group_size", "sym", "zero_point",
-                                "version", "format", "modules_to_not_convert", "lm_head", "pack_dtype", "do_fuse",
-                                "fuse_max_seq_len", "modules_to_fuse", "checkpoint_format", "dynamic"},
+  RequireKnownKeys(json, Join({{"quant_method",    "bits",
+                                "w_bit",           "group_size",
+                                "q_group_size",    "sym",
+                                "zero_point",      "version",
+                                "format",          "modules_to_not_convert",
+                                "lm_head",         "pack_dtype",
+                                "do_fuse",         "fuse_max_seq_len",
+                                "modules_to_fuse", "checkpoint_format",
+                                "dynamic",         "method",
+                                "adapter",         "rotation"},
                                kGptqSearch,
                                kAutoRoundSearch,
                                kAutoRoundForm}));
-  RequireAbsent(json, {"dynamic"});
-  RequirePackDtype(json);
-  const char* key = json.Has("version") ? "version" : "format";
-  std::string version = json.StringOr(key, "gemm");
-  for (char& letter : version) letter = static_cast<char>(letter >= 'A' && letter <= 'Z' ? letter - 'A' + 'a' : letter);
-  if (version != "gemm") Fail(json.At(key).Where(), "\"{}\" is not supported; expected \"gemm\"", version);
+  RequireAbsent(json, {"dynamic", "adapter", "rotation"});
+  RequireText(json, "method", "awq");
+  RequireText(json, "pack_dtype", "int32");
+  for (const char* key : {"version", "format", "checkpoint_format"}) RequireText(json, key, "gemm");
   // Which modules were left as they are is seen from their tensors.
   if (json.Has("modules_to_not_convert")) ReadModuleNames(json.At("modules_to_not_convert"));
   ForeignConfig config;

@@ -215,7 +215,6 @@ std::vector<std::string> Translation::Notes() const {
     notes.push_back(fmt::format("quantized already ({}): {} of matrices become {}; {} on disk{}", method_,
                                 FormatBytes(source_B_), forms, FormatBytes(file_B_),
                                 FileIsThere() ? ", there already" : ", written at first use"));
-  notes.insert(notes.end(), unapplied_.begin(), unapplied_.end());
   return notes;
 }
 

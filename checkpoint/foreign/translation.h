@@ -17,12 +17,6 @@
 
 namespace ecld {
 
-// What the matrices become.
-enum class Unpacking {
-  kKeep,   // packed where that is without loss
-  kDense,  // all of them dense: what passes work on
-};
-
 class Translation {
  public:
   // Finds out what becomes of each matrix; takes the tensors that it will read out of *tensors and sets
@@ -43,8 +37,9 @@ class Translation {
   uint64_t Bytes() const;      // of all tensors there will be
   uint64_t FileBytes() const;  // of the file that has them; 0: there are none
   bool FileIsThere() const;
-  // For people: what was found and what becomes of it; what the source asks for and ECLD does not do.
+  // For people: what was found and what becomes of it; and what the source asks of a runtime that ECLD does not do.
   std::vector<std::string> Notes() const;
+  const std::vector<std::string>& unapplied() const { return unapplied_; }
   Json ToJson() const;  // the same for a report
 
   // The file beside a checkpoint, whether it is there or not.

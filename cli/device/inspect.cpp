@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/foreign/translation.h"
 #include "cli/device/output.h"
 #include "cli/device/verbs.h"
 #include "core/progress.h"
@@ -63,8 +64,10 @@ void PrintConfig(const Checkpoint& checkpoint) {
       {"heads", fmt::format("{} of {}, {} key-value", config.num_heads, config.head_dim, config.num_kv_heads)},
       {"vocabulary", fmt::format("{}{}", config.vocab_size, config.tie_embeddings ? ", head tied" : "")},
       {"positions", std::to_string(config.max_position)}};
-  if (checkpoint.translation())
-    for (const std::string& note : checkpoint.translation()->Notes()) rows.push_back({"quantized", note});
+  if (const Translation* translation = checkpoint.translation()) {
+    for (const std::string& note : translation->Notes()) rows.push_back({"quantized", note});
+    for (const std::string& note : translation->unapplied()) rows.push_back({"not applied", note});
+  }
   PrintTable(rows);
 }
 

@@ -42,8 +42,8 @@ void Print(const RunPlan& plan) {
   fmt::print("\nmemory {} of {}, disk {} of {} free, time {}\n", FormatBytes(plan.peak_memory_B),
              FormatBytes(plan.memory_budget_B), FormatBytes(plan.disk_B), FormatBytes(plan.free_disk_B),
              time(plan.seconds));
-  if (!plan.quantized_already.is_null())
-    for (const Json& note : plan.quantized_already.at("notes"))
+  for (const char* key : {"notes", "not_applied"})
+    for (const Json& note : plan.quantized_already.is_null() ? Json::array() : plan.quantized_already.at(key))
       fmt::print("note, input: {}\n", note.get<std::string>());
   for (const PlannedStage& stage : plan.stages)
     for (const std::string& note : stage.planned.notes) fmt::print("note, {}: {}\n", stage.pass, note);

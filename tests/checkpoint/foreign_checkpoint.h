@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/foreign/translation.h"
 #include "checkpoint/shard_writer.h"
 #include "core/random.h"
 #include "tests/testing/temp_dir.h"

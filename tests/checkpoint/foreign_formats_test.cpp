@@ -101,6 +101,9 @@ TEST(Fp8, MistakesAreNamed) {
   known.Put(checkpoint, "weight_scale_inv", {3, 2});
   const Checkpoint opened = checkpoint.Open();
   EXPECT_ERROR(ForeignCheckpoint::Weights(opened), "up_proj.weight is nan at [1, 6], which F32 cannot hold");
+  checkpoint.Put("weight_zero_point", DType::kI8, {1}, std::vector<int8_t>{3});
+  EXPECT_ERROR(checkpoint.Open(), "up_proj.weight_zero_point\" is not zero, and 8-bit floats have none");
+  checkpoint.Remove("weight_zero_point");
   checkpoint.Put("weight_scale_inv", DType::kF32, {5, 2}, std::vector<float>(10, 1.0f));
   EXPECT_ERROR(checkpoint.Open(), "has shape [5, 2], which divides [96, 64] into no blocks that are known");
   checkpoint.Remove("weight_scale_inv");

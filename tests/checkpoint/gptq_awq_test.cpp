@@ -130,6 +130,7 @@ TEST_F(GptqMistakes, OfTheConfigAreNamed) {
   EXPECT_ERROR(with("group_size", 0), "group_size: expected -1 (the whole row) or 1 to 2^30, found 0");
   EXPECT_ERROR(with("checkpoint_format", "marlin"), "\"marlin\" is not supported; expected \"gptq\" or \"gptq_v2\"");
   EXPECT_ERROR(with("is_marlin_format", true), "is_marlin_format: is not supported");
+  EXPECT_ERROR(with("method", "qqq"), "method: \"qqq\" is not supported; expected \"gptq\"");
   EXPECT_ERROR(with("pack_dtype", "int8"), "\"int8\" is not supported; expected \"int32\"");
   EXPECT_ERROR(with("rotation", "hadamard"), "rotation: is not supported; expected null");
   EXPECT_ERROR(with("quant_method", "bitsandbytes"),
