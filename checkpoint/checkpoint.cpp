@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "checkpoint/foreign/translation.h"
 #include "checkpoint/model_fields.h"
 #include "checkpoint/shard_files.h"
 #include "checkpoint/tensor_names.h"
@@ -49,7 +50,7 @@ UsedNames NamesOf(const std::vector<StoredTensor>& parts) {
 
 }  // namespace
 
-Checkpoint Checkpoint::Open(const fs::path& directory) {
+Checkpoint Checkpoint::Open(const fs::path& directory, Unpacking unpacking) {
   if (!fs::is_directory(directory)) {
     if (directory.extension() == ".gguf")
       Fail(directory.string(), "is a GGUF file; turn it into a checkpoint directory with `ecld import` first");
@@ -64,6 +65,7 @@ Checkpoint Checkpoint::Open(const fs::path& directory) {
   checkpoint.MapShards();
   checkpoint.SettleDType();
   checkpoint.SettleTie();
+  checkpoint.Translate(unpacking);
   checkpoint.CheckComplete();
   checkpoint.CheckTypes();
   return checkpoint;
@@ -130,15 +132,27 @@ void Checkpoint::SettleTie() {
   tensors_.emplace(kEmbedding, view);
 }
 
+void Checkpoint::Translate(Unpacking unpacking) {
+  std::optional<ForeignConfig> foreign = std::move(config_.foreign);
+  config_.foreign.reset();
+  ReadQuantizeFile(directory_, &foreign);
+  if (!foreign) foreign = FindFloatScales(directory_, config_, tensors_);
+  if (!foreign) return;
+  const std::string identity = Sha256Hex(QuickIdentity() + foreign->source.dump());
+  translation_ = Translation::Plan(directory_, *foreign, unpacking, identity, &config_, &tensors_);
+  if (!translation_) return;
+  for (const std::string& note : translation_->Notes()) LogInfo("{}: {}", directory_.string(), note);
+  for (const std::string& note : translation_->unapplied()) LogWarning("{}: {}", directory_.string(), note);
+}
+
 void Checkpoint::CheckComplete() {
   table_ = TensorTable(config_);
   const auto parts = StoredTensors(config_);
   for (const auto& part : parts) {
-    auto it = tensors_.find(part.name);
-    if (it == tensors_.end())
+    if (!Has(part.name))
       Fail(directory_.string(), "tensor \"{}\" {} is missing{}", part.name, ShapeText(part.shape),
            HintOfUnused(NamesOf(parts), tensors_));
-    const TensorView& view = it->second;
+    const StoredTensor view = Stored(part.name);
     if (view.shape != part.shape)
       Fail(directory_.string(), "tensor \"{}\" has shape {}, config.json needs {}", part.name, ShapeText(view.shape),
            ShapeText(part.shape));
@@ -149,7 +163,7 @@ void Checkpoint::CheckComplete() {
            IsFloat(part.dtype) ? "a float type" : Name(part.dtype));
   }
   for (const auto& spec : table_) {
-    if (!spec.format) continue;
+    if (!spec.format || (translation_ && translation_->Has(spec.module + ".weight_shape"))) continue;
     int64_t shape[2];
     std::memcpy(shape, Tensor(spec.module + ".weight_shape").bytes.data(), sizeof(shape));
     if (shape[0] != spec.shape[0] || shape[1] != spec.shape[1])
@@ -163,14 +177,25 @@ void Checkpoint::CheckComplete() {
 void Checkpoint::CheckTypes() {
   for (const auto& spec : table_) {
     if (spec.format || !spec.matrix()) continue;
-    const DType stored = Tensor(spec.name).dtype;
+    const DType stored = Stored(spec.name).dtype;
     if (stored == config_.dtype || config_.dtype == DType::kF32) continue;
     return Note(fmt::format("{} and others are stored as {}, but config.json says {}, which is what passes write",
                             spec.name, Name(stored), Name(config_.dtype)));
   }
 }
 
+bool Checkpoint::Has(std::string_view name) const {
+  return tensors_.contains(name) || (translation_ && translation_->Has(name));
+}
+
+StoredTensor Checkpoint::Stored(std::string_view name) const {
+  if (translation_ && translation_->Has(name)) return translation_->Stored(name);
+  const TensorView& view = Tensor(name);
+  return {std::string(name), view.dtype, view.shape};
+}
+
 const TensorView& Checkpoint::Tensor(std::string_view name) const {
+  if (translation_ && translation_->Has(name)) return translation_->Tensor(name);
   auto it = tensors_.find(name);
   if (it == tensors_.end()) Fail(directory_.string(), "tensor \"{}\" is missing", name);
   return it->second;
@@ -223,7 +248,7 @@ void Checkpoint::DropPages(int64_t layer) const {
 }
 
 uint64_t Checkpoint::WeightBytes() const {
-  uint64_t bytes = 0;
+  uint64_t bytes = translation_ ? translation_->Bytes() : 0;
   for (const auto& [name, view] : tensors_) bytes += view.bytes.size();
   return bytes;
 }
@@ -231,6 +256,7 @@ uint64_t Checkpoint::WeightBytes() const {
 std::string Checkpoint::ConfigSha256() const { return Sha256HexOfFile(directory_ / "config.json"); }
 
 std::string Checkpoint::QuickIdentity() const {
+  if (translation_) return translation_->identity();
   Sha256 hash;
   hash.Update(ConfigSha256());
   for (const auto& [name, view] : tensors_)

@@ -1,7 +1,8 @@
 #pragma once
 // A Hugging Face checkpoint directory, opened for reading: config.json, one or more safetensors shards (mapped, not
 // loaded), tokenizer files. Open checks that every tensor of the table is there with the right shape and type, so
-// that whoever holds a Checkpoint can rely on it. Holding one costs no memory for weights.
+// that whoever holds a Checkpoint can rely on it. Holding one costs no memory for weights. What another program
+// quantized looks like one of ECLD's own (foreign/translation.h); its weights are made when the first is asked for.
 
 #include <filesystem>
 #include <map>
@@ -17,10 +18,12 @@
 
 namespace ecld {
 
+class Translation;
+
 class Checkpoint {
  public:
   // THROWS Error: missing directory, config, shard, tensor; wrong shape or type; unknown architecture.
-  static Checkpoint Open(const std::filesystem::path& directory);
+  static Checkpoint Open(const std::filesystem::path& directory, Unpacking unpacking = Unpacking::kKeep);
   // The same for shards that a CheckpointWriter has laid out but not finished; config.json is not there yet.
   static Checkpoint OpenStaged(const std::filesystem::path& directory, ModelConfig config);
 
@@ -35,7 +38,11 @@ class Checkpoint {
 
   // The stored tensor of this name. THROWS Error when absent.
   const TensorView& Tensor(std::string_view name) const;
-  bool Has(std::string_view name) const { return tensors_.contains(name); }
+  bool Has(std::string_view name) const;
+  // Its type and shape alone, which cost nothing. THROWS Error when absent.
+  StoredTensor Stored(std::string_view name) const;
+  // Set where another program's formats are read.
+  const Translation* translation() const { return translation_.get(); }
 
   // A parameter matrix, dense or packed. The head of a tied model is its embedding.
   WeightView Weight(const TensorSpec& spec) const;
@@ -57,6 +64,7 @@ class Checkpoint {
   void MapShards();
   void SettleDType();
   void SettleTie();
+  void Translate(Unpacking unpacking);
   void CheckComplete();
   void CheckTypes();
 
@@ -67,6 +75,7 @@ class Checkpoint {
   std::vector<std::shared_ptr<SafetensorsFile>> shards_;
   bool indexed_ = true;
   TensorViews tensors_;
+  std::shared_ptr<const Translation> translation_;
 };
 
 }  // namespace ecld

@@ -165,6 +165,16 @@ Allocation ReadAllocation(const JsonView& json) {
   return {ParseQuantizationConfig(json.At("formats")), static_cast<uint64_t>(bytes)};
 }
 
+// "compression_config" is what the key was called at first.
+constexpr const char* kOldQuantizationKey = "compression_config";
+
+void ReadQuantization(const JsonView& json, ModelConfig* config) {
+  const char* key = json.Has("quantization_config") ? "quantization_config" : kOldQuantizationKey;
+  if (!json.Has(key)) return;
+  config->foreign = ParseForeignConfig(json.At(key));
+  config->quantization = config->foreign->Native();
+}
+
 std::string_view DTypeName(DType dtype) {
   return dtype == DType::kF32 ? "float32" : dtype == DType::kF16 ? "float16" : "bfloat16";
 }
@@ -236,7 +246,7 @@ ModelConfig ParseConfig(const Json& source, const std::string& where) {
   config.dtype = ReadDType(json, &config.notes);
   config.bos_ids = ReadTokenIds(json, "bos_token_id", config.vocab_size);
   config.eos_ids = ReadTokenIds(json, "eos_token_id", config.vocab_size);
-  if (json.Has("quantization_config")) config.quantization = ParseQuantizationConfig(json.At("quantization_config"));
+  ReadQuantization(json, &config);
   if (json.Has(kAllocationKey) && !config.quantization) config.allocation = ReadAllocation(json.At(kAllocationKey));
   return config;
 }
@@ -276,6 +286,7 @@ Json ToJson(const ModelConfig& config) {
     json["quantization_config"] = ToJson(*config.quantization);
   else
     json.erase("quantization_config");
+  json.erase(kOldQuantizationKey);
   if (config.allocation && !config.quantization)
     json[kAllocationKey] = {{"weights_B", config.allocation->weights_B},
                             {"formats", ToJson(config.allocation->formats)}};

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/foreign/foreign_config.h"
 #include "checkpoint/quantization_config.h"
 #include "checkpoint/rope.h"
 #include "core/dtype.h"
@@ -49,6 +50,8 @@ struct ModelConfig {
   std::vector<int64_t> bos_ids, eos_ids;
   std::optional<QuantizationConfig> quantization;
   std::optional<Allocation> allocation;  // of a dense model only
+  // What quantization_config says, in whichever form, until Checkpoint::Open has made quantization of it.
+  std::optional<ForeignConfig> foreign;
 
   int64_t QueryWidth() const { return num_heads * head_dim; }
   int64_t KeyWidth() const { return num_kv_heads * head_dim; }

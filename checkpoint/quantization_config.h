@@ -1,6 +1,7 @@
 #pragma once
-// "quantization_config" of config.json in the compressed-tensors form (format "pack-quantized", weights only):
-// which modules are packed, and how. Anything else found there (activations, other formats) is an Error.
+// "quantization_config" of config.json as ECLD writes it, in the compressed-tensors form (format "pack-quantized",
+// weights only): which modules are packed, and how. What other programs write there is read by
+// foreign/foreign_config.h.
 
 #include <optional>
 #include <string>
@@ -30,7 +31,30 @@ struct QuantizationConfig {
 // "re:" means in this format. THROWS Error with where on a malformed expression.
 bool RegexMatches(std::string_view pattern, std::string_view name, const std::string& where);
 
-// THROWS Error with the key path. where: of the quantization_config object.
+// How specific target is for this module: 3 exact name, 2 regex, 1 class, 0 no match.
+int Specificity(std::string_view target, std::string_view module, std::string_view module_class);
+
+// The group whose target is the most specific one, the first among equals; nullptr: none, or ignored.
+template <class Group>
+const Group* MostSpecific(const std::vector<Group>& groups, const std::vector<std::string>& ignore,
+                          std::string_view module, std::string_view module_class) {
+  for (const auto& name : ignore)
+    if (Specificity(name, module, module_class) > 0) return nullptr;
+  int best = 0;
+  const Group* found = nullptr;
+  for (const auto& group : groups)
+    for (const auto& target : group.targets)
+      if (int specificity = Specificity(target, module, module_class); specificity > best) {
+        best = specificity;
+        found = &group;
+      }
+  return found;
+}
+
+// A list of targets. THROWS Error: not texts, or a malformed expression.
+std::vector<std::string> ReadModuleNames(const JsonView& json);
+
+// THROWS Error with the key path; also for what other programs write and ECLD does not.
 QuantizationConfig ParseQuantizationConfig(const JsonView& json);
 
 // The minimal key set that every reader of the format accepts (their schemas forbid unknown keys).

@@ -133,7 +133,7 @@ std::string FormatsOf(const Checkpoint& checkpoint) {
   std::set<std::string> names;
   for (const TensorSpec& spec : checkpoint.table())
     if (spec.matrix())
-      names.insert(spec.format ? spec.format->Name() : std::string(Name(checkpoint.Tensor(spec.name).dtype)));
+      names.insert(spec.format ? spec.format->Name() : std::string(Name(checkpoint.Stored(spec.name).dtype)));
   return fmt::format("{}", fmt::join(names, ", "));
 }
 

@@ -32,7 +32,7 @@ std::vector<int64_t> WeightBytesByLayer(const Checkpoint& checkpoint) {
                    : spec.role == Role::kEmbedding ? 0
                                                    : bytes.size() - 1;
     for (const StoredTensor& part : StoredForm(spec, config))
-      bytes[index] += static_cast<int64_t>(checkpoint.Tensor(part.name).bytes.size());
+      bytes[index] += static_cast<int64_t>(checkpoint.Stored(part.name).Bytes());
   }
   return bytes;
 }

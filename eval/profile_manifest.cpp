@@ -15,7 +15,7 @@ Json OrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Jso
 
 double StoredBits(const TensorSpec& spec, const Checkpoint& checkpoint) {
   if (spec.format) return spec.format->bits;
-  return 8.0 * static_cast<double>(SizeOf(checkpoint.Tensor(spec.name).dtype));
+  return 8.0 * static_cast<double>(SizeOf(checkpoint.Stored(spec.name).dtype));
 }
 
 // bits: mean over the weights of the blocks. group and sym: null when dense or not the same everywhere.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "checkpoint/foreign/translation.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/memory.h"
@@ -69,6 +70,7 @@ RunPlan PlanRun(const std::vector<PreparedStage>& stages, const PlanRequest& req
   }
   plan.process_B = ResidentBytes();
 
+  if (request.input->translation()) plan.quantized_already = request.input->translation()->ToJson();
   ModelConfig config = request.input->config();
   uint64_t input_B = request.input->WeightBytes();
   bool seconds_known = true;
@@ -112,15 +114,16 @@ Json ToJson(const RunPlan& plan) {
                       {"time_s", seconds(planned.seconds)},
                       {"notes", planned.notes}});
   }
-  return {{"schema", "ecld.plan"},
-          {"version", 1},
-          {"calibration", ToJson(plan.calibration)},
-          {"stages", stages},
-          {"peak_memory_B", plan.peak_memory_B},
-          {"memory_budget_B", plan.memory_budget_B},
-          {"disk_B", plan.disk_B},
-          {"free_disk_B", plan.free_disk_B},
-          {"time_s", seconds(plan.seconds)}};
+  Json json = {{"schema", "ecld.plan"},
+               {"version", 1},
+               {"stages", stages},
+               {"peak_memory_B", plan.peak_memory_B},
+               {"memory_budget_B", plan.memory_budget_B},
+               {"disk_B", plan.disk_B},
+               {"free_disk_B", plan.free_disk_B},
+               {"time_s", seconds(plan.seconds)}};
+  if (!plan.quantized_already.is_null()) json["quantized_already"] = plan.quantized_already;
+  return json;
 }
 
 }  // namespace ecld

@@ -5,6 +5,7 @@
 #include <future>
 #include <optional>
 
+#include "checkpoint/foreign/translation.h"
 #include "checkpoint/side_files.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -56,7 +57,7 @@ Runner::Runner(const Recipe& recipe, const std::vector<PreparedStage>& stages, c
       stages_(stages),
       request_(request),
       files_(request.out),
-      input_(Checkpoint::Open(request.model)) {
+      input_(Checkpoint::Open(request.model, Unpacking::kDense)) {
   if (NeedsTeacher(stages) && !recipe.teacher.empty()) teacher_ = Checkpoint::Open(recipe.teacher);
   for (const fs::path& output : {files_.out, files_.work, files_.stages}) {
     RequireSeparate(request.model, output);
@@ -239,6 +240,7 @@ Json Runner::Publish(const Journal& journal) {
   Json left_out = Json::array();
   for (const auto& file : FindSideFiles(request_.model, Weights::kChanged).left_out)
     left_out.push_back({{"name", file.name}, {"why", file.why}});
+  if (input_.translation()) described_input["quantized_already"] = input_.translation()->ToJson();
   Json report = {{"schema", "ecld.report"},
                  {"version", 1},
                  {"tool", kProgramVersion},

@@ -26,10 +26,12 @@ class Verifier {
       for (int64_t first = begin; first < end; first += static_cast<int64_t>(values.size())) {
         size_t count = std::min<size_t>(values.size(), end - first);
         ToFloat(tensor.dtype, tensor.bytes.data() + first * width, count, values.data());
+        // Another program may have taken a negative one to use all codes of a symmetric grid.
+        const bool positive = scales && !checkpoint_.translation();
         for (size_t i = 0; i < count; ++i)
-          if (!std::isfinite(values[i]) || (scales && values[i] < 0))
+          if (!std::isfinite(values[i]) || (positive && values[i] < 0))
             Fail(checkpoint_.directory().string(), "tensor \"{}\" holds {} at element {}{}", name, values[i],
-                 first + static_cast<int64_t>(i), scales ? "; scales are finite and not negative" : "");
+                 first + static_cast<int64_t>(i), positive ? "; scales are finite and not negative" : "");
         MappedFile::DropPages(tensor.bytes.subspan(first * width, count * width));
       }
     });

@@ -61,7 +61,7 @@ ExportPlan PlanOf(const FormatExport& format, const ExportRequest& request) {
 }  // namespace
 
 std::string StoredFormatName(const Checkpoint& in, const TensorSpec& spec) {
-  return spec.format ? spec.format->Name() : std::string(Name(in.Tensor(spec.name).dtype));
+  return spec.format ? spec.format->Name() : std::string(Name(in.Stored(spec.name).dtype));
 }
 
 void RequireEqualRow(const std::string& where, const std::string& name, int64_t row, const std::vector<float>& expected,

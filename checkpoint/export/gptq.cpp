@@ -86,8 +86,7 @@ class GptqExport : public FormatExport {
       if (spec.format) {
         for (StoredTensor& part : PartsOf(spec)) stored_.push_back(std::move(part));
       } else {
-        const TensorView& tensor = in.Tensor(spec.name);
-        stored_.push_back({spec.name, tensor.dtype, tensor.shape});
+        stored_.push_back(in.Stored(spec.name));
       }
     }
   }
@@ -100,7 +99,7 @@ class GptqExport : public FormatExport {
       if (spec.format)
         for (const StoredTensor& part : PartsOf(spec)) bytes += part.Bytes();
       else
-        bytes = in_.Tensor(spec.name).bytes.size();
+        bytes = in_.Stored(spec.name).Bytes();
       tensors.push_back({spec.name, format, spec.format ? "GPTQ" : format, bytes});
     }
     return tensors;

@@ -106,7 +106,7 @@ class GgufExport : public FormatExport {
   GgmlType TypeOf(const TensorSpec& spec) const {
     if (!spec.matrix()) return GgmlType::kF32;
     if (spec.format) return FitGgufType(in_.Weight(spec), where_ + ": " + spec.module, pool_);
-    const DType dtype = in_.Tensor(spec.name).dtype;
+    const DType dtype = in_.Stored(spec.name).dtype;
     return dtype == DType::kF16 ? GgmlType::kF16 : dtype == DType::kBF16 ? GgmlType::kBF16 : GgmlType::kF32;
   }
 

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/foreign/translation.h"
 #include "cli/device/output.h"
 #include "cli/device/verbs.h"
 #include "core/progress.h"
@@ -20,12 +21,12 @@ struct Flags {
 // Of one parameter as it is stored, all parts together.
 uint64_t BytesOf(const Checkpoint& checkpoint, const TensorSpec& spec) {
   uint64_t bytes = 0;
-  for (const auto& part : StoredForm(spec, checkpoint.config())) bytes += checkpoint.Tensor(part.name).bytes.size();
+  for (const auto& part : StoredForm(spec, checkpoint.config())) bytes += checkpoint.Stored(part.name).Bytes();
   return bytes;
 }
 
 std::string FormatOf(const Checkpoint& checkpoint, const TensorSpec& spec) {
-  return spec.format ? spec.format->Name() : std::string(Name(checkpoint.Tensor(spec.name).dtype));
+  return spec.format ? spec.format->Name() : std::string(Name(checkpoint.Stored(spec.name).dtype));
 }
 
 Json Describe(const Checkpoint& checkpoint) {
@@ -35,32 +36,40 @@ Json Describe(const Checkpoint& checkpoint) {
                        {"shape", spec.shape},
                        {"format", FormatOf(checkpoint, spec)},
                        {"bytes", BytesOf(checkpoint, spec)}});
-  return {{"schema", "ecld.inspect"},
-          {"version", 1},
-          {"directory", checkpoint.directory().string()},
-          {"params", ParameterCount(checkpoint.config())},
-          {"weights_B", checkpoint.WeightBytes()},
-          {"interleaved_B", TileCache::FileBytes(checkpoint.directory())},
-          {"notes", checkpoint.notes()},
-          {"config", ToJson(checkpoint.config())},
-          {"tensors", std::move(tensors)}};
+  Json description = {{"schema", "ecld.inspect"},
+                      {"version", 1},
+                      {"directory", checkpoint.directory().string()},
+                      {"params", ParameterCount(checkpoint.config())},
+                      {"weights_B", checkpoint.WeightBytes()},
+                      {"interleaved_B", TileCache::FileBytes(checkpoint.directory())},
+                      {"notes", checkpoint.notes()},
+                      {"config", ToJson(checkpoint.config())},
+                      {"tensors", std::move(tensors)}};
+  if (checkpoint.translation()) description["quantized_already"] = checkpoint.translation()->ToJson();
+  return description;
 }
 
 void PrintConfig(const Checkpoint& checkpoint) {
   const ModelConfig& config = checkpoint.config();
   const uint64_t params = ParameterCount(config), interleaved_B = TileCache::FileBytes(checkpoint.directory());
-  PrintTable({{"architecture", std::string(Name(config.family))},
-              {"parameters", FormatCount(params)},
-              {"weights", FormatBytes(checkpoint.WeightBytes())},
-              {"laid out for a processor, beside them", interleaved_B > 0 ? FormatBytes(interleaved_B) : "none"},
-              {"bits per parameter", fmt::format("{:.2f}", 8.0 * static_cast<double>(checkpoint.WeightBytes()) /
-                                                               static_cast<double>(params))},
-              {"layers", std::to_string(config.num_layers)},
-              {"hidden size", std::to_string(config.hidden_size)},
-              {"intermediate size", std::to_string(config.intermediate_size)},
-              {"heads", fmt::format("{} of {}, {} key-value", config.num_heads, config.head_dim, config.num_kv_heads)},
-              {"vocabulary", fmt::format("{}{}", config.vocab_size, config.tie_embeddings ? ", head tied" : "")},
-              {"positions", std::to_string(config.max_position)}});
+  std::vector<std::vector<std::string>> rows = {
+      {"architecture", std::string(Name(config.family))},
+      {"parameters", FormatCount(params)},
+      {"weights", FormatBytes(checkpoint.WeightBytes())},
+      {"laid out for a processor, beside them", interleaved_B > 0 ? FormatBytes(interleaved_B) : "none"},
+      {"bits per parameter",
+       fmt::format("{:.2f}", 8.0 * static_cast<double>(checkpoint.WeightBytes()) / static_cast<double>(params))},
+      {"layers", std::to_string(config.num_layers)},
+      {"hidden size", std::to_string(config.hidden_size)},
+      {"intermediate size", std::to_string(config.intermediate_size)},
+      {"heads", fmt::format("{} of {}, {} key-value", config.num_heads, config.head_dim, config.num_kv_heads)},
+      {"vocabulary", fmt::format("{}{}", config.vocab_size, config.tie_embeddings ? ", head tied" : "")},
+      {"positions", std::to_string(config.max_position)}};
+  if (const Translation* translation = checkpoint.translation()) {
+    for (const std::string& note : translation->Notes()) rows.push_back({"quantized", note});
+    for (const std::string& note : translation->unapplied()) rows.push_back({"not applied", note});
+  }
+  PrintTable(rows);
   for (const std::string& note : checkpoint.notes()) fmt::print("note, {}\n", note);
 }
 

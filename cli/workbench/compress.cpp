@@ -57,6 +57,9 @@ void Print(const RunPlan& plan) {
   for (const CalibrationFile& file : plan.calibration)
     fmt::print("calibration, {}: {}, {} windows from {} tokens\n", file.source.path.string(), file.content,
                file.windows, FormatCount(file.tokens));
+  for (const char* key : {"notes", "not_applied"})
+    for (const Json& note : plan.quantized_already.is_null() ? Json::array() : plan.quantized_already.at(key))
+      fmt::print("note, input: {}\n", note.get<std::string>());
   for (const PlannedStage& stage : plan.stages)
     for (const std::string& note : stage.planned.notes) fmt::print("note, {}: {}\n", stage.pass, note);
 }

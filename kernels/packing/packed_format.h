@@ -38,6 +38,9 @@ struct PackedFormat {
   std::string Name() const;
 };
 
+// Whether ECLD has a layout for it.
+bool IsFormat(const PackedFormat& format);
+
 // THROWS Error naming the field when bits, group_size are not ones ECLD has a layout for. Groups: 0 or a multiple of
 // 8 from 8 to 2^30.
 void CheckFormat(const PackedFormat& format, const std::string& where);

@@ -190,14 +190,14 @@ TEST(QuantizationConfig, MistakesAreNamed) {
     json[Json::json_pointer(pointer)] = std::move(value);
     return With("quantization_config", json);
   };
-  EXPECT_ERROR(with("/quant_method", "gptq"), "quantization_config.quant_method: \"gptq\" is not supported");
-  EXPECT_ERROR(with("/format", "int-quantized"), "expected \"pack-quantized\"");
-  EXPECT_ERROR(with("/config_groups/group_0/weights/num_bits", 7), "bits is 7");
-  EXPECT_ERROR(with("/config_groups/group_0/weights/num_bits", 9), "expected 2 to 6 or 8, found 9");
+  EXPECT_ERROR(with("/quant_method", "eetq"), "quantization_config.quant_method: \"eetq\" is not supported");
+  EXPECT_ERROR(with("/format", "dense"), "expected \"pack-quantized\"");
+  EXPECT_ERROR(with("/config_groups/group_0/weights/num_bits", 9), "expected 1 to 8, found 9");
   EXPECT_ERROR(with("/config_groups/group_0/weights/group_size", -3), "group_size");
-  EXPECT_ERROR(with("/config_groups/group_0/weights/actorder", "group"), "stores a group index per input");
-  EXPECT_ERROR(with("/config_groups/group_0/weights/strategy", "block"), "expected \"group\" or \"channel\"");
-  EXPECT_ERROR(with("/config_groups/group_0/input_activations", Json::object()), "quantized activations");
+  EXPECT_ERROR(with("/config_groups/group_0/weights/strategy", "token"), "expected \"group\", \"channel\"");
+  const Json bytes = {
+      {"config_groups", {{"a", {{"targets", {"Linear"}}, {"format", "int-quantized"}, {"weights", Json::object()}}}}}};
+  EXPECT_ERROR(ParseQuantizationConfig(JsonView(bytes, "config.json")), "holds formats that ECLD does not write");
   EXPECT_ERROR(with("/ignore", Json::array({"re:("})), "is not a regular expression");
 }
 

@@ -1,4 +1,4 @@
-#include "runtime/word_sum.h"
+#include "core/word_sum.h"
 
 #include <algorithm>
 #include <bit>
