@@ -162,7 +162,7 @@ TEST_F(GgufExport, RefusesTokenizersItCannotCarry) {
                "tokenizer.json: pre_tokenizer: is none that GGUF has a name for here; those of llama-bpe");
   with("/normalizer", {{"type", "Lowercase"}});
   EXPECT_ERROR(ExportModel(), "tokenizer.json: normalizer: is none that GGUF can say");
-  with("/model", {{"type", "Unigram"}, {"vocab", {{"a", 0.0}, {"b", -1.0}}}});
+  with("/model", Json::parse(R"({"type": "Unigram", "vocab": [["a", 0], ["b", -1]]})"));
   EXPECT_ERROR(ExportModel(), "tokenizer.json: model: is a Unigram model, which cannot be written as GGUF");
   // Words that are tokens are taken whole, though no merges lead to them: GGUF's name for this pre-tokenizer says no.
   Json whole = original;
@@ -186,7 +186,7 @@ TEST_F(GgufExport, SaysWhereLlamaCppPutsASpace) {
   WritePackedCheckpoint(dir_ / "m", PackedFormat{4, 32, true}, {.dtype = DType::kBF16});
   const std::string mark = "\xe2\x96\x81";
   Json json = {{"added_tokens", Json::array()}, {"decoder", {{"type", "Fuse"}}}};
-  json["model"] = {{"type", "BPE"}, {"byte_fallback", true}, {"merges", {{mark, "a"}}}};
+  json["model"] = {{"type", "BPE"}, {"byte_fallback", true}, {"merges", Json::array({Json::array({mark, "a"})})}};
   json["model"]["vocab"] = {{"<unk>", 0}, {"<s>", 1}, {"</s>", 2}, {"a", 3}, {mark, 4}, {mark + "a", 5}};
   WriteJsonFile(dir_ / "m/tokenizer.json", json);
   for (const bool legacy : {false, true}) {
