@@ -70,12 +70,20 @@ class TokenizerExport {
     };
     compare(kProbe);
     compare("");
+    // Sentencepiece puts a space before every text; Metaspace, which LlamaTokenizer has, none before one that is there.
+    const Json pre_tokenizer = file_.json.value("pre_tokenizer", Json());
+    const bool metaspace = pre_tokenizer.is_object() && pre_tokenizer.value("type", "") == "Metaspace";
+    if (metaspace) notes->push_back("text that starts with a space gets one more from llama.cpp");
     const bool space_at_start_only = HasSpaceAtStartOnly();
     if (space_at_start_only)
       notes->push_back("text after a special token starts without a space, where llama.cpp puts one");
     for (const AddedToken& token : parts_.added_tokens) compare("a" + token.content + (space_at_start_only ? "" : "b"));
-    for (int64_t id = 0; id < parts_.decoded.size(); ++id)
-      if (parts_.decoded.Has(id)) compare(std::string(parts_.decoded.Bytes(static_cast<int32_t>(id))));
+    for (int64_t id = 0; id < parts_.decoded.size(); ++id) {
+      if (!parts_.decoded.Has(id)) continue;
+      std::string_view text = parts_.decoded.Bytes(static_cast<int32_t>(id));
+      while (metaspace && text.starts_with(' ')) text.remove_prefix(1);
+      compare(std::string(text));
+    }
   }
 
  private:

@@ -15,6 +15,10 @@
 
 namespace ecld {
 
+// How Qwen2 and its successors cut a text into words; part of their published tokenizers.
+inline constexpr std::string_view kQwen2Pattern =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+
 class PreTokenizer {
  public:
   PreTokenizer() = default;  // one word: the text

@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "checkpoint/tokenizer/pre_tokenizer.h"
 #include "core/error.h"
 #include "core/log.h"
 
@@ -12,9 +13,6 @@ namespace ecld {
 namespace {
 
 constexpr std::string_view kSpaceMark = "\xe2\x96\x81";  // U+2581, sentencepiece's visible space
-
-constexpr std::string_view kQwen2Pattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 enum class Class { kAsFile, kLlama, kQwen2, kGpt2 };
 

@@ -224,7 +224,11 @@ TEST_F(GgufExport, RefusesTokenizersItCannotCarry) {
                "tokenizer.json: pre_tokenizer: is none that GGUF has a name for here; those of llama-bpe");
   with("/normalizer", {{"type", "Lowercase"}});
   EXPECT_ERROR(ExportModel(), "tokenizer.json: normalizer: is none that GGUF can say");
-  with("/model", {{"type", "Unigram"}, {"vocab", {{"a", 0.0}, {"b", -1.0}}}});
+  Json unigram = original;
+  unigram["model"] = Json::parse(R"({"type": "Unigram", "vocab": [["a", 0], ["b", -1]]})");
+  unigram["added_tokens"] = Json::array();
+  unigram["post_processor"] = nullptr;
+  WriteJsonFile(path, unigram);
   EXPECT_ERROR(ExportModel(), "tokenizer.json: model: is a Unigram model, which cannot be written as GGUF");
   // Words that are tokens are taken whole, though no merges lead to them: GGUF's name for this pre-tokenizer says no.
   Json whole = original;
@@ -248,16 +252,15 @@ TEST_F(GgufExport, SaysWhereLlamaCppPutsASpace) {
   WritePackedCheckpoint(dir_ / "m", PackedFormat{4, 32, true}, {.dtype = DType::kBF16});
   const std::string mark = "\xe2\x96\x81";
   Json json = {{"added_tokens", Json::array()}, {"decoder", {{"type", "Fuse"}}}};
-  json["model"] = {{"type", "BPE"}, {"byte_fallback", true}, {"merges", {{mark, "a"}}}};
+  json["model"] = {{"type", "BPE"}, {"byte_fallback", true}, {"merges", Json::array({Json::array({mark, "a"})})}};
   json["model"]["vocab"] = {{"<unk>", 0}, {"<s>", 1}, {"</s>", 2}, {"a", 3}, {mark, 4}, {mark + "a", 5}};
   WriteJsonFile(dir_ / "m/tokenizer.json", json);
   for (const bool legacy : {false, true}) {
     WriteJsonFile(dir_ / "m/tokenizer_config.json", {{"tokenizer_class", "LlamaTokenizer"}, {"legacy", legacy}});
     const auto notes = ExportModel().notes;
-    const bool said =
-        std::find(notes.begin(), notes.end(),
-                  "text after a special token starts without a space, where llama.cpp puts one") != notes.end();
-    EXPECT_EQ(said, !legacy);
+    auto said = [&](const char* note) { return std::find(notes.begin(), notes.end(), note) != notes.end(); };
+    EXPECT_TRUE(said("text that starts with a space gets one more from llama.cpp"));
+    EXPECT_EQ(said("text after a special token starts without a space, where llama.cpp puts one"), !legacy);
   }
 }
 

@@ -14,7 +14,7 @@ from compare import check, main, run, tool
 from tokenizer_oracle import added, random_text
 
 import sentencepiece
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 SPECIAL = ["<unk>", "<s>", "</s>"]
 MARK = "\u2581"
