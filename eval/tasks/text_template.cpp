@@ -1,5 +1,7 @@
 #include "eval/tasks/text_template.h"
 
+#include <deque>
+
 #include "checkpoint/tokenizer/jinja/interpreter.h"
 #include "checkpoint/tokenizer/jinja/parser.h"
 #include "checkpoint/tokenizer/jinja/text.h"
@@ -9,7 +11,7 @@ namespace ecld {
 
 struct TextTemplate::Program {
   std::string where;
-  jinja::Block block;
+  jinja::Program program;
 };
 
 std::string TextFunction::operator()(std::string_view text) const {
@@ -24,17 +26,20 @@ TextTemplate::TextTemplate(const std::string& source, const std::string& where)
           Program{where, jinja::Parse(source.ends_with('\n') ? source + "\n" : source, where)})) {}
 
 std::string TextTemplate::Render(const Json& fields, const TextFunctions& functions) const {
-  jinja::Dict scope;
+  jinja::Named scope;
+  std::deque<jinja::Object> objects;  // the functions, for as long as the template runs
   for (const auto& [key, value] : fields.items()) scope.emplace_back(key, jinja::Value::FromJson(value));
   for (const auto& [name, function] : functions) {
-    const auto call = [&function = function, &name = name, this](const jinja::Arguments& arguments) {
-      const jinja::Value text = arguments.Get(0, "text");
-      if (!text.AsString()) Fail(program_->where, "{}() needs a text, found {}", name, text.TypeName());
-      return jinja::Value(function(*text.AsString()));
+    const auto call = [&function = function, &name = name](const jinja::Arguments& arguments) {
+      if (arguments.positional.size() != 1 || !arguments.positional[0].AsString())
+        jinja::Wrong(fmt::format(
+            "{}() needs a text{}", name,
+            arguments.positional.empty() ? "" : fmt::format(", found {}", arguments.positional[0].TypeName())));
+      return jinja::Value(function(*arguments.positional[0].AsString()));
     };
-    scope.emplace_back(name, jinja::Value(jinja::Function(call), jinja::Value(jinja::None{})));
+    scope.emplace_back(name, jinja::Value(&objects.emplace_back(jinja::Object{.text = name, .call = call})));
   }
-  return jinja::Interpreter(program_->block, program_->where).Run(scope);
+  return jinja::Interpreter(program_->program, program_->where).Run(scope);
 }
 
 Json TextTemplate::RenderJson(const Json& fields, const TextFunctions& functions) const {
