@@ -21,12 +21,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view kEmbeddingModule = "model.embed_tokens.", kEmbedding = "model.embed_tokens.weight";
 constexpr std::string_view kHead = "lm_head.weight";
 
-std::string ShapeText(const std::vector<int64_t>& shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-  return text + "]";
-}
-
 // Whether config.json leaves the type of the weights to the weights.
 bool DTypeIsOpen(const ModelConfig& config) {
   const JsonView json(config.source, "config.json");
