@@ -73,6 +73,24 @@ const FamilyRow& ReadFamily(const JsonView& json, std::vector<std::string>* note
   Fail(json.At("model_type").Where(), "architecture \"{}\" is not supported{}", type, DidYouMean(type, known));
 }
 
+bool IsFamily(const Json& config) {
+  const auto type = config.find("model_type");
+  return type != config.end() &&
+         std::ranges::any_of(kFamilies, [&](const FamilyRow& row) { return *type == row.model_type; });
+}
+
+// The language model of a larger one (images, sounds) whose config holds it as one of these families; else nothing.
+std::optional<Json> TextConfig(const Json& config) {
+  const auto inner = config.find("text_config");
+  if (inner == config.end() || !inner->is_object() || IsFamily(config) || !IsFamily(*inner)) return std::nullopt;
+  Json text = *inner;
+  // What is said once for the whole model.
+  for (const char* key :
+       {"tie_word_embeddings", "dtype", "torch_dtype", "bos_token_id", "eos_token_id", "quantization_config"})
+    if (!text.contains(key) && config.contains(key)) text[key] = config[key];
+  return text;
+}
+
 int64_t Size(const JsonView& json, const char* key) {
   int64_t value = json.At(key).Int();
   // 2^31 a side keeps the elements of a matrix inside int64.
@@ -207,6 +225,14 @@ std::string_view Name(Family family) { return Row(family).model_type; }
 
 ModelConfig ParseConfig(const Json& source, const std::string& where) {
   JsonView json(source, where);
+  if (source.is_object())
+    if (const auto text = TextConfig(source)) {
+      ModelConfig config = ParseConfig(*text, where + ": text_config");
+      config.notes.push_back(
+          fmt::format("the language model alone is read, as text_config says; the rest of the {} is not",
+                      source.value("model_type", Json("larger model")).dump()));
+      return config;
+    }
   ModelConfig config;
   const FamilyRow& row = ReadFamily(json, &config.notes);
   config.source = source;

@@ -1,15 +1,18 @@
 #include "checkpoint/known_fields.h"
 
-#include <algorithm>
-
 #include "core/error.h"
 
 namespace ecld {
 namespace {
 
+bool Means(std::string_view pattern, std::string_view name) {
+  return pattern.starts_with('*') ? name.ends_with(pattern.substr(1)) : name == pattern;
+}
+
 const KnownField* FindField(std::string_view name, std::initializer_list<FieldTable> tables) {
   for (const FieldTable& table : tables)
-    if (auto it = std::ranges::find(table, name, &KnownField::name); it != table.end()) return &*it;
+    for (const KnownField& field : table)
+      if (Means(field.name, name)) return &field;
   return nullptr;
 }
 

@@ -22,7 +22,7 @@ enum class FieldUse {
 };
 
 struct KnownField {
-  std::string_view name;
+  std::string_view name;  // "*_token": whatever ends so
   FieldUse use;
   std::string_view why = "";     // kTold, kRefused: what it asks for; kNoEffect: why it has none
   std::string_view idle = "{}";  // kTold, kRefused: JSON of the value that asks for nothing, as null, [] and {} do

@@ -192,10 +192,9 @@ constexpr KnownField kGeneration[] = {
 
 constexpr KnownField kTokenizer[] = {
     {"tokenizer_class", kApplied},
-    {"bos_token", kApplied},
-    {"eos_token", kApplied},
     {"add_bos_token", kApplied},
     {"add_eos_token", kApplied},
+    {"*_token", kApplied},
     {"legacy", kApplied},
     {"chat_template", kApplied},
     {"added_tokens_decoder", kApplied},
@@ -203,11 +202,7 @@ constexpr KnownField kTokenizer[] = {
     {"extra_special_tokens", kApplied},
     {"model_specific_special_tokens", kApplied},
     {"add_prefix_space", kApplied},
-    {"unk_token", kApplied},
-    {"sep_token", kApplied},
-    {"pad_token", kApplied},
-    {"cls_token", kApplied},
-    {"mask_token", kApplied},
+    {"split_special_tokens", kApplied},
     {"model_max_length", kNoEffect, "config.json says how many positions there are"},
     {"max_len", kNoEffect, "config.json says how many positions there are"},
     {"max_length", kNoEffect, "texts are neither padded nor cut"},
@@ -255,7 +250,6 @@ constexpr KnownField kTokenizer[] = {
     {"clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output", kTold,
      "spaces taken away before punctuation", "false"},
     {"sp_model_kwargs", kRefused, "sampled splits of words"},
-    {"split_special_tokens", kRefused, "special tokens split like other text", "false"},
 };
 
 FieldTable FamilyFields(Family family) {

@@ -84,7 +84,6 @@ TEST(Config, BiasesNormsAndHeadSizesByFamily) {
 }
 
 TEST(Config, FamilyIsModelTypeOrElseTheClass) {
-  EXPECT_TRUE(Llama().contains("model_type"));
   for (const char* name : {"Qwen3ForCausalLM", "Qwen3Model"}) {
     Json json = Llama();
     json.erase("model_type");
@@ -98,6 +97,22 @@ TEST(Config, FamilyIsModelTypeOrElseTheClass) {
               ElementsAre("architectures names MistralForCausalLM; what is read is a LlamaForCausalLM, as model_type "
                           "says"));
   EXPECT_THAT(With("architectures", {"LlamaModel"}).notes, IsEmpty());
+}
+
+TEST(Config, TheLanguageModelOfALargerOneIsRead) {
+  Json text = Llama();
+  text.erase("tie_word_embeddings");
+  const Json larger = {{"model_type", "llava"}, {"tie_word_embeddings", true}, {"text_config", text}};
+  const ModelConfig config = ParseConfig(larger, "config.json");
+  EXPECT_EQ(config.hidden_size, 64);
+  EXPECT_TRUE(config.tie_embeddings);
+  EXPECT_THAT(config.notes, ElementsAre(HasSubstr("the language model alone is read, as text_config says")));
+  EXPECT_EQ(ToJson(config)["model_type"], "llama");
+  text.erase("hidden_size");
+  EXPECT_ERROR(ParseConfig({{"model_type", "llava"}, {"text_config", text}}, "config.json"),
+               "config.json: text_config: key \"hidden_size\" is missing");
+  EXPECT_ERROR(ParseConfig({{"model_type", "llava"}, {"text_config", {{"model_type", "opt"}}}}, "config.json"),
+               "architecture \"llava\" is not supported");
 }
 
 TEST(Config, DTypeByItsNames) {
@@ -127,6 +142,7 @@ TEST(Config, WhatIsAbsentIsTheFamilysDefault) {
 
 TEST(Config, LayerTypesDecideAndNeedAWindow) {
   Json json = Llama();
+  json.erase("architectures");
   json.merge_patch(ParseJson(R"({"model_type": "qwen2", "sliding_window": 8, "use_sliding_window": true,
                                  "max_window_layers": 2, "layer_types": ["attention", "sliding_attention"]})",
                              "patch"));

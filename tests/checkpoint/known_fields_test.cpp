@@ -66,14 +66,16 @@ TEST(ModelFields, OfConfigByFamily) {
 TEST(ModelFields, OfTheFilesBeside) {
   TempDir dir;
   EXPECT_THAT(SideFileNotes(dir.path()), IsEmpty());
-  WriteFileAtomically(dir / "tokenizer_config.json", R"({"bos_token": "<s>", "colour": 1, "model_max_length": 8})");
+  WriteFileAtomically(dir / "tokenizer_config.json",
+                      R"({"bos_token": "<s>", "image_token": "<i>", "colour": 1, "model_max_length": 8})");
   WriteFileAtomically(dir / "generation_config.json", R"({"num_beams": 4, "do_sample": true, "mood": "good"})");
   EXPECT_THAT(SideFileNotes(dir.path()),
               ElementsAre("tokenizer_config.json: fields that are not known and passed over: colour",
                           "generation_config.json: fields that are not known and passed over: mood",
                           "generation_config.json: num_beams 4 is passed over; it asks for beam search"));
-  WriteFileAtomically(dir / "tokenizer_config.json", R"({"split_special_tokens": true})");
-  EXPECT_ERROR(SideFileNotes(dir.path()), "split_special_tokens: true asks for special tokens split like other text");
+  WriteFileAtomically(dir / "tokenizer_config.json", R"({"sp_model_kwargs": {"enable_sampling": true}})");
+  EXPECT_ERROR(SideFileNotes(dir.path()),
+               "sp_model_kwargs: {\"enable_sampling\":true} asks for sampled splits of words");
 }
 
 }  // namespace

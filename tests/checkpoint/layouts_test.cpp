@@ -254,14 +254,17 @@ TEST_F(Layouts, NotesAreOfAllFiles) {
 }
 
 TEST_F(Layouts, NumbersThatOnlyPythonWritesAreLeftOut) {
-  std::string text = ReadTextFile(dir_ / "m/config.json");
-  const std::string from = "\"initializer_range\": 0.02";
-  WriteFileAtomically(dir_ / "m/config.json",
-                      text.replace(text.find(from), from.size(), "\"initializer_range\": NaN, \"x\": -Infinity"));
+  const std::string text = ReadTextFile(dir_ / "m/config.json");
+  const auto put = [&](const std::string& from, const std::string& to) {
+    std::string edited = text;
+    WriteFileAtomically(dir_ / "m/config.json", edited.replace(text.find(from), from.size(), to));
+  };
+  put("\"initializer_range\": 0.02", R"("initializer_range": NaN, "x": -Infinity, "y": "a \"NaN")");
   const Checkpoint checkpoint = Open();
   EXPECT_THAT(checkpoint.notes(), Contains(HasSubstr("initializer_range is \"NaN\", which is no number of JSON")));
   EXPECT_FALSE(ToJson(checkpoint.config()).contains("x"));
-  EditConfig([](Json* json) { (*json)["rms_norm_eps"] = "NaN"; });
+  EXPECT_EQ(ToJson(checkpoint.config())["y"], "a \"NaN");
+  put("\"rms_norm_eps\": 1e-05", "\"rms_norm_eps\": NaN");
   EXPECT_ERROR(Open(), "rms_norm_eps: expected a number, found \"NaN\"");
 }
 

@@ -96,6 +96,22 @@ TEST_F(Verbs, ErrorsAreStatus1) {
   EXPECT_THAT(outcome.err, HasSubstr("model: exists; choose another output, or --overwrite to replace it"));
 }
 
+TEST_F(Verbs, InspectListsWhatIsPassedOverOnce) {
+  const std::filesystem::path config = Path("model") + "/config.json";
+  const std::string before = ReadTextFile(config);
+  Json json = ParseJson(before, "config.json");
+  json["favourite_colour"] = "blue";
+  WriteJsonFile(config, json);
+  const std::string note = "config.json: fields that are not known and passed over: favourite_colour";
+  Outcome text = RunToEnd({"ecld-device", "inspect", Path("model"), "--brief"});
+  EXPECT_THAT(text.out, HasSubstr("note, " + note + "\n"));
+  EXPECT_EQ(text.err.find(note), text.err.rfind(note));
+  EXPECT_THAT(text.err, HasSubstr(note));
+  Outcome outcome = RunToEnd({"ecld-device", "inspect", Path("model"), "--json", "-"});
+  EXPECT_EQ(ParseJson(outcome.out, "stdout")["notes"], Json::array({note}));
+  WriteFileAtomically(config, before);
+}
+
 TEST_F(Verbs, Inspect) {
   Outcome outcome = RunToEnd({"ecld-device", "inspect", Path("model"), "--json", "-"});
   ASSERT_EQ(outcome.status, 0) << outcome.err;

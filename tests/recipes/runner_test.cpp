@@ -129,6 +129,25 @@ TEST_F(RunnerTest, PublishesTheResultAndNothingElse) {
                                                 {"name": "0", "what": "copied, not compressed", "stage": 1}])"));
 }
 
+TEST_F(RunnerTest, ReportSaysWhatWasPassedOverAndLeftOut) {
+  Json config = ReadJsonFile(dir_ / "model/config.json");
+  config["favourite_colour"] = "blue";
+  WriteJsonFile(dir_ / "model/config.json", config);
+  for (const char* name : {"LICENSE", "README.md", "pytorch_model.bin"})
+    WriteFileAtomically(dir_ / "model" / name, name);
+  Add();
+  Add();
+  const Json report = Run().report;
+  EXPECT_EQ(report["input"]["notes"],
+            Json::parse(R"(["config.json: fields that are not known and passed over: favourite_colour"])"));
+  EXPECT_EQ(report["left_out"],
+            Json::parse(R"([{"name": "README.md", "why": "it describes the model before"}, {"name": "pytorch_model.bin",
+                             "why": "weights or a training state, which are not read"}])"));
+  EXPECT_TRUE(fs::exists(dir_ / "out/LICENSE"));
+  EXPECT_FALSE(fs::exists(dir_ / "out/README.md"));
+  EXPECT_EQ(ReadJsonFile(dir_ / "out/config.json")["favourite_colour"], "blue");
+}
+
 TEST_F(RunnerTest, PlanTouchesNothing) {
   Add();
   Add().scratch_disk_B = 12345;
