@@ -134,6 +134,9 @@ void HttpConnection::OnHeader(ErrorCode error) {
   if (error) return RefuseUnread(error);
   if (const std::string coding = Header(http::field::content_encoding); !coding.empty() && coding != "identity")
     return RefuseBody(415, fmt::format("the body has Content-Encoding {:.40}, expected one without", coding));
+  if (const std::string coding = Header(http::field::transfer_encoding);
+      !coding.empty() && !beast::iequals(coding, "chunked"))
+    return RefuseBody(501, fmt::format("the body has Transfer-Encoding {:.40}, expected chunked or none", coding));
   const std::string expected = Header(http::field::expect);
   if (expected.empty() || parser_->is_done() || buffer_.size() > 0) return ReadBody();
   if (!beast::iequals(expected, "100-continue"))

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "serve/openai_request.h"
@@ -16,6 +17,17 @@ std::string Shown(const Json& value) {
   std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
   if (text.size() > 40) text = text.substr(0, 40) + "...";
   return text;
+}
+
+// Whole numbers; some clients write them as 5.0.
+bool FitsInt(const Json& value) {
+  constexpr double kExact = 9007199254740992;  // 2^53
+  if (value.is_number_float()) {
+    const double number = value.get<double>();
+    return number == std::floor(number) && std::abs(number) <= kExact;
+  }
+  return value.is_number_integer() &&
+         (!value.is_number_unsigned() || value.get<uint64_t>() <= std::numeric_limits<int64_t>::max());
 }
 
 // "messages[3].x" as "messages[].x": the same field of another message.
@@ -68,9 +80,7 @@ std::optional<bool> RequestFields::Bool(const std::string& name) {
 std::optional<int64_t> RequestFields::Int(const std::string& name, int64_t lowest, int64_t highest) {
   const Json* value = Find(name);
   if (!value) return std::nullopt;
-  const bool fits = value->is_number_integer() &&
-                    (!value->is_number_unsigned() || value->get<uint64_t>() <= std::numeric_limits<int64_t>::max());
-  if (!fits || value->get<int64_t>() < lowest || value->get<int64_t>() > highest)
+  if (!FitsInt(*value) || value->get<int64_t>() < lowest || value->get<int64_t>() > highest)
     Wrong(name, highest == std::numeric_limits<int64_t>::max()
                     ? fmt::format("a whole number of at least {}", lowest)
                     : fmt::format("a whole number from {} to {}", lowest, highest));

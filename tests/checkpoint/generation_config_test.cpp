@@ -83,7 +83,8 @@ TEST_F(GenerationConfigFile, ValuesOutOfRangeAreErrors) {
   EXPECT_ERROR(Sampling(R"({"top_k": -2})"), "top_k: is -2, expected 0 (all) or a positive number");
   EXPECT_ERROR(Sampling(R"({"top_p": 0})"), "top_p: is 0, expected a number above 0 and at most 1");
   EXPECT_ERROR(Sampling(R"({"min_p": 1.5})"), "min_p: is 1.5, expected a number from 0 to 1");
-  EXPECT_ERROR(Sampling(R"({"repetition_penalty": 0})"), "repetition_penalty: is 0, expected a number from 0.01 to 100");
+  EXPECT_ERROR(Sampling(R"({"repetition_penalty": 0})"),
+               "repetition_penalty: is 0, expected a number from 0.01 to 100");
   EXPECT_ERROR(Sampling(R"({"do_sample": "yes"})"), "do_sample");
   EXPECT_ERROR(Sampling("[]"), "generation_config.json: is no JSON object");
   EXPECT_ERROR(Ends(R"({"eos_token_id": "</s>"})", {}, 1), "eos_token_id");

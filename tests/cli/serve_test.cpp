@@ -134,10 +134,10 @@ TEST_F(Talk, GenerationConfigSaysHowToDrawAndWhereToEnd) {
   EXPECT_EQ(run({"--top-k", "1"}).out, greedy);
   EXPECT_EQ(run({"--min-p", "1"}).out, greedy);
   EXPECT_EQ(run({"--generation-config", "none"}).out, greedy);
-  EXPECT_NE(run({"--generation-config", "none", "--repetition-penalty", "4", "--frequency-penalty", "2",
-                 "--presence-penalty", "2"})
-                .out,
-            greedy);
+  // Below 1 and below 0 they ask for repetition.
+  EXPECT_NE(run({"--temperature", "0", "--repetition-penalty", "0.05"}).out, greedy);
+  EXPECT_NE(run({"--temperature", "0", "--frequency-penalty", "-50"}).out, greedy);
+  EXPECT_NE(run({"--temperature", "0", "--presence-penalty", "-50"}).out, greedy);
 
   WriteJsonFile(dir_ / "model/generation_config.json", {{"num_beams", 4}});
   const Outcome beams = Run({"--prompt", "hi"});

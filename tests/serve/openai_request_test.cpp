@@ -43,6 +43,8 @@ TEST(OpenAiRequest, SamplingOfOtherServers) {
             "presence_penalty 2");
   EXPECT_THAT(request.logit_bias, ElementsAre(Pair(5, -100.0f), Pair(7, 0.5f)));
   EXPECT_EQ(CompletionOf({{"top_k", -1}}).sampling.top_k, 0);
+  EXPECT_EQ(CompletionOf({{"top_k", 40.0}, {"max_tokens", 5.0}}).max_tokens, 5);
+  EXPECT_ERROR(CompletionOf({{"top_k", 1e300}}), "top_k: expected a whole number of at least -1, found 1e+300");
   EXPECT_EQ(CompletionOf({{"top_k", nullptr}, {"temperature", nullptr}}).sampling.Text(), "");
 }
 

@@ -75,6 +75,9 @@ TEST_F(ServerTest, WhatCannotBeReadIsRefusedByName) {
   EXPECT_EQ(packed.status, 415);
   EXPECT_THAT(packed.body, HasSubstr("the body has Content-Encoding gzip, expected one without"));
   EXPECT_EQ(ask("Content-Encoding: identity\r\nContent-Length: 0\r\n").status, 400) << "an empty body is no JSON";
+  const HttpAnswer coded = ask("Transfer-Encoding: gzip, chunked\r\n");
+  EXPECT_EQ(coded.status, 501);
+  EXPECT_THAT(coded.body, HasSubstr("Transfer-Encoding gzip, chunked, expected chunked or none"));
   const HttpAnswer unknown = ask("Expect: the unexpected\r\nContent-Length: 20\r\n");
   EXPECT_EQ(unknown.status, 417);
   EXPECT_THAT(unknown.body, HasSubstr("expected 100-continue"));
