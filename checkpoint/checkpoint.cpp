@@ -129,7 +129,10 @@ void Checkpoint::SettleTie() {
 void Checkpoint::Translate(Unpacking unpacking) {
   std::optional<ForeignConfig> foreign = std::move(config_.foreign);
   config_.foreign.reset();
-  ReadQuantizeFile(directory_, &foreign);
+  // The file may be left from another form of the model; codes are what tells.
+  if (foreign || std::any_of(tensors_.begin(), tensors_.end(),
+                             [](const auto& tensor) { return tensor.first.ends_with(".qweight"); }))
+    ReadQuantizeFile(directory_, &foreign);
   if (!foreign) foreign = FindFloatScales(directory_, config_, tensors_);
   if (!foreign) return;
   const std::string identity = Sha256Hex(QuickIdentity() + foreign->source.dump());

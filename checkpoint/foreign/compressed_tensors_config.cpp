@@ -44,16 +44,19 @@ void ReadActivationOrder(const JsonView& json, ForeignScheme* scheme) {
   scheme->group_index = true;
 }
 
+// -1 and absent: no groups.
 int64_t ReadGroupSize(const JsonView& json) {
-  const int64_t size = json.At("group_size").Int();
-  if (size < 1 || size > (int64_t{1} << 30)) Fail(json.At("group_size").Where(), "expected 1 to 2^30, found {}", size);
+  const int64_t size = json.IntOr("group_size", -1);
+  if (size != -1 && (size < 1 || size > (int64_t{1} << 30)))
+    Fail(json.At("group_size").Where(), "expected 1 to 2^30 or -1 (none), found {}", size);
   return size;
 }
 
 void ReadStrategy(const JsonView& json, ForeignScheme* scheme) {
-  const std::string strategy = json.StringOr("strategy", json.IntOr("group_size", -1) > 0 ? "group" : "channel");
+  const int64_t size = ReadGroupSize(json);
+  const std::string strategy = json.StringOr("strategy", size > 0 ? "group" : "channel");
   if (strategy == "group") {
-    scheme->block_inputs = ReadGroupSize(json);
+    scheme->block_inputs = size;
   } else if (strategy == "block") {
     std::tie(scheme->block_outputs, scheme->block_inputs) = ReadBlock(json.At("block_structure"));
   } else if (strategy == "tensor") {
@@ -62,6 +65,9 @@ void ReadStrategy(const JsonView& json, ForeignScheme* scheme) {
     Fail(json.At("strategy").Where(),
          "\"{}\" is not supported; expected \"group\", \"channel\", \"tensor\" or \"block\"", strategy);
   }
+  if ((size > 0) != (strategy == "group"))
+    Fail(json.Where(), "has strategy \"{}\" and group_size {}; groups have a size, and nothing else has", strategy,
+         size);
 }
 
 ForeignScheme ReadWeights(const JsonView& json, const std::string& format) {

@@ -62,6 +62,7 @@ class ForeignCheckpoint {
     WriteJsonFile(directory_.path() / "config.json", config);
     return directory_.path();
   }
+  const std::filesystem::path& directory() const { return directory_.path(); }
   Checkpoint Open(Unpacking unpacking = Unpacking::kKeep) { return Checkpoint::Open(Write(), unpacking); }
 
   static const TensorSpec& Spec(const Checkpoint& checkpoint) { return Find(checkpoint.table(), Role::kUp, 0); }

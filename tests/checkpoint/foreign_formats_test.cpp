@@ -330,7 +330,8 @@ TEST(CompressedTensors, MistakesAreNamed) {
   EXPECT_ERROR(with("/config_groups/group_0/weights/dynamic", true), "dynamic weight quantization is not supported");
   EXPECT_ERROR(with("/config_groups/group_0/weights/actorder", "often"), "\"often\" is not known");
   EXPECT_ERROR(with("/config_groups/group_0/weights/strategy", "token"), "\"token\" is not supported");
-  EXPECT_ERROR(with("/config_groups/group_0/weights/group_size", -3), "expected 1 to 2^30, found -3");
+  EXPECT_ERROR(with("/config_groups/group_0/weights/group_size", -3), "expected 1 to 2^30 or -1 (none), found -3");
+  EXPECT_ERROR(with("/config_groups/group_0/weights/strategy", "channel"), "groups have a size, and nothing else has");
   EXPECT_ERROR(with("/config_groups/group_0/weights/num_bits", 9), "expected 1 to 8, found 9");
 }
 
