@@ -7,6 +7,7 @@
 #include <limits>
 #include <set>
 
+#include "checkpoint/model_fields.h"
 #include "core/error.h"
 #include "core/log.h"
 
@@ -14,46 +15,6 @@ namespace ecld {
 namespace {
 
 constexpr double kLargest = std::numeric_limits<double>::max();
-
-// Keys of transformers' GenerationConfig that change which token is drawn, and that nothing here does, with the values
-// that ask for nothing.
-struct Unsupported {
-  const char* key;
-  std::vector<Json> neutral;
-};
-
-const std::vector<Unsupported>& UnsupportedKeys() {
-  static const std::vector<Unsupported> keys = {
-      {"num_beams", {1}},
-      {"num_beam_groups", {1}},
-      {"diversity_penalty", {0}},
-      {"penalty_alpha", {0}},
-      {"constraints", {}},
-      {"force_words_ids", {}},
-      {"dola_layers", {}},
-      {"top_h", {}},
-      {"typical_p", {1}},
-      {"epsilon_cutoff", {0}},
-      {"eta_cutoff", {0}},
-      {"encoder_repetition_penalty", {1}},
-      {"no_repeat_ngram_size", {0}},
-      {"encoder_no_repeat_ngram_size", {0}},
-      {"bad_words_ids", {Json::array()}},
-      {"sequence_bias", {Json::object(), Json::array()}},
-      {"suppress_tokens", {Json::array()}},
-      {"begin_suppress_tokens", {Json::array()}},
-      {"forced_bos_token_id", {}},
-      {"forced_eos_token_id", {}},
-      {"exponential_decay_length_penalty", {}},
-      {"guidance_scale", {1}},
-      {"watermarking_config", {}},
-      {"token_healing", {false}},
-      {"min_length", {0}},
-      {"min_new_tokens", {0}},
-      {"stop_strings", {Json::array()}},
-  };
-  return keys;
-}
 
 std::filesystem::path FileOf(const std::filesystem::path& directory) { return directory / "generation_config.json"; }
 
@@ -150,8 +111,8 @@ std::vector<int64_t> EndIds(const std::filesystem::path& directory, const ModelC
 SamplingValues ReadSamplingDefaults(const std::filesystem::path& directory) {
   const Json json = ReadFile(directory);
   const JsonView view(json, FileOf(directory).string());
-  for (const auto& [key, neutral] : UnsupportedKeys())
-    if (view.Has(key) && std::ranges::find(neutral, json[key]) == neutral.end())
+  for (const KnownField& field : GenerationFields())
+    if (const std::string key(field.name); AsksForMore(view, field))
       Fail(view.At(key).Where(),
            "is {}, which this program does not do; --generation-config none draws without regard to this file",
            json[key].dump());

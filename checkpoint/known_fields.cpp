@@ -1,5 +1,7 @@
 #include "checkpoint/known_fields.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 
 namespace ecld {
@@ -16,16 +18,19 @@ const KnownField* FindField(std::string_view name, std::initializer_list<FieldTa
   return nullptr;
 }
 
-bool AsksForNothing(const Json& value, std::string_view idle) {
-  return value.is_null() || (value.is_structured() && value.empty()) || value == Json::parse(idle);
-}
-
 std::string Shown(const Json& value) {
   std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
   return text.size() > 60 ? text.substr(0, 57) + "..." : text;
 }
 
 }  // namespace
+
+bool AsksForMore(const JsonView& object, const KnownField& field) {
+  const std::string name(field.name);
+  if ((field.use != FieldUse::kTold && field.use != FieldUse::kRefused) || !object.Has(name)) return false;
+  const Json& value = object.At(name).json();
+  return !(value.is_structured() && value.empty()) && value != Json::parse(field.idle);
+}
 
 std::vector<std::string> TellFields(const JsonView& object, std::initializer_list<FieldTable> tables) {
   std::vector<std::string> notes;
@@ -36,9 +41,8 @@ std::vector<std::string> TellFields(const JsonView& object, std::initializer_lis
       unknown += (unknown.empty() ? "" : ", ") + name;
       continue;
     }
-    if (field->use != FieldUse::kTold && field->use != FieldUse::kRefused) continue;
+    if (!AsksForMore(object, *field)) continue;
     const JsonView value = object.At(name);
-    if (AsksForNothing(value.json(), field->idle)) continue;
     if (field->use == FieldUse::kRefused)
       Fail(value.Where(), "{} asks for {}, which is not supported; expected {}", Shown(value.json()), field->why,
            field->idle);
@@ -48,16 +52,10 @@ std::vector<std::string> TellFields(const JsonView& object, std::initializer_lis
   return notes;
 }
 
-std::vector<std::string> RequireKnownFields(const JsonView& object, std::initializer_list<FieldTable> tables) {
-  for (const std::string& name : object.Keys()) {
-    if (FindField(name, tables)) continue;
-    std::vector<std::string> known;
-    for (const FieldTable& table : tables)
-      for (const KnownField& field : table) known.emplace_back(field.name);
-    Fail(object.At(name).Where(), "field is not known, and may change what the model computes{}",
-         DidYouMean(name, known));
-  }
-  return TellFields(object, tables);
+void RequireKeys(const JsonView& object, const std::vector<std::string>& known) {
+  for (const std::string& key : object.Keys())
+    if (std::ranges::find(known, key) == known.end())
+      Fail(object.Where(), "key \"{}\" is unknown{}", key, DidYouMean(key, known));
 }
 
 }  // namespace ecld

@@ -1,7 +1,7 @@
 #pragma once
 // What the JSON files of a model may say: tables of fields, a line a field with a word why. Every field is applied,
 // known to be without effect, told, or refused by name; one that stands in no table is told once and passed over
-// (TellFields), or refused where every field changes what the weights mean (RequireKnownFields). The tables hold what
+// (TellFields), or refused where every field matters (RequireKeys). The tables hold what
 // the classes of transformers define, which an oracle test checks; fields of other families and tools are not known.
 
 #include <initializer_list>
@@ -29,11 +29,15 @@ struct KnownField {
 };
 using FieldTable = std::span<const KnownField>;
 
+// Whether the object has a kTold or kRefused field with a value that asks for something.
+bool AsksForMore(const JsonView& object, const KnownField& field);
+
 // What is to be told of this object's fields, a sentence each: those of no table, and each kTold one.
 // THROWS Error at the key of a kRefused one.
 std::vector<std::string> TellFields(const JsonView& object, std::initializer_list<FieldTable> tables);
 
-// The same, but THROWS Error naming the first field that is in no table, with the nearest one that is.
-std::vector<std::string> RequireKnownFields(const JsonView& object, std::initializer_list<FieldTable> tables);
+// For objects of which every field changes what the model or its tokens are: THROWS Error naming the first one that is
+// not among known, with the nearest one that is.
+void RequireKeys(const JsonView& object, const std::vector<std::string>& known);
 
 }  // namespace ecld

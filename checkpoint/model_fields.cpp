@@ -186,8 +186,8 @@ constexpr KnownField kGeneration[] = {
     {"stop_strings", kTold, "strings that end an answer"},
     {"token_healing", kTold, "the prompt's last tokens split again", "false"},
     {"watermarking_config", kTold, "a watermark in the answer"},
-    {"chat_format", kTold, "the chat format of an older program"},
-    {"max_window_size", kTold, "an older program's bound on the history"},
+    {"chat_format", kNoEffect, "the chat format of an older program"},
+    {"max_window_size", kNoEffect, "an older program's bound on the history"},
 };
 
 constexpr KnownField kTokenizer[] = {
@@ -286,5 +286,7 @@ std::vector<std::string> SideFileNotes(const std::filesystem::path& directory) {
   AddNotes(directory / "generation_config.json", kGeneration, &notes);
   return notes;
 }
+
+FieldTable GenerationFields() { return kGeneration; }
 
 }  // namespace ecld

@@ -32,7 +32,7 @@ struct PlannedStage {
 struct RunPlan {
   std::vector<PlannedStage> stages;
   std::vector<CalibrationFile> calibration;  // filled in by whoever reads the texts
-  Json quantized_already;        // null, or what becomes of an input that is (Translation::ToJson)
+  Json quantized_already;                    // null, or what becomes of an input that is (Translation::ToJson)
   uint64_t process_B = 0;        // measured: this process before any work, which is a part of every stage's memory
   uint64_t peak_memory_B = 0;    // of the hungriest stage
   uint64_t memory_budget_B = 0;  // given, or what the machine has free

@@ -71,8 +71,8 @@ void ReadStrategy(const JsonView& json, ForeignScheme* scheme) {
 }
 
 ForeignScheme ReadWeights(const JsonView& json, const std::string& format) {
-  RequireKnownKeys(json, {"num_bits", "type", "symmetric", "group_size", "strategy", "block_structure", "dynamic",
-                          "actorder", "scale_dtype", "zp_dtype", "observer", "observer_kwargs"});
+  RequireKeys(json, {"num_bits", "type", "symmetric", "group_size", "strategy", "block_structure", "dynamic",
+                     "actorder", "scale_dtype", "zp_dtype", "observer", "observer_kwargs"});
   ForeignScheme scheme;
   const std::string type = json.StringOr("type", format == "float-quantized" ? "float" : "int");
   const bool is_float = format == "float-quantized" || (format == "naive-quantized" && type == "float");
@@ -103,7 +103,7 @@ ForeignConfig::Group ReadGroup(const std::string& name, const JsonView& json, co
                                ForeignConfig* config) {
   if (json.json().is_array())
     Fail(json.Where(), "a preset of schemes by name is not supported; expected the scheme itself");
-  RequireKnownKeys(json, {"targets", "weights", "input_activations", "output_activations", "format"});
+  RequireKeys(json, {"targets", "weights", "input_activations", "output_activations", "format"});
   ForeignConfig::Group group{name, ReadModuleNames(json.At("targets")), std::nullopt};
   if (json.Has("weights")) group.scheme = ReadWeights(json.At("weights"), FormatOf(json, all));
   for (const char* key : {"input_activations", "output_activations"})
@@ -116,7 +116,7 @@ ForeignConfig::Group ReadGroup(const std::string& name, const JsonView& json, co
 void RefuseSparsity(const JsonView& json) {
   if (!json.Has("sparsity_config")) return;
   const JsonView sparsity = json.At("sparsity_config");
-  RequireKnownKeys(sparsity, {"format", "targets", "ignore", "global_sparsity", "sparsity_structure"});
+  RequireKeys(sparsity, {"format", "targets", "ignore", "global_sparsity", "sparsity_structure"});
   const std::string format = sparsity.StringOr("format", "dense");
   if (format != "dense")
     Fail(sparsity.At("format").Where(), "\"{}\" is not supported; expected \"dense\": zeros stored as they are",
@@ -126,9 +126,9 @@ void RefuseSparsity(const JsonView& json) {
 }  // namespace
 
 ForeignConfig ParseCompressedTensors(const JsonView& json) {
-  RequireKnownKeys(json, {"quant_method", "format", "quantization_status", "global_compression_ratio",
-                          "kv_cache_scheme", "ignore", "config_groups", "version", "sparsity_config",
-                          "transform_config", "moe_sparsity_config", "run_compressed", "dequantize"});
+  RequireKeys(json, {"quant_method", "format", "quantization_status", "global_compression_ratio", "kv_cache_scheme",
+                     "ignore", "config_groups", "version", "sparsity_config", "transform_config", "moe_sparsity_config",
+                     "run_compressed", "dequantize"});
   RequireText(json, "quantization_status", "compressed");
   RefuseSparsity(json);
   const std::string format =

@@ -70,13 +70,6 @@ std::optional<QuantizationConfig> ForeignConfig::Native() const {
   return native;
 }
 
-void RequireKnownKeys(const JsonView& json, const std::vector<std::string>& known) {
-  for (const std::string& key : json.Keys())
-    if (std::find(known.begin(), known.end(), key) == known.end())
-      Fail(json.Where(), "field \"{}\" is not known, and what it does to the weights neither{}", key,
-           CloseMatches(key, known).empty() ? "" : DidYouMean(key, known));
-}
-
 std::pair<int64_t, int64_t> ReadBlock(const JsonView& json) {
   constexpr int64_t kMost = int64_t{1} << 30;
   const auto good = [&](size_t i) { return json.At(i).Int() >= 1 && json.At(i).Int() <= kMost; };

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "checkpoint/known_fields.h"
 #include "checkpoint/quantization_config.h"
 #include "core/json.h"
 #include "kernels/packing/packed_format.h"
@@ -79,9 +80,6 @@ ForeignConfig ParseForeignConfig(const JsonView& json);
 // What a model directory says outside config.json: "quantize_config.json" of GPTQ and "quant_config.json" of AWQ.
 // config: what config.json says, or nothing; it wins where the two disagree, and the log says so.
 void ReadQuantizeFile(const std::filesystem::path& directory, std::optional<ForeignConfig>* config);
-
-// THROWS Error naming every key of json that is not one of known.
-void RequireKnownKeys(const JsonView& json, const std::vector<std::string>& known);
 
 // Two numbers: the outputs and the inputs of a block that shares a scale. THROWS Error.
 std::pair<int64_t, int64_t> ReadBlock(const JsonView& json);

@@ -20,7 +20,7 @@ void RequireOneOf(const JsonView& json, const char* key, const std::vector<std::
 }  // namespace
 
 ForeignConfig ParseFp8(const JsonView& json) {
-  RequireKnownKeys(
+  RequireKeys(
       json, {"quant_method", "fmt", "activation_scheme", "weight_block_size", "modules_to_not_convert",
              "ignored_layers", "modules_to_convert", "scale_fmt", "dequantize", "expert_dtype", "activation_scale_ub"});
   RequireOneOf(json, "fmt", {"e4m3", "float8_e4m3fn", "e5m2"});

@@ -117,7 +117,7 @@ void ReadOverrides(const JsonView& json, const ForeignScheme& main, bool signs, 
     if (regex) RegexMatches(pattern, "", entry.Where());
     std::vector<std::string> known = {"bits", "group_size", "sym", "data_type", "desc_act", "damp_percent"};
     known.insert(known.end(), kAutoRoundForm.begin(), kAutoRoundForm.end());
-    RequireKnownKeys(entry, known);
+    RequireKeys(entry, known);
     CheckAutoRound(entry, config);
     if (left_out || entry.IntOr("bits", main.bits) >= 16) {
       config->ignore.push_back(target);
@@ -149,11 +149,11 @@ void RequireText(const JsonView& json, const char* key, std::string_view expecte
 }  // namespace
 
 ForeignConfig ParseGptq(const JsonView& json) {
-  RequireKnownKeys(json, Join({{"quant_method", "method", "bits", "group_size", "sym", "lm_head", "dynamic",
-                                "checkpoint_format", "format", "pack_dtype", "is_marlin_format", "adapter", "rotation"},
-                               kGptqSearch,
-                               kAutoRoundSearch,
-                               kAutoRoundForm}));
+  RequireKeys(json, Join({{"quant_method", "method", "bits", "group_size", "sym", "lm_head", "dynamic",
+                           "checkpoint_format", "format", "pack_dtype", "is_marlin_format", "adapter", "rotation"},
+                          kGptqSearch,
+                          kAutoRoundSearch,
+                          kAutoRoundForm}));
   RequireAbsent(json, {"is_marlin_format", "adapter", "rotation"});
   RequireText(json, "method", "gptq");
   RequireText(json, "pack_dtype", "int32");
@@ -172,19 +172,19 @@ ForeignConfig ParseGptq(const JsonView& json) {
 }
 
 ForeignConfig ParseAwq(const JsonView& json) {
-  RequireKnownKeys(json, Join({{"quant_method",    "bits",
-                                "w_bit",           "group_size",
-                                "q_group_size",    "sym",
-                                "zero_point",      "version",
-                                "format",          "modules_to_not_convert",
-                                "lm_head",         "pack_dtype",
-                                "do_fuse",         "fuse_max_seq_len",
-                                "modules_to_fuse", "checkpoint_format",
-                                "dynamic",         "method",
-                                "adapter",         "rotation"},
-                               kGptqSearch,
-                               kAutoRoundSearch,
-                               kAutoRoundForm}));
+  RequireKeys(json, Join({{"quant_method",    "bits",
+                           "w_bit",           "group_size",
+                           "q_group_size",    "sym",
+                           "zero_point",      "version",
+                           "format",          "modules_to_not_convert",
+                           "lm_head",         "pack_dtype",
+                           "do_fuse",         "fuse_max_seq_len",
+                           "modules_to_fuse", "checkpoint_format",
+                           "dynamic",         "method",
+                           "adapter",         "rotation"},
+                          kGptqSearch,
+                          kAutoRoundSearch,
+                          kAutoRoundForm}));
   RequireAbsent(json, {"dynamic", "adapter", "rotation"});
   RequireText(json, "method", "awq");
   RequireText(json, "pack_dtype", "int32");
@@ -204,10 +204,10 @@ ForeignConfig ParseAwq(const JsonView& json) {
 }
 
 ForeignConfig ParseAutoRound(const JsonView& json) {
-  RequireKnownKeys(json, Join({{"quant_method", "bits", "group_size", "sym", "packing_format", "backend",
-                                "extra_config", "lm_head", "modules_to_not_convert"},
-                               kAutoRoundSearch,
-                               kAutoRoundForm}));
+  RequireKeys(json, Join({{"quant_method", "bits", "group_size", "sym", "packing_format", "backend", "extra_config",
+                           "lm_head", "modules_to_not_convert"},
+                          kAutoRoundSearch,
+                          kAutoRoundForm}));
   ForeignConfig config;
   CheckAutoRound(json, &config);
   const std::string packing = json.StringOr("packing_format", "auto_round:auto_gptq");

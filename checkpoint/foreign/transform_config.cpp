@@ -20,12 +20,12 @@ std::vector<std::string> NamesOf(const JsonView& json, const char* key) {
 
 // What one group asks of a runtime.
 void ReadScheme(const std::string& name, const JsonView& json, std::vector<InputTransform>* transforms) {
-  RequireKnownKeys(json, {"type", "apply", "randomize", "requires_grad", "head_dim", "block_size", "precision"});
+  RequireKeys(json, {"type", "apply", "randomize", "requires_grad", "head_dim", "block_size", "precision"});
   if (!json.Has("apply")) return;
   const JsonView apply = json.At("apply");
   for (size_t i = 0; i < apply.Size(); ++i) {
     const JsonView part = apply.At(i);
-    RequireKnownKeys(part, {"targets", "location", "inverse", "ignore"});
+    RequireKeys(part, {"targets", "location", "inverse", "ignore"});
     const std::string location = part.At("location").String();
     if (location == "weight_input" || location == "weight_output") continue;
     if (location != "input")
@@ -50,7 +50,7 @@ void ReadScheme(const std::string& name, const JsonView& json, std::vector<Input
 }  // namespace
 
 std::vector<InputTransform> ParseTransforms(const JsonView& json) {
-  RequireKnownKeys(json, {"config_groups"});
+  RequireKeys(json, {"config_groups"});
   std::vector<InputTransform> transforms;
   if (!json.Has("config_groups")) return transforms;
   const JsonView groups = json.At("config_groups");

@@ -38,12 +38,8 @@ class GgufArchitecture {
   }
   double NumberOr(std::string_view key, double fallback) const {
     const GgufValue* value = Find(key);
-    return value ? ShortestDecimal(value->Number()) : fallback;
+    return value ? value->Decimal() : fallback;
   }
-
-  // Metadata floats are 32-bit: 1e-05 arrives as 9.99999975e-06. The shortest decimal that reads back as the same
-  // float is what the author wrote.
-  static double ShortestDecimal(double value) { return std::stod(fmt::format("{}", static_cast<float>(value))); }
 
   const GgufContents& gguf;
   const std::string name;

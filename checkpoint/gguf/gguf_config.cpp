@@ -98,7 +98,7 @@ ModelConfig ReadGgufConfig(const GgufContents& gguf, DType dtype) {
   json["head_dim"] = head_dim;
   json["hidden_act"] = "silu";
   json["max_position_embeddings"] = view.Size("context_length");
-  json["rms_norm_eps"] = GgufArchitecture::ShortestDecimal(view.At("attention.layer_norm_rms_epsilon").Number());
+  json["rms_norm_eps"] = view.At("attention.layer_norm_rms_epsilon").Decimal();
   AddGgufRope(view, head_dim, &json);
   json["tie_word_embeddings"] = !gguf.tensors.contains("output.weight");
   if (auto bos = GgufTokenId(gguf, "bos")) json["bos_token_id"] = *bos;

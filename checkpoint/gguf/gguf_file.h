@@ -20,6 +20,10 @@
 
 namespace ecld {
 
+// Metadata floats are 32-bit: 1e-05 arrives as 9.99999975e-06. The shortest decimal that reads back as the same float
+// is what the author wrote.
+double ShortestDecimal(float value);
+
 enum class GgufValueType : uint32_t {
   kU8,
   kI8,
@@ -43,7 +47,7 @@ class GgufValue {
  public:
   int64_t Int() const;
   double Number() const;   // floats and integers
-  double Decimal() const;  // Number, of a 32-bit float the shortest decimal that reads back as it: 0.6, not 0.600000024
+  double Decimal() const;  // Number, of a 32-bit float its ShortestDecimal
   bool Bool() const;
   std::string String() const;
   std::vector<int64_t> Ints() const;

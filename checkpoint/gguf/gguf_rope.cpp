@@ -110,7 +110,7 @@ class RopeReader {
   Json Llama3() const {
     if (!Find(kFreqs)) return nullptr;
     const std::vector<float> divisors = Divisors(kFreqs);
-    const double factor = GgufArchitecture::ShortestDecimal(*std::ranges::max_element(divisors));
+    const double factor = ShortestDecimal(*std::ranges::max_element(divisors));
     // What Llama 3.1 was made for, where the file says nothing.
     const int64_t original = view_.SizeOr(kOriginal, 8192);
     for (int64_t i = 0; i < head_dim_ / 2; ++i) {
@@ -139,7 +139,7 @@ class RopeReader {
     const double multiplier = view_.NumberOr("rope.scaling.yarn_log_multiplier", 0);
     double attention = YarnAttention(factor);
     if (multiplier != 0) attention /= YarnAttention(factor, multiplier);
-    attention = GgufArchitecture::ShortestDecimal(attention * attention_);
+    attention = ShortestDecimal(static_cast<float>(attention * attention_));
     if (multiplier != 0 || attention_ != 1) json["attention_factor"] = attention;
     // For other architectures llama.cpp takes these two from the file; a negative one is not set.
     if (const double mixed = view_.NumberOr("rope.scaling.yarn_ext_factor", 1); mixed >= 0 && mixed != 1)
@@ -155,7 +155,7 @@ class RopeReader {
       Fail(view_.At("rope.scaling.factor").Where(), "is {} beside rope type \"longrope\", expected none", factor);
     const auto list = [&](std::string_view name) {
       Json values = Json::array();
-      for (float divisor : Divisors(name)) values.push_back(GgufArchitecture::ShortestDecimal(divisor));
+      for (float divisor : Divisors(name)) values.push_back(ShortestDecimal(divisor));
       return values;
     };
     return {{"rope_type", "longrope"},

@@ -93,8 +93,10 @@ double GgufValue::Number() const {
 
 double GgufValue::Decimal() const {
   const double number = Number();
-  return type_ == GgufValueType::kF32 ? std::stod(fmt::format("{}", static_cast<float>(number))) : number;
+  return type_ == GgufValueType::kF32 ? ShortestDecimal(static_cast<float>(number)) : number;
 }
+
+double ShortestDecimal(float value) { return std::stod(fmt::format("{}", value)); }
 
 bool GgufValue::Bool() const {
   if (array_ || type_ != GgufValueType::kBool) Wrong("a boolean");

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "checkpoint/tokenizer/require_keys.h"
+#include "checkpoint/known_fields.h"
 #include "checkpoint/tokenizer/utf8.h"
 #include "core/error.h"
 

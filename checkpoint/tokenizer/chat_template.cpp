@@ -19,17 +19,11 @@ namespace {
 
 constexpr const char* kReplace = "--chat-template FILE replaces the template";
 
-// The named special tokens of a directory, as tokenizer_config.json has them, else special_tokens_map.json.
 Json SpecialTokens(const std::filesystem::path& directory) {
+  const TokenizerConfig config = ReadTokenizerConfig(directory);
   Json tokens = Json::object();
-  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
-    const std::filesystem::path path = directory / name;
-    if (!std::filesystem::exists(path)) continue;
-    const Json json = ReadJsonFile(path);
-    const JsonView view(json, path.string());
-    for (const char* key : {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"})
-      if (auto text = SpecialTokenText(view, key); text && !tokens.contains(key)) tokens[key] = *text;
-  }
+  for (const TokenizerConfig::Named& named : config.named)
+    if (named.token) tokens[named.role] = named.token->content;
   return tokens;
 }
 

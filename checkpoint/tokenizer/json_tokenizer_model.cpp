@@ -1,6 +1,6 @@
 #include "checkpoint/tokenizer/json_tokenizer_model.h"
 
-#include "checkpoint/tokenizer/require_keys.h"
+#include "checkpoint/known_fields.h"
 #include "core/error.h"
 
 namespace ecld {

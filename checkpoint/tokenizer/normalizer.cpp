@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <memory>
 
-#include "checkpoint/tokenizer/require_keys.h"
+#include "checkpoint/known_fields.h"
 #include "checkpoint/tokenizer/utf8.h"
 #include "core/error.h"
 

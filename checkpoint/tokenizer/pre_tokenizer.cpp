@@ -1,7 +1,7 @@
 #include "checkpoint/tokenizer/pre_tokenizer.h"
 
+#include "checkpoint/known_fields.h"
 #include "checkpoint/tokenizer/normalizer.h"
-#include "checkpoint/tokenizer/require_keys.h"
 #include "checkpoint/tokenizer/utf8.h"
 #include "core/error.h"
 

@@ -1,8 +1,8 @@
 #include "checkpoint/tokenizer/token_decoder.h"
 
+#include "checkpoint/known_fields.h"
 #include "checkpoint/tokenizer/bpe.h"
 #include "checkpoint/tokenizer/normalizer.h"
-#include "checkpoint/tokenizer/require_keys.h"
 #include "core/error.h"
 
 namespace ecld {

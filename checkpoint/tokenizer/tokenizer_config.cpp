@@ -132,8 +132,8 @@ class Reader {
       const auto before = config_.Text(key);
       NamedToken(json, key);
       if (before && before != config_.Text(key))
-        LogWarning("{}: {} is \"{}\" here and \"{}\" in tokenizer_config.json; this one counts", json.Where(), key,
-                   config_.Text(key).value_or("null"), *before);
+        WarnOnce(json.Where(), fmt::format("{} is \"{}\" here and \"{}\" in tokenizer_config.json; this one counts",
+                                           key, config_.Text(key).value_or("null"), *before));
     }
     if (NonEmpty(json, "extra_special_tokens") && json.At("extra_special_tokens").json().is_object())
       Extra(json.At("extra_special_tokens"));
@@ -212,11 +212,5 @@ void SortByRole(std::vector<TokenizerConfig::Named>* named) {
 }
 
 TokenizerConfig ReadTokenizerConfig(const std::filesystem::path& directory) { return Reader(directory).Read(); }
-
-std::optional<std::string> SpecialTokenText(const JsonView& config, const std::string& key) {
-  if (!config.Has(key)) return std::nullopt;
-  JsonView token = config.At(key);
-  return token.json().is_object() ? token.At("content").String() : token.String();
-}
 
 }  // namespace ecld

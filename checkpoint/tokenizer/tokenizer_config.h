@@ -49,7 +49,4 @@ void SortByRole(std::vector<TokenizerConfig::Named>* named);
 // THROWS Error when a file is malformed.
 TokenizerConfig ReadTokenizerConfig(const std::filesystem::path& directory);
 
-// The text of a special token, which is written as a string or as an object with "content"; nullopt when absent.
-std::optional<std::string> SpecialTokenText(const JsonView& config, const std::string& key);
-
 }  // namespace ecld

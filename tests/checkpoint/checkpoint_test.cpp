@@ -46,7 +46,7 @@ void WriteCheckpoint(const fs::path& directory, const ModelConfig& config, uint6
 }
 
 void Replace(const fs::path& file, const std::string& from, const std::string& to) {
-  std::string text = ReadTextFile(file);
+  std::string text = ReadFile(file);
   size_t at = text.find(from);
   ASSERT_NE(at, std::string::npos) << from;
   WriteFileAtomically(file, text.replace(at, from.size(), to));

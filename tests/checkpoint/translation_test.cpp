@@ -53,11 +53,11 @@ TEST_F(TranslationOf, IsMadeWhenAWeightIsAskedForAndNotBefore) {
 }
 
 TEST_F(TranslationOf, TheSourceKeepsItsBytesAndItsIdentity) {
-  const std::string weights = ReadTextFile(directory_ / "model.safetensors"),
+  const std::string weights = ReadFile(directory_ / "model.safetensors"),
                     config = ReadTextFile(directory_ / "config.json");
   const std::string identity = Checkpoint::Open(directory_).QuickIdentity();
   EXPECT_TRUE(ReadsRight());
-  EXPECT_EQ(ReadTextFile(directory_ / "model.safetensors"), weights);
+  EXPECT_EQ(ReadFile(directory_ / "model.safetensors"), weights);
   EXPECT_EQ(ReadTextFile(directory_ / "config.json"), config);
   EXPECT_EQ(Checkpoint::Open(directory_).QuickIdentity(), identity);
   EXPECT_EQ(std::distance(fs::directory_iterator(directory_), {}), 3) << "and nothing but the one file is there";

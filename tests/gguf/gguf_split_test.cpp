@@ -51,7 +51,7 @@ TEST_F(GgufSplit, AnyPartOpensTheWholeAsIfItWereOneFile) {
   for (int i = 0; i < kParts; ++i) {
     ImportGguf(Path(i), directory_ / "found");
     for (const char* name : {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"})
-      EXPECT_EQ(ReadTextFile(directory_ / "found" / name), ReadTextFile(directory_ / "expected" / name)) << name;
+      EXPECT_EQ(ReadFile(directory_ / "found" / name), ReadFile(directory_ / "expected" / name)) << name;
   }
   uint64_t bytes = 0;
   for (int i = 0; i < kParts; ++i) bytes += fs::file_size(Path(i));
