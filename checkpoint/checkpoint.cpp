@@ -139,7 +139,7 @@ void Checkpoint::Translate(Unpacking unpacking) {
   translation_ = Translation::Plan(directory_, *foreign, unpacking, identity, &config_, &tensors_);
   if (!translation_) return;
   for (const std::string& note : translation_->Notes()) LogInfo("{}: {}", directory_.string(), note);
-  for (const std::string& note : translation_->unapplied()) LogWarning("{}: {}", directory_.string(), note);
+  for (const std::string& note : translation_->unapplied()) Note(note);
 }
 
 void Checkpoint::CheckComplete() {

@@ -17,11 +17,6 @@ const std::set<std::string_view> kActivationParts = {
     "input_scale",      "input_zero_point", "input_scale_ub", "input_observer", "output_scale", "output_zero_point",
     "activation_scale", "k_scale",          "v_scale",        "q_scale",        "k_zero_point", "v_zero_point"};
 
-bool AllZero(const TensorView& view) {
-  return std::all_of(view.bytes.begin(), view.bytes.end(),
-                     [](std::byte byte) { return (byte & std::byte{0x7f}) == std::byte{0}; });
-}
-
 }  // namespace
 
 class Translation::Planner {
@@ -31,10 +26,7 @@ class Translation::Planner {
 
   // Fills result.entries_ and what Formats says.
   void Plan(const ModelConfig& config, Translation& result) {
-    std::set<std::string> names;
-    const std::vector<TensorSpec> table = TensorTable(config);
-    for (const TensorSpec& spec : table) names.insert(spec.name);
-    for (const TensorSpec& spec : table) {
+    for (const TensorSpec& spec : TensorTable(config)) {
       if (!spec.matrix()) continue;
       Entry entry{.spec = spec};
       const ModuleTensors module(spec, tensors_, where_);
@@ -44,7 +36,7 @@ class Translation::Planner {
       if (spec.role != Role::kEmbedding && !entry.spec.format) dense_linears_.push_back(spec.module);
       if (!entry.matrix) continue;
       for (const std::string& name : entry.matrix->consumed()) Consume(name, &entry);
-      DropZeroBias(spec, names, &entry);
+      if (entry.hadamard_view) Consume(entry.hadamard_name, &entry);
       result.entries_.push_back(std::move(entry));
     }
     DropActivationParts(result);
@@ -142,14 +134,6 @@ class Translation::Planner {
     if (found == tensors_.end()) return;
     entry->sources.push_back(found->second.bytes);
     tensors_.erase(found);
-  }
-
-  // Some writers of GPTQ gave every linear a bias of zeros.
-  void DropZeroBias(const TensorSpec& spec, const std::set<std::string>& names, Entry* entry) {
-    const std::string bias = spec.module + ".bias";
-    if (entry->hadamard_view) Consume(entry->hadamard_name, entry);
-    if (names.contains(bias)) return;
-    if (const auto found = tensors_.find(bias); found != tensors_.end() && AllZero(found->second)) Consume(bias, entry);
   }
 
   void DropActivationParts(Translation& result) {

@@ -52,24 +52,20 @@ Json Describe(const Checkpoint& checkpoint) {
 void PrintConfig(const Checkpoint& checkpoint) {
   const ModelConfig& config = checkpoint.config();
   const uint64_t params = ParameterCount(config), interleaved_B = TileCache::FileBytes(checkpoint.directory());
-  std::vector<std::vector<std::string>> rows = {
-      {"architecture", std::string(Name(config.family))},
-      {"parameters", FormatCount(params)},
-      {"weights", FormatBytes(checkpoint.WeightBytes())},
-      {"laid out for a processor, beside them", interleaved_B > 0 ? FormatBytes(interleaved_B) : "none"},
-      {"bits per parameter",
-       fmt::format("{:.2f}", 8.0 * static_cast<double>(checkpoint.WeightBytes()) / static_cast<double>(params))},
-      {"layers", std::to_string(config.num_layers)},
-      {"hidden size", std::to_string(config.hidden_size)},
-      {"intermediate size", std::to_string(config.intermediate_size)},
-      {"heads", fmt::format("{} of {}, {} key-value", config.num_heads, config.head_dim, config.num_kv_heads)},
-      {"vocabulary", fmt::format("{}{}", config.vocab_size, config.tie_embeddings ? ", head tied" : "")},
-      {"positions", std::to_string(config.max_position)}};
-  if (const Translation* translation = checkpoint.translation()) {
-    for (const std::string& note : translation->Notes()) rows.push_back({"quantized", note});
-    for (const std::string& note : translation->unapplied()) rows.push_back({"not applied", note});
-  }
-  PrintTable(rows);
+  PrintTable({{"architecture", std::string(Name(config.family))},
+              {"parameters", FormatCount(params)},
+              {"weights", FormatBytes(checkpoint.WeightBytes())},
+              {"laid out for a processor, beside them", interleaved_B > 0 ? FormatBytes(interleaved_B) : "none"},
+              {"bits per parameter", fmt::format("{:.2f}", 8.0 * static_cast<double>(checkpoint.WeightBytes()) /
+                                                               static_cast<double>(params))},
+              {"layers", std::to_string(config.num_layers)},
+              {"hidden size", std::to_string(config.hidden_size)},
+              {"intermediate size", std::to_string(config.intermediate_size)},
+              {"heads", fmt::format("{} of {}, {} key-value", config.num_heads, config.head_dim, config.num_kv_heads)},
+              {"vocabulary", fmt::format("{}{}", config.vocab_size, config.tie_embeddings ? ", head tied" : "")},
+              {"positions", std::to_string(config.max_position)}});
+  if (const Translation* translation = checkpoint.translation())
+    for (const std::string& note : translation->Notes()) fmt::print("note, {}\n", note);
   for (const std::string& note : checkpoint.notes()) fmt::print("note, {}\n", note);
 }
 
