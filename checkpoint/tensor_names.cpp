@@ -115,10 +115,12 @@ std::string_view PartOf(std::string_view name, const ModelConfig& config) {
   for (const Part& part : kParts)
     if (name.starts_with(part.begin)) return part.what;
   if (name.ends_with(".k_scale") || name.ends_with(".v_scale")) return "a cache in 8-bit floats, which is not kept so";
+  if (LayerOf(name) < config.num_layers) return "";
+  // Where heads for further tokens are stored; else a config that was cut to the first layers, as transformers takes
+  // it.
   const auto next = config.source.find("num_nextn_predict_layers");
-  if (next != config.source.end() && next->is_number() && *next > 0 && LayerOf(name) >= config.num_layers)
-    return "heads that predict further tokens";
-  return "";
+  const bool predicts = next != config.source.end() && next->is_number() && *next > 0;
+  return predicts ? "heads that predict further tokens" : "layers beyond num_hidden_layers";
 }
 
 // Programs that give every packed matrix a bias write zeros.
@@ -128,8 +130,6 @@ bool IsZeroBias(std::string_view name, const TensorView& view) {
 
 std::string WhyNeeded(std::string_view name, const ModelConfig& config) {
   if (const std::string_view loss = LossOf(name); !loss.empty()) return fmt::format("is {}", loss);
-  if (LayerOf(name) >= config.num_layers)
-    return fmt::format("is of a layer beyond the {} of config.json (num_hidden_layers)", config.num_layers);
   if (name.ends_with(".bias")) return "is a bias that a model of this config.json does not have";
   return fmt::format("is not part of a {} of this config.json, and what it is for is not known", Name(config.family));
 }

@@ -16,22 +16,6 @@ namespace {
 
 using namespace ecld;
 
-std::unique_ptr<ForeignMatrix> Make(const ModuleTensors& module, const ForeignScheme& scheme) {
-  switch (scheme.layout) {
-    case ForeignLayout::kPacked:
-      return MakePackedMatrix(module, scheme);
-    case ForeignLayout::kInteger:
-      return MakeInt8Matrix(module, scheme);
-    case ForeignLayout::kFloat:
-      return MakeFloatMatrix(module, scheme);
-    case ForeignLayout::kGptq:
-      return MakeGptqMatrix(module, scheme);
-    case ForeignLayout::kAwq:
-      return MakeAwqMatrix(module, scheme);
-  }
-  std::abort();
-}
-
 void ReadAll(ForeignMatrix& matrix) {
   matrix.Load();
   std::vector<float> values(static_cast<size_t>(matrix.in_features()));
@@ -67,7 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::map<std::string, std::string> metadata;
     ParseSafetensors(std::as_bytes(std::span(data + line + 1, size - line - 1)), "input", &tensors, &metadata);
     const TensorSpec spec{"m", "m.weight", {32, 64}, Role::kUp, 0};
-    if (const auto matrix = Make(ModuleTensors(spec, tensors, "input"), *scheme)) ReadAll(*matrix);
+    if (const auto matrix = MakeMatrix(ModuleTensors(spec, tensors, "input"), *scheme)) ReadAll(*matrix);
   } catch (const Error&) {
   }
   return 0;

@@ -137,4 +137,20 @@ void IntegerMatrix::ReadRow(int64_t row, float* values) const {
   }
 }
 
+std::unique_ptr<ForeignMatrix> MakeMatrix(const ModuleTensors& tensors, const ForeignScheme& scheme) {
+  switch (scheme.layout) {
+    case ForeignLayout::kPacked:
+      return MakePackedMatrix(tensors, scheme);
+    case ForeignLayout::kInteger:
+      return MakeInt8Matrix(tensors, scheme);
+    case ForeignLayout::kFloat:
+      return MakeFloatMatrix(tensors, scheme);
+    case ForeignLayout::kGptq:
+      return MakeGptqMatrix(tensors, scheme);
+    case ForeignLayout::kAwq:
+      return MakeAwqMatrix(tensors, scheme);
+  }
+  return nullptr;
+}
+
 }  // namespace ecld

@@ -123,6 +123,8 @@ std::unique_ptr<ForeignMatrix> MakeFloatMatrix(const ModuleTensors& tensors, con
 // compressed-tensors' int-quantized and pack-quantized.
 std::unique_ptr<ForeignMatrix> MakeInt8Matrix(const ModuleTensors& tensors, const ForeignScheme& scheme);
 std::unique_ptr<ForeignMatrix> MakePackedMatrix(const ModuleTensors& tensors, const ForeignScheme& scheme);
+// The one for the layout of scheme.
+std::unique_ptr<ForeignMatrix> MakeMatrix(const ModuleTensors& tensors, const ForeignScheme& scheme);
 // What ECLD itself reads, dense or packed.
 std::unique_ptr<ForeignMatrix> MakeOwnMatrix(const ModuleTensors& tensors, const std::optional<PackedFormat>& format);
 

@@ -96,28 +96,12 @@ class Translation::Planner {
     if (scheme && IsOwn(module, *scheme))
       own = scheme->Packed();
     else if (scheme)
-      entry->matrix = Make(module, *scheme);
+      entry->matrix = MakeMatrix(module, *scheme);
     // Other programs say by the tensors alone which linears they left as they were.
     if (scheme && !own && !entry->matrix && foreign_.method == "compressed-tensors")
       module.Wrong("weight", "is not of 8-bit floats, as quantization_config says");
     if (!entry->matrix && (entry->hadamard > 0 || (own && must_be_dense))) entry->matrix = MakeOwnMatrix(module, own);
     if (!must_be_dense) entry->spec.format = entry->matrix ? entry->matrix->Packed() : own;
-  }
-
-  static std::unique_ptr<ForeignMatrix> Make(const ModuleTensors& module, const ForeignScheme& scheme) {
-    switch (scheme.layout) {
-      case ForeignLayout::kPacked:
-        return MakePackedMatrix(module, scheme);
-      case ForeignLayout::kInteger:
-        return MakeInt8Matrix(module, scheme);
-      case ForeignLayout::kFloat:
-        return MakeFloatMatrix(module, scheme);
-      case ForeignLayout::kGptq:
-        return MakeGptqMatrix(module, scheme);
-      case ForeignLayout::kAwq:
-        return MakeAwqMatrix(module, scheme);
-    }
-    return nullptr;
   }
 
   static bool IsOwn(const ModuleTensors& module, const ForeignScheme& scheme) {

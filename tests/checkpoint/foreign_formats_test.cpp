@@ -116,7 +116,7 @@ TEST(Fp8, MistakesAreNamed) {
   EXPECT_ERROR(with("weight_block_size", {128}), "weight_block_size: expected two numbers from 1 to 2^30");
   EXPECT_ERROR(with("expert_dtype", "fp4"), "\"fp4\" is not supported; expected fp8");
   EXPECT_ERROR(with("fmt", "e3m4"), "\"e3m4\" is not supported; expected e4m3");
-  EXPECT_ERROR(with("modules_to_skip", Json::array()), "field \"modules_to_skip\" is not known");
+  EXPECT_ERROR(with("modules_to_skip", Json::array()), "key \"modules_to_skip\" is unknown");
 }
 
 Json CompressedConfig(const char* format, Json weights) {
@@ -314,18 +314,17 @@ TEST(CompressedTensors, MistakesAreNamed) {
     json[Json::json_pointer(pointer)] = std::move(value);
     return ParseForeignConfig(JsonView(json, "config.json"));
   };
-  EXPECT_ERROR(with("/formats", "x"),
-               "field \"formats\" is not known, and what it does to the weights neither (did you mean format?)");
+  EXPECT_ERROR(with("/formats", "x"), "key \"formats\" is unknown (did you mean format?)");
   EXPECT_ERROR(with("/format", "marlin-24"), "format: \"marlin-24\" is not supported; expected \"pack-quantized\"");
   EXPECT_ERROR(with("/format", "nvfp4-pack-quantized"), "\"nvfp4-pack-quantized\" is not supported");
   EXPECT_ERROR(with("/sparsity_config", {{"format", "sparse-24-bitmask"}}),
                "sparsity_config.format: \"sparse-24-bitmask\" is not supported");
-  EXPECT_ERROR(with("/sparsity_config", {{"shape", 1}}), "sparsity_config: field \"shape\" is not known");
+  EXPECT_ERROR(with("/sparsity_config", {{"shape", 1}}), "sparsity_config: key \"shape\" is unknown");
   EXPECT_ERROR(with("/moe_sparsity_config", {{"a", 1}}), "sparse experts are not supported");
   EXPECT_ERROR(with("/quantization_status", "frozen"), "\"frozen\" is not supported; expected \"compressed\"");
   EXPECT_ERROR(with("/config_groups/W4A16", Json::array({"Linear"})), "a preset of schemes by name is not supported");
-  EXPECT_ERROR(with("/config_groups/group_0/weight", 1), "field \"weight\" is not known");
-  EXPECT_ERROR(with("/config_groups/group_0/weights/bits", 4), "field \"bits\" is not known");
+  EXPECT_ERROR(with("/config_groups/group_0/weight", 1), "key \"weight\" is unknown");
+  EXPECT_ERROR(with("/config_groups/group_0/weights/bits", 4), "key \"bits\" is unknown");
   EXPECT_ERROR(with("/config_groups/group_0/weights/type", "float"), "\"float\" is not supported; expected \"int\"");
   EXPECT_ERROR(with("/config_groups/group_0/weights/dynamic", true), "dynamic weight quantization is not supported");
   EXPECT_ERROR(with("/config_groups/group_0/weights/actorder", "often"), "\"often\" is not known");
@@ -400,8 +399,8 @@ TEST(Transforms, OthersAreNamed) {
   EXPECT_ERROR(with("/config_groups/R4/head_dim", 24), "24 is not a power of two");
   EXPECT_ERROR(with("/config_groups/R4/apply/0/location", "q_attn"), "a transform at \"q_attn\" is not supported");
   EXPECT_ERROR(with("/config_groups/R4/apply/0/location", "output"), "a transform at \"output\" is not supported");
-  EXPECT_ERROR(with("/config_groups/R4/seed", 1), "field \"seed\" is not known");
-  EXPECT_ERROR(with("/groups", 1), "field \"groups\" is not known");
+  EXPECT_ERROR(with("/config_groups/R4/seed", 1), "key \"seed\" is unknown");
+  EXPECT_ERROR(with("/groups", 1), "key \"groups\" is unknown");
   ForeignCheckpoint checkpoint;
   checkpoint.config["quantization_config"] = {{"config_groups", Json::object()},
                                               {"transform_config", InputTransformOf(128)}};
