@@ -129,7 +129,8 @@ ForeignConfig ParseCompressedTensors(const JsonView& json) {
   RequireKeys(json, {"quant_method", "format", "quantization_status", "global_compression_ratio", "kv_cache_scheme",
                      "ignore", "config_groups", "version", "sparsity_config", "transform_config", "moe_sparsity_config",
                      "run_compressed", "dequantize"});
-  RequireText(json, "quantization_status", "compressed");
+  // "frozen": written before they were compressed, or by a program that leaves the word; the tensors tell which.
+  if (json.StringOr("quantization_status", "") != "frozen") RequireText(json, "quantization_status", "compressed");
   RefuseSparsity(json);
   const std::string format =
       json.StringOr("format", "") == kMixed ? std::string(kMixed) : ReadFormat(json, "pack-quantized");

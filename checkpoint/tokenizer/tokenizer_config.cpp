@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "core/log.h"
 
 namespace ecld {
@@ -68,7 +69,8 @@ class Reader {
   void ReadFile(const char* name, const Use& use) {
     const std::filesystem::path path = directory_ / name;
     if (!std::filesystem::exists(path)) return;
-    const Json json = ReadJsonFile(path);
+    // config.json is read as checkpoint/config.cpp reads it: Python writes numbers that JSON does not have.
+    const Json json = ParseJson(QuotePythonNumbers(ReadTextFile(path)), path.string());
     use(JsonView(json, path.string()));
   }
 

@@ -321,7 +321,9 @@ TEST(CompressedTensors, MistakesAreNamed) {
                "sparsity_config.format: \"sparse-24-bitmask\" is not supported");
   EXPECT_ERROR(with("/sparsity_config", {{"shape", 1}}), "sparsity_config: key \"shape\" is unknown");
   EXPECT_ERROR(with("/moe_sparsity_config", {{"a", 1}}), "sparse experts are not supported");
-  EXPECT_ERROR(with("/quantization_status", "frozen"), "\"frozen\" is not supported; expected \"compressed\"");
+  EXPECT_NO_THROW(with("/quantization_status", "frozen"));
+  EXPECT_ERROR(with("/quantization_status", "calibration"),
+               "\"calibration\" is not supported; expected \"compressed\"");
   EXPECT_ERROR(with("/config_groups/W4A16", Json::array({"Linear"})), "a preset of schemes by name is not supported");
   EXPECT_ERROR(with("/config_groups/group_0/weight", 1), "key \"weight\" is unknown");
   EXPECT_ERROR(with("/config_groups/group_0/weights/bits", 4), "key \"bits\" is unknown");

@@ -148,6 +148,12 @@ TEST_F(TokenizerClass, SpecialTokensOfATextMayBeText) {
   EXPECT_EQ(Encode("<p>"), (Ids{0, 7, 9, 8}));
 }
 
+TEST_F(TokenizerClass, NumbersOfPythonInAConfigAreNoMistake) {
+  Write("tokenizer.json", ByteLevelFile());
+  WriteFileAtomically(dir_ / "config.json", R"({"model_type": "llama", "initializer_range": NaN})");
+  EXPECT_NO_THROW(Tokenizer::Open(dir_.path()));
+}
+
 TEST_F(TokenizerClass, TheFileThatIsWrongIsNamed) {
   Write("tokenizer.json", ByteLevelFile());
   Write("added_tokens.json", {{"<p>", "x"}});
