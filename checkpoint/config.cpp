@@ -80,10 +80,14 @@ bool IsFamily(const Json& config) {
 }
 
 // The language model of a larger one (images, sounds) whose config holds it as one of these families; else nothing.
-std::optional<Json> TextConfig(const Json& config) {
+std::optional<Json> TextConfig(const Json& config, const std::string& where) {
   const auto inner = config.find("text_config");
   if (inner == config.end() || !inner->is_object() || IsFamily(config) || !IsFamily(*inner)) return std::nullopt;
   Json text = *inner;
+  if (config.contains("quantization_config") &&
+      inner->value("quantization_config", config["quantization_config"]) != config["quantization_config"])
+    Fail(where,
+         "text_config.quantization_config differs from quantization_config, and one of the two is wrong; keep one");
   // What is said once for the whole model.
   for (const char* key :
        {"tie_word_embeddings", "dtype", "torch_dtype", "bos_token_id", "eos_token_id", "quantization_config"})
@@ -189,6 +193,9 @@ constexpr const char* kOldQuantizationKey = "compression_config";
 void ReadQuantization(const JsonView& json, ModelConfig* config) {
   const char* key = json.Has("quantization_config") ? "quantization_config" : kOldQuantizationKey;
   if (!json.Has(key)) return;
+  if (json.Has(kOldQuantizationKey) && json.At(kOldQuantizationKey).json() != json.At(key).json())
+    Fail(json.At(kOldQuantizationKey).Where(),
+         "differs from quantization_config, and one of the two is wrong; keep one");
   config->foreign = ParseForeignConfig(json.At(key));
   config->quantization = config->foreign->Native();
 }
@@ -226,7 +233,7 @@ std::string_view Name(Family family) { return Row(family).model_type; }
 ModelConfig ParseConfig(const Json& source, const std::string& where) {
   JsonView json(source, where);
   if (source.is_object())
-    if (const auto text = TextConfig(source)) {
+    if (const auto text = TextConfig(source, where)) {
       ModelConfig config = ParseConfig(*text, where + ": text_config");
       config.notes.push_back(
           fmt::format("the language model alone is read, as text_config says; the rest of the {} is not",

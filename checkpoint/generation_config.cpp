@@ -9,6 +9,7 @@
 
 #include "checkpoint/model_fields.h"
 #include "core/error.h"
+#include "core/files.h"
 #include "core/log.h"
 
 namespace ecld {
@@ -18,9 +19,10 @@ constexpr double kLargest = std::numeric_limits<double>::max();
 
 std::filesystem::path FileOf(const std::filesystem::path& directory) { return directory / "generation_config.json"; }
 
-Json ReadFile(const std::filesystem::path& directory) {
-  const std::filesystem::path path = FileOf(directory);
-  Json json = std::filesystem::exists(path) ? ReadJsonFile(path) : Json::object();
+// An empty object where the file is not there.
+Json ReadObject(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) return Json::object();
+  Json json = ParseJson(QuotePythonNumbers(ReadTextFile(path)), path.string());
   if (!json.is_object()) Fail(path.string(), "is no JSON object");
   return json;
 }
@@ -84,7 +86,7 @@ std::vector<int64_t> ReadTokenIds(const JsonView& json, const char* key, int64_t
 
 std::vector<int64_t> EndIds(const std::filesystem::path& directory, const ModelConfig& config,
                             std::optional<int64_t> tokenizer_eos) {
-  const Json json = ReadFile(directory);
+  const Json json = ReadObject(FileOf(directory));
   const JsonView view(json, FileOf(directory).string());
   const std::vector<int64_t> generation = ReadTokenIds(view, "eos_token_id", config.vocab_size);
   std::vector<int64_t> all;
@@ -109,8 +111,11 @@ std::vector<int64_t> EndIds(const std::filesystem::path& directory, const ModelC
 }
 
 SamplingValues ReadSamplingDefaults(const std::filesystem::path& directory) {
-  const Json json = ReadFile(directory);
-  const JsonView view(json, FileOf(directory).string());
+  // Without the file, what older programs wrote into config.json counts, as in transformers.
+  std::filesystem::path path = FileOf(directory);
+  if (!std::filesystem::exists(path)) path = directory / "config.json";
+  const Json json = ReadObject(path);
+  const JsonView view(json, path.string());
   for (const KnownField& field : GenerationFields())
     if (const std::string key(field.name); AsksForMore(view, field))
       Fail(view.At(key).Where(),

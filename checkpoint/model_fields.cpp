@@ -74,14 +74,15 @@ constexpr KnownField kCommon[] = {
     {"tokenizer_class", kNoEffect, "the tokenizer's files say it"},
     {"prefix", kNoEffect, "of pipelines"},
     {"task_specific_params", kNoEffect, "of pipelines"},
-    {"temperature", kNoEffect, "read from generation_config.json alone"},
-    {"top_k", kNoEffect, "read from generation_config.json alone"},
-    {"top_p", kNoEffect, "read from generation_config.json alone"},
-    {"do_sample", kNoEffect, "read from generation_config.json alone"},
-    {"repetition_penalty", kNoEffect, "read from generation_config.json alone"},
-    {"max_length", kNoEffect, "read from generation_config.json alone"},
+    {"temperature", kNoEffect, "read where there is no generation_config.json, by run and serve"},
+    {"top_k", kNoEffect, "read where there is no generation_config.json, by run and serve"},
+    {"top_p", kNoEffect, "read where there is no generation_config.json, by run and serve"},
+    {"do_sample", kNoEffect, "read where there is no generation_config.json, by run and serve"},
+    {"repetition_penalty", kNoEffect, "read where there is no generation_config.json, by run and serve"},
+    {"max_length", kNoEffect, "read where there is no generation_config.json, by run and serve"},
     {"auto_map", kTold, "code of its own beside the weights, which is not run"},
     {"is_encoder_decoder", kRefused, "an encoder beside the decoder", "false"},
+    {"is_causal", kRefused, "attention to later tokens", "true"},
     {"add_cross_attention", kRefused, "attention to an encoder", "false"},
     {"pruned_heads", kRefused, "other numbers of heads in some layers"},
     {"per_layer_config", kRefused, "other sizes in some layers"},
@@ -200,7 +201,7 @@ constexpr KnownField kTokenizer[] = {
     {"added_tokens_decoder", kApplied},
     {"additional_special_tokens", kApplied},
     {"extra_special_tokens", kApplied},
-    {"model_specific_special_tokens", kApplied},
+    {"model_specific_special_tokens", kTold, "names of its own for tokens in chat templates"},
     {"add_prefix_space", kApplied},
     {"split_special_tokens", kApplied},
     {"model_max_length", kNoEffect, "config.json says how many positions there are"},
@@ -276,7 +277,7 @@ void AddNotes(const std::filesystem::path& file, FieldTable known, std::vector<s
 }  // namespace
 
 std::vector<std::string> ConfigNotes(const JsonView& config, Family family) {
-  // Older files hold what generation_config.json holds today; transformers drops it there.
+  // Older files hold what generation_config.json holds today; run and serve read it where there is no such file.
   return TellFields(config, {kCommon, FamilyFields(family), kGeneration});
 }
 

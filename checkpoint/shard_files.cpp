@@ -138,9 +138,11 @@ ShardFiles FindShardFiles(const fs::path& directory) {
 }
 
 void RefuseOtherForms(const fs::path& directory) {
-  if (fs::exists(directory / "config.json")) return;
+  const bool has_config = fs::exists(directory / "config.json");
   if (fs::exists(directory / "adapter_config.json"))
-    Fail(directory.string(), "holds an adapter (adapter_config.json), not a model; merge it into its model first");
+    Fail(directory.string(), "holds an adapter (adapter_config.json){}; merge it into its model first",
+         has_config ? " beside a model, which other programs would add to it" : ", not a model");
+  if (has_config) return;
   if (fs::exists(directory / "params.json"))
     Fail(directory.string(),
          "holds params.json and no config.json, the form of Meta's and Mistral's own programs; what is read is the "

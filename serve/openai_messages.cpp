@@ -34,6 +34,7 @@ std::string ReadContent(RequestFields& message, UnknownFields& unknown, const st
     RequestFields part((*content)[i], unknown, part_path);
     if (Required(part.String("type"), part_path + ".type") != "text")
       part.Wrong("type", "\"text\", the only kind of content that this server reads");
+    if (i > 0) text += '\n';  // as vLLM and llama-server join them
     text += Required(part.String("text"), part_path + ".text");
     part.RefuseRest();
   }

@@ -208,14 +208,9 @@ std::vector<int32_t> Server::PromptIds(const ApiRequest& request, const ApiPromp
   const std::vector<int32_t> ids =
       given_ids ? *given_ids
                 : tokenizer_.Encode(std::get<std::string>(prompt), request.add_special_tokens.value_or(true));
-  if (ids.empty()) throw ApiError("prompt: holds no tokens", {.param = "prompt"});
+  CheckPrompt(ids, "prompt");
   std::string bytes;
-  for (int32_t id : ids) {
-    if (id >= model_.config().vocab_size)
-      throw ApiError(fmt::format("prompt: token id {} is outside the vocabulary of {}", id, model_.config().vocab_size),
-                     {.param = "prompt"});
-    bytes += tokenizer_.Bytes(id, false);
-  }
+  for (int32_t id : ids) bytes += tokenizer_.Bytes(id, false);
   choice->echo = given_ids ? bytes : std::get<std::string>(prompt);
   choice->hidden_characters = std::max<int64_t>(0, Answer::Characters(bytes) - Answer::Characters(choice->echo));
   return ids;
@@ -225,14 +220,26 @@ std::vector<int32_t> Server::ChatIds(const ApiRequest& request) {
   if (!chat_template_)
     throw ApiError("this model has no chat template: use /v1/completions",
                    {.param = "messages", .code = "no_template"});
-  if (const auto problem = chat_template_->problem())
+  if (const auto problem = chat_template_->problem(request.template_values))
     throw ApiError("the chat template of this model cannot be used, /v1/completions works: " + *problem,
                    {.param = "messages", .code = "no_template"});
   const std::string prompt = ChatPrompt(*chat_template_, request);
   for (const char* value : {"tools", "documents"})
     if (TemplateIgnores(*chat_template_, request, value, prompt))
       LogOnce(fmt::format("the chat template of this model makes nothing of {}: the model does not see them", value));
-  return tokenizer_.Encode(prompt, request.add_special_tokens.value_or(false));
+  std::vector<int32_t> ids = tokenizer_.Encode(prompt, request.add_special_tokens.value_or(false));
+  CheckPrompt(ids, "messages");
+  return ids;
+}
+
+// What the engine relies on: an error in a step would end all texts of it.
+void Server::CheckPrompt(const std::vector<int32_t>& ids, const char* param) const {
+  if (ids.empty()) throw ApiError(fmt::format("{}: holds no tokens", param), {.param = param});
+  for (int32_t id : ids)
+    if (id >= model_.config().vocab_size)
+      throw ApiError(
+          fmt::format("{}: token id {} is outside the vocabulary of {}", param, id, model_.config().vocab_size),
+          {.param = param});
 }
 
 // Ids of a request beside its prompt.

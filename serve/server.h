@@ -62,6 +62,7 @@ class Server {
   std::vector<int32_t> ChatIds(const ApiRequest& request);
   int64_t MaxTokens(const ApiRequest& request, int64_t prompt_tok) const;
   void CheckIds(const ApiRequest& request) const;
+  void CheckPrompt(const std::vector<int32_t>& ids, const char* param) const;
   void LogOnce(const std::string& what);
   Json ModelJson() const;
   Json HealthJson() const;

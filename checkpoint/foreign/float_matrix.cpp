@@ -15,7 +15,7 @@ namespace {
 
 bool IsFloat8(DType dtype) { return dtype == DType::kF8E4M3 || dtype == DType::kF8E5M2; }
 
-// The block that scales of this shape are for: as the scheme says where that fits, else as their number says, else of
+// The block that scales of this shape are for: the scheme's, where it has one; else as their number says, else of
 // 128 x 128 with smaller ones at the edges, else of equal size.
 ForeignScheme WithBlock(const ModuleTensors& tensors, std::string_view part, ForeignScheme scheme) {
   const auto& shape = tensors.At(part).shape;
@@ -25,10 +25,14 @@ ForeignScheme WithBlock(const ModuleTensors& tensors, std::string_view part, For
   auto fits = [&](int64_t outputs, int64_t inputs) {
     return matrix && shape[0] == blocks(out, outputs) && shape[1] == blocks(in, inputs);
   };
+  const bool by_output = shape == std::vector<int64_t>{out} || fits(1, 0);
   if (fits(scheme.block_outputs, scheme.block_inputs)) return scheme;
-  scheme.block_outputs = scheme.block_inputs = 0;
+  if (scheme.block_outputs == 1 && scheme.block_inputs == 0 && by_output) return scheme;
+  if (scheme.block_outputs > 0 || scheme.block_inputs > 0)
+    tensors.Wrong(part, fmt::format("has shape {}, but quantization_config says blocks of {} x {} of [{}, {}]",
+                                    ShapeText(shape), scheme.block_outputs, scheme.block_inputs, out, in));
   if (tensors.At(part).Elements() == 1) return scheme;
-  if (shape == std::vector<int64_t>{out} || fits(1, 0)) {
+  if (by_output) {
     scheme.block_outputs = 1;
   } else if (fits(128, 128)) {
     scheme.block_outputs = scheme.block_inputs = 128;

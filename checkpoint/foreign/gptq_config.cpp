@@ -134,6 +134,9 @@ void ReadOverrides(const JsonView& json, const ForeignScheme& main, bool signs, 
 bool ReadVersionOne(const JsonView& json) {
   const char* key = json.Has("checkpoint_format") ? "checkpoint_format" : "format";
   const std::string format = json.StringOr(key, "gptq");
+  if (const std::string other = json.StringOr("format", format); other != format)
+    Fail(json.At("format").Where(), "\"{}\" contradicts checkpoint_format \"{}\"; zero points differ by one", other,
+         format);
   if (format != "gptq" && format != "gptq_v2")
     Fail(json.At(key).Where(), "\"{}\" is not supported; expected \"gptq\" or \"gptq_v2\"", format);
   return format == "gptq";

@@ -39,6 +39,7 @@ class Translation::Planner {
       if (entry.hadamard_view) Consume(entry.hadamard_name, &entry);
       result.entries_.push_back(std::move(entry));
     }
+    RequireTargets(config);
     DropActivationParts(result);
   }
 
@@ -68,6 +69,23 @@ class Translation::Planner {
 
   static std::string_view ClassOf(const TensorSpec& spec) {
     return spec.role == Role::kEmbedding ? "Embedding" : "Linear";
+  }
+
+  // A transform that reaches no matrix may be one of modules by names that are not known here: its weights were
+  // changed.
+  void RequireTargets(const ModelConfig& config) const {
+    const std::vector<TensorSpec> table = TensorTable(config);
+    for (const InputTransform& transform : foreign_.transforms) {
+      const std::string where = fmt::format("{}: transform_config: {}", where_, transform.name);
+      if (transform.targets.empty()) Fail(where, "names no targets; expected the linears that it is for");
+      for (const std::string& target : transform.targets) {
+        const std::vector<InputTransform> one = {{.targets = {target}}};
+        if (std::ranges::none_of(table, [&](const TensorSpec& spec) {
+              return spec.matrix() && MostSpecific(one, {}, spec.module, ClassOf(spec));
+            }))
+          Fail(where, "the target \"{}\" is no linear of this model, so what it transforms is not known", target);
+      }
+    }
   }
 
   void FindTransform(const ModuleTensors& module, Entry* entry) const {
@@ -146,7 +164,7 @@ std::optional<ForeignConfig> FindFloatScales(const fs::path& directory, const Mo
   if (config.quantization) return std::nullopt;
   for (const TensorSpec& spec : TensorTable(config)) {
     if (!spec.matrix() || FloatScaleOf(ModuleTensors(spec, tensors, directory.string())).empty()) continue;
-    const Json json = {{"quant_method", "fp8"}, {"weight_block_size", {128, 128}}};
+    const Json json = {{"quant_method", "fp8"}};
     LogWarning("{}: holds scales of 8-bit floats, and config.json has no quantization_config; they are applied",
                directory.string());
     ForeignConfig found = ParseForeignConfig(JsonView(json, directory.string()));

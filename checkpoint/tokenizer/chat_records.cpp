@@ -64,6 +64,9 @@ Chat ReadChat(const Json& record, const std::string& field, const std::string& w
     view.At("chat_template_kwargs").Keys();
     chat.variables = view.At("chat_template_kwargs").json();
   }
+  if (view.Has("functions"))
+    Fail(view.At("functions").Where(), "an older form of tools is not supported; expected \"tools\"");
+  if (view.Has("documents")) chat.variables["documents"] = view.At("documents").json();
   if (view.Has("tools") && !view.At("tools").json().empty() && view.At("tools").json() != "") {
     view.At("tools").Size();
     chat.variables["tools"] = view.At("tools").json();

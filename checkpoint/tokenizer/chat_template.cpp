@@ -44,8 +44,14 @@ std::optional<ChatTemplate> ChatTemplate::Open(const std::filesystem::path& dire
   if (!file.empty()) {
     result = ChatTemplate(ReadTextFile(file), file);
   } else {
-    const ChatTemplateTexts texts = ReadChatTemplates(directory);
-    if (texts.templates.empty()) return std::nullopt;
+    ChatTemplateTexts texts;
+    try {
+      texts = ReadChatTemplates(directory);
+    } catch (const Error& error) {
+      result.programs_["default"] = std::make_unique<Program>(
+          Program{.where = directory.string(), .problem = fmt::format("{} ({})", error.what(), kReplace)});
+    }
+    if (texts.templates.empty() && result.programs_.empty()) return std::nullopt;
     if (!texts.note.empty()) LogWarning("chat template: {}", texts.note);
     result.where_ = directory.string();
     for (const ChatTemplateText& text : texts.templates) {
@@ -76,9 +82,9 @@ const ChatTemplate::Program* ChatTemplate::Choose(const Json& variables) const {
   return chosen->second.get();
 }
 
-std::optional<std::string> ChatTemplate::problem() const {
+std::optional<std::string> ChatTemplate::problem(const Json& variables) const {
   try {
-    Choose(Json::object());
+    Choose(variables);
     return std::nullopt;
   } catch (const Error& error) {
     return error.what();

@@ -29,7 +29,7 @@ class ChatTemplate {
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
 
   // Why conversations without tools cannot be rendered: file, line, and what would help; nullopt when they can.
-  std::optional<std::string> problem() const;
+  std::optional<std::string> problem(const Json& variables = Json::object()) const;
 
   // As apply_chat_template of transformers: entries of messages that are null count as absent, reasoning is there
   // under each of its names, and tools and documents are none when variables lack them.

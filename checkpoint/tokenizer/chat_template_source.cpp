@@ -24,6 +24,10 @@ ChatTemplateTexts OfConfig(const fs::path& path) {
   const JsonView config(json, path.string());
   if (!config.Has("chat_template")) return texts;
   const JsonView entry = config.At("chat_template");
+  if (entry.json().is_object()) {
+    for (const std::string& name : entry.Keys()) Put(&texts, {name, entry.At(name).String(), entry.At(name).Where()});
+    return texts;
+  }
   if (!entry.json().is_array()) {
     texts.templates.push_back({kDefault, entry.String(), entry.Where()});
     return texts;

@@ -27,6 +27,34 @@ pcre2_match_data* ThreadMatchData() {
   return data.get();
 }
 
+// Patterns of tokenizer.json are written for Oniguruma. THROWS Error at what it reads in another way than PCRE2.
+void RequireSameMeaning(std::string_view pattern, const std::string& where) {
+  const auto refuse = [&](size_t at, const char* what) {
+    Fail(where, "{} is not supported, at \"{}\"", what, pattern.substr(at, 20));
+  };
+  bool in_class = false;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    const std::string_view rest = pattern.substr(i);
+    if (rest[0] == '\\') {
+      if (rest.size() > 1 && std::string_view("hHKv").find(rest[1]) != std::string_view::npos)
+        refuse(i, "an escape that means another thing in Oniguruma");
+      ++i;
+    } else if (in_class) {
+      if (rest[0] == '[') refuse(i, "a class within a class");
+      if (rest.starts_with("&&")) refuse(i, "an intersection of classes");
+      in_class = rest[0] != ']';
+    } else if (rest[0] == '[') {
+      in_class = true;
+      if (rest.starts_with("[^")) ++i;
+      if (pattern.substr(i + 1).starts_with("]")) ++i;  // the first one stands for itself
+    } else if (rest.starts_with("(?m")) {
+      refuse(i, "the option m, where a dot is also a new line,");
+    } else if (rest.starts_with("{,")) {
+      refuse(i, "a repetition without a least number");
+    }
+  }
+}
+
 }  // namespace
 
 std::string TranslateWhiteSpace(std::string_view pattern) {
@@ -48,11 +76,13 @@ std::string TranslateWhiteSpace(std::string_view pattern) {
 }
 
 SplitRegex::SplitRegex(const std::string& pattern, const std::string& where) : where_(where) {
+  RequireSameMeaning(pattern, where);
   std::string translated = TranslateWhiteSpace(pattern);
   int error = 0;
   PCRE2_SIZE offset = 0;
-  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
-                                   PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &offset, nullptr);
+  pcre2_code* code =
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
+                    PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &offset, nullptr);
   if (!code)
     Fail(where, "not a valid regular expression: {}, at \"{}\"", ErrorText(error), translated.substr(offset, 20));
   // Where a processor has no JIT the same pattern is interpreted.

@@ -24,7 +24,13 @@ Class ClassOfName(const std::string& name) {
   if (name == "LlamaTokenizer") return Class::kLlama;
   if (name == "Qwen2Tokenizer") return Class::kQwen2;
   if (name == "GPT2Tokenizer") return Class::kGpt2;
-  return Class::kAsFile;  // PreTrainedTokenizerFast, TokenizersBackend, and names that transformers does not know
+  return Class::kAsFile;  // PreTrainedTokenizerFast, TokenizersBackend, and all others, of which the user is told
+}
+
+// Whether transformers, too, takes the file as it stands for this class.
+bool IsGeneric(const std::string& name) {
+  return name.empty() || name == "PreTrainedTokenizer" || name == "TokenizersBackend" ||
+         ClassOfName(name) != Class::kAsFile;
 }
 
 const char* NameOf(Class kind) {
@@ -237,6 +243,9 @@ void AddTokens(Class kind, const TokenizerConfig& config, const std::string& whe
 void ApplyTokenizerConfig(const TokenizerConfig& config, const std::string& where, JsonTokenizerFile* file) {
   const JsonView model = JsonView(file->json, where).At("model");
   Class kind = ChooseClass(config, file->json);
+  if (const std::string name = WithoutFast(config.tokenizer_class); kind == Class::kAsFile && !IsGeneric(name))
+    WarnOnce(where,
+             fmt::format("is taken as it stands; the {} of tokenizer_config.json may have steps of its own", name));
   const bool fits = model.StringOr("type", "BPE") == "BPE" && (kind == Class::kLlama) != HasByteLevel(file->json);
   if (kind != Class::kAsFile && !fits) {
     LogWarning("{}: transformers would build a {} of this file, which was made for another; it is taken as it stands",

@@ -189,6 +189,8 @@ void Run(Flags flags) {
     flags.prompt = DecodeText({std::istreambuf_iterator<char>(std::cin), {}}, "stdin");
     if (flags.prompt.empty()) Fail("--prompt", "is empty, and so is stdin");
   }
+  flags.prompt = DecodeText(flags.prompt, "--prompt");
+  flags.system = DecodeText(flags.system, "--system");
   Json messages = Opening(flags);
   messages.push_back({{"role", "user"}, {"content", flags.prompt}});
   const bool stream = flags.json != "-";

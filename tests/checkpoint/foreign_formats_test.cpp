@@ -105,7 +105,10 @@ TEST(Fp8, MistakesAreNamed) {
   EXPECT_ERROR(checkpoint.Open(), "up_proj.weight_zero_point\" is not zero, and 8-bit floats have none");
   checkpoint.Remove("weight_zero_point");
   checkpoint.Put("weight_scale_inv", DType::kF32, {5, 2}, std::vector<float>(10, 1.0f));
+  EXPECT_ERROR(checkpoint.Open(), "has shape [5, 2], but quantization_config says blocks of 32 x 32 of [96, 64]");
+  checkpoint.config.erase("quantization_config");
   EXPECT_ERROR(checkpoint.Open(), "has shape [5, 2], which divides [96, 64] into no blocks that are known");
+  checkpoint.config["quantization_config"] = Fp8Config({32, 32});
   checkpoint.Remove("weight_scale_inv");
   EXPECT_ERROR(checkpoint.Open(), "is of 8-bit floats, and no scale of theirs is there");
   auto with = [](const char* key, Json value) {
@@ -407,6 +410,15 @@ TEST(Transforms, OthersAreNamed) {
   checkpoint.config["quantization_config"] = {{"config_groups", Json::object()},
                                               {"transform_config", InputTransformOf(128)}};
   EXPECT_ERROR(checkpoint.Open(), "up_proj has 64 inputs, which blocks of 128, a power of two, do not divide");
+  // What it reaches in other programs, like a whole feed-forward part, would be lost.
+  Json& transform = checkpoint.config["quantization_config"]["transform_config"];
+  for (const char* target : {"LlamaMLP", "re:.*mlp$"}) {
+    transform = InputTransformOf(16);
+    transform["config_groups"]["R4"]["apply"][0]["targets"].push_back(target);
+    EXPECT_ERROR(checkpoint.Open(), "\" is no linear of this model, so what it transforms is not known");
+  }
+  transform["config_groups"]["R4"]["apply"][0]["targets"] = nullptr;
+  EXPECT_ERROR(checkpoint.Open(), "transform_config: R4: names no targets");
 }
 
 }  // namespace

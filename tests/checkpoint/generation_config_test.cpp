@@ -20,8 +20,15 @@ class GenerationConfigFile : public testing::Test {
     config.vocab_size = 100;
     config.eos_ids = std::move(config_ids);
     testing::internal::CaptureStderr();
-    const Ids ids = EndIds(dir_.path(), config, tokenizer);
+    Ids ids;
+    std::exception_ptr error;
+    try {
+      ids = EndIds(dir_.path(), config, tokenizer);
+    } catch (...) {
+      error = std::current_exception();
+    }
     log_ = testing::internal::GetCapturedStderr();
+    if (error) std::rethrow_exception(error);
     return ids;
   }
   SamplingValues Sampling(const char* text) {
@@ -55,6 +62,12 @@ TEST_F(GenerationConfigFile, WithoutTheFileTheOthersSayIt) {
   config.eos_ids = {9};
   EXPECT_EQ(EndIds(dir_.path(), config, 9), Ids{9});
   EXPECT_EQ(ReadSamplingDefaults(dir_.path()).Text(), "");
+}
+
+TEST_F(GenerationConfigFile, WithoutTheFileConfigJsonSaysHowToSample) {
+  WriteFileAtomically(dir_ / "config.json", R"({"model_type": "llama", "repetition_penalty": 3.0})");
+  EXPECT_EQ(ReadSamplingDefaults(dir_.path()).Text(), "repetition_penalty 3");
+  EXPECT_EQ(Sampling(R"({"top_k": 4})").Text(), "top_k 4") << "the file alone counts where it is";
 }
 
 TEST_F(GenerationConfigFile, SamplingAsItsAuthorWantsIt) {

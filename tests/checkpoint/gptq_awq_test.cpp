@@ -129,6 +129,7 @@ TEST_F(GptqMistakes, OfTheConfigAreNamed) {
   EXPECT_ERROR(with("grop_size", 32), "key \"grop_size\" is unknown (did you mean group_size?)");
   EXPECT_ERROR(with("bits", 5), "bits: expected 2, 3, 4, 8, found 5");
   EXPECT_ERROR(with("group_size", 0), "group_size: expected -1 (the whole row) or 1 to 2^30, found 0");
+  EXPECT_ERROR(with("format", "gptq_v2"), "contradicts checkpoint_format");
   EXPECT_ERROR(with("checkpoint_format", "marlin"), "\"marlin\" is not supported; expected \"gptq\" or \"gptq_v2\"");
   EXPECT_ERROR(with("is_marlin_format", true), "is_marlin_format: is not supported");
   EXPECT_ERROR(with("method", "qqq"), "method: \"qqq\" is not supported; expected \"gptq\"");

@@ -47,6 +47,12 @@ TEST(KnownFields, WhereEveryFieldCountsAnUnknownOneIsRefused) {
                "c.json: key \"bots\" is unknown (did you mean bits?)");
 }
 
+TEST(ModelFields, AttentionToLaterTokensIsRefused) {
+  const Json causal = {{"is_causal", true}}, both = {{"is_causal", false}};
+  EXPECT_THAT(ConfigNotes(JsonView(causal, "c.json"), Family::kLlama), IsEmpty());
+  EXPECT_ERROR(ConfigNotes(JsonView(both, "c.json"), Family::kLlama), "is_causal: false asks for attention to later");
+}
+
 TEST(ModelFields, OfConfigByFamily) {
   const Json windowed = {{"sliding_window", 8}, {"attention_bias", false}};
   const JsonView view(windowed, "config.json");

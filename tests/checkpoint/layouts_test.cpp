@@ -164,6 +164,9 @@ TEST_F(Layouts, FilesOfOtherFormsAreNotTakenForShards) {
   EXPECT_ERROR(Open(), "holds model.gguf; turn it into a checkpoint directory with `ecld import` first");
   WriteFileAtomically(dir_ / "m/pytorch_model-00001-of-00002.bin", "");
   EXPECT_ERROR(Open(), "holds pytorch_model-00001-of-00002.bin; only safetensors is read: convert it first");
+  WriteFileAtomically(dir_ / "m/adapter_config.json", "{}");
+  EXPECT_ERROR(Open(), "holds an adapter (adapter_config.json) beside a model");
+  fs::remove(dir_ / "m/adapter_config.json");
   fs::remove(dir_ / "m/config.json");
   WriteFileAtomically(dir_ / "m/params.json", "{}");
   EXPECT_ERROR(Open(), "the form of Meta's and Mistral's own programs");

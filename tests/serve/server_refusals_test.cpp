@@ -173,6 +173,16 @@ TEST_F(ServerTest, TheContextIsALimit) {
   EXPECT_LE(rest["usage"]["total_tokens"], 21) << rest;
 }
 
+TEST_F(ServerTest, AChatOfNoTokensIsRefused) {
+  tiny_.chat_template = ChatTemplate("{{ messages[0].content }}", "test");
+  Start();
+  const HttpAnswer empty =
+      Client().Post("/v1/chat/completions", Chat({{"messages", Json::array({{{"role", "user"}, {"content", ""}}})}}));
+  EXPECT_EQ(empty.status, 400);
+  EXPECT_THAT(empty.body, HasSubstr("messages: holds no tokens"));
+  EXPECT_EQ(Client().Post("/v1/chat/completions", Chat()).status, 200) << "the server goes on";
+}
+
 TEST_F(ServerTest, WhatIsNoRequestIsSaidSo) {
   Start({.http = {.max_body_B = 2000}});
   HttpClient client = Client();

@@ -78,7 +78,7 @@ TEST_F(ServerTest, AChatUsesTheTemplate) {
       {{"role", "user"}, {"content", {{{"type", "text"}, {"text", "h"}}, {{"type", "text"}, {"text", "i"}}}}}};
   const Json json = client.Post("/v1/chat/completions", Chat({{"messages", parts}, {"user", "me"}})).json();
   const std::string rendered = tiny_.chat_template.Render(
-      {{{"role", "system"}, {"content", "be brief"}}, {{"role", "user"}, {"content", "hi"}}}, true);
+      {{{"role", "system"}, {"content", "be brief"}}, {{"role", "user"}, {"content", "h\ni"}}}, true);
   EXPECT_EQ(json["object"], "chat.completion") << json;
   EXPECT_EQ(json["choices"][0]["message"]["role"], "assistant");
   EXPECT_EQ(json["choices"][0]["message"]["content"], GreedyText(rendered, 8, true));

@@ -67,6 +67,18 @@ TEST(ChatTemplateSource, OneThatCannotBeReadCostsChatOnly) {
   EXPECT_ERROR(ChatTemplate::Open(directory.path(), (directory / "mine").string()), "mine:1: not closed with }}");
 }
 
+TEST(ChatTemplateSource, AnEntryThatIsNoTemplateCostsChatOnly) {
+  TempDir directory;
+  WriteFileAtomically(directory / "tokenizer_config.json", R"({"chat_template": {"default": "d", "tool_use": "t"}})");
+  EXPECT_EQ(ChatTemplate::Open(directory.path())->Render(kMessages, true), "d");
+  for (const char* entry : {"5", R"([{"template": "t"}])"}) {
+    WriteFileAtomically(directory / "tokenizer_config.json", fmt::format(R"({{"chat_template": {}}})", entry));
+    const auto chat = ChatTemplate::Open(directory.path());
+    ASSERT_TRUE(chat && chat->problem()) << entry;
+    EXPECT_NE(chat->problem()->find("--chat-template FILE replaces"), std::string::npos) << *chat->problem();
+  }
+}
+
 TEST(ChatTemplateSource, NoDefaultCostsChatWithoutToolsOnly) {
   TempDir directory;
   WriteFileAtomically(directory / "tokenizer_config.json",
@@ -74,6 +86,8 @@ TEST(ChatTemplateSource, NoDefaultCostsChatWithoutToolsOnly) {
   const auto chat = ChatTemplate::Open(directory.path());
   EXPECT_ERROR(chat->Render(kMessages, true), "holds no chat template named \"default\", only tool_use");
   EXPECT_EQ(chat->Render(kMessages, true, {{"tools", Json::array()}}), "tools");
+  EXPECT_TRUE(chat->problem());
+  EXPECT_FALSE(chat->problem({{"tools", Json::array()}}));
 }
 
 TEST(ChatTemplateSource, SpecialTokensAreVariables) {

@@ -112,6 +112,16 @@ std::vector<std::string> Words(const std::string& json, std::string_view text) {
 
 using List = std::vector<std::string>;
 
+TEST(PreTokenizer, PatternsMeanWhatTheyMeanInOniguruma) {
+  auto split = [](const char* pattern, const char* text) {
+    return Words(Json{{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}}.dump(), text);
+  };
+  EXPECT_EQ(split("^th", "the\nthe"), (List{"th", "e\n", "th", "e"})) << "at every line";
+  EXPECT_EQ(split("[]a]+", "b]a"), (List{"b", "]a"}));
+  for (const char* pattern : {"[a-z&&[^aeiou]]", "[a[b]]", "(?m)a.b", "\\h", "a{,2}"})
+    EXPECT_ERROR(split(pattern, "a"), "is not supported, at") << pattern;
+}
+
 TEST(PreTokenizer, WhatBecomesOfMatches) {
   auto split = [](const char* behavior, bool invert) {
     return Words(
