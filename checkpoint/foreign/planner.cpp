@@ -48,8 +48,7 @@ class Translation::Planner {
     if (formats_.empty()) return std::nullopt;
     std::vector<QuantizationConfig::Group> groups;
     for (const auto& [module, format] : formats_) {
-      auto group =
-          std::find_if(groups.begin(), groups.end(), [&](const auto& known) { return known.format == format; });
+      auto group = std::ranges::find(groups, format, &QuantizationConfig::Group::format);
       if (group == groups.end()) group = groups.insert(groups.end(), {"", {}, format});
       group->targets.push_back(module);
     }
