@@ -67,7 +67,7 @@ Value CallRow(Interpreter& interpreter, const Row& row, const Value& self, const
   }
   for (const auto& [name, value] : arguments.named) {
     auto known = std::find_if(parameters.begin(), parameters.end(),
-                              [&](const Parameter& p) { return p.name == name && !p.unnamed; });
+                              [&name = name](const Parameter& p) { return p.name == name && !p.unnamed; });
     if (known == parameters.end()) {
       if (open) continue;
       Wrong(fmt::format("{} takes no argument \"{}\"", row.name, name));
