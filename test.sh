@@ -8,12 +8,22 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-scripts/setup.sh --tests
-for preset in dev asan fuzz; do
-  scripts/build.sh $preset
+# step NAME COMMAND...: runs it, and keeps what it took for the lines at the end.
+took=()
+step() {
+  local begin=$SECONDS status=0
+  "${@:2}" || status=$?
+  took+=("$(printf '%5d s  %s' $((SECONDS - begin)) "$1")")
+  return $status
+}
+trap 'printf "test.sh: %s\n" "${took[@]}" "$(printf "%5d s  in all" $SECONDS)" >&2' EXIT
+
+step "setup" scripts/setup.sh --tests
+for preset in dev asan; do
+  step "build of $preset" scripts/build.sh $preset
 done
 if [[ -f build/arm64-sysroot/stamp ]] && command -v aarch64-linux-gnu-g++ qemu-aarch64 >/dev/null; then
-  scripts/build.sh arm64
+  step "build of arm64" scripts/build.sh arm64
 else
   mkdir -p build/arm64
   cat > build/arm64/CTestTestfile.cmake <<'EOF'
@@ -23,11 +33,11 @@ EOF
 fi
 
 # One CTest run over the builds.
-printf 'subdirs(%s)\n' dev asan fuzz/fuzz arm64 > build/CTestTestfile.cmake
+printf 'subdirs(%s)\n' dev asan arm64 > build/CTestTestfile.cmake
 
 if [[ -z "${ECLD_TEST_DATA:-}" ]]; then
   echo "test.sh: ECLD_TEST_DATA is not set: tests on real models and texts will be skipped." >&2
 fi
 arguments=("$@")
 (( $# )) || arguments=(-LE slow)
-exec ctest --test-dir build --parallel "$(nproc)" --output-on-failure "${arguments[@]}"
+step "tests" ctest --test-dir build --parallel "$(nproc)" --output-on-failure "${arguments[@]}"

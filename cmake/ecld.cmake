@@ -19,6 +19,9 @@ function(ecld_room folder)
   list(FILTER sources EXCLUDE REGEX "/torch_operators\\.cpp$")
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC ecld_flags ${ARGN})
+  if(ECLD_FUZZ AND NOT folder STREQUAL "kernels")  # what libFuzzer sees; products of matrices would only be slower
+    target_compile_options(${name} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
 endfunction()
 
 # ecld_operators(): libecld_operators.so, which Python and LibTorch programs load (model/torch_operators.cpp). The rooms
