@@ -15,34 +15,46 @@ namespace {
 
 bool IsFloat8(DType dtype) { return dtype == DType::kF8E4M3 || dtype == DType::kF8E5M2; }
 
-// The block that scales of this shape are for: the scheme's, where it has one; else as their number says, else of
-// 128 x 128 with smaller ones at the edges, else of equal size.
-ForeignScheme WithBlock(const ModuleTensors& tensors, std::string_view part, ForeignScheme scheme) {
+// The block that scales of this shape are for where no config says: an output, else 128 x 128 with smaller ones at the
+// edges, else equal parts. THROWS Error where both of the last two are possible.
+ForeignScheme FindBlock(const ModuleTensors& tensors, std::string_view part, ForeignScheme scheme) {
+  const auto& shape = tensors.At(part).shape;
+  const int64_t out = tensors.spec().shape[0], in = tensors.spec().shape[1];
+  const bool matrix = shape.size() == 2;
+  if (tensors.At(part).Elements() == 1) return scheme;
+  if (shape == std::vector<int64_t>{out} || (matrix && shape[0] == out && shape[1] == 1)) {
+    scheme.block_outputs = 1;
+    return scheme;
+  }
+  constexpr int64_t kUsual = 128;
+  const auto usual = [](int64_t size, int64_t parts) { return (size + kUsual - 1) / kUsual == parts; };
+  const auto equal = [](int64_t size, int64_t parts) { return parts > 0 && size % parts == 0 ? size / parts : 0; };
+  const bool is_usual = matrix && usual(out, shape[0]) && usual(in, shape[1]);
+  const int64_t outputs = matrix ? equal(out, shape[0]) : 0, inputs = matrix ? equal(in, shape[1]) : 0;
+  const bool is_equal = outputs > 0 && inputs > 0;
+  if (!is_usual && !is_equal)
+    tensors.Wrong(part, fmt::format("has shape {}, which divides [{}, {}] into no blocks that are known",
+                                    ShapeText(shape), out, in));
+  if (is_usual && is_equal && (outputs != std::min(out, kUsual) || inputs != std::min(in, kUsual)))
+    tensors.Wrong(part, fmt::format("has shape {}, which may be blocks of {} x {}, smaller at the edges, or of {} x {} "
+                                    "of [{}, {}]; quantization_config must say which (weight_block_size)",
+                                    ShapeText(shape), kUsual, kUsual, outputs, inputs, out, in));
+  scheme.block_outputs = is_usual ? kUsual : outputs;
+  scheme.block_inputs = is_usual ? kUsual : inputs;
+  return scheme;
+}
+
+// The scheme with its block. THROWS Error: scales that are not of it.
+ForeignScheme WithBlock(const ModuleTensors& tensors, std::string_view part, const ForeignScheme& scheme) {
+  if (scheme.block_is_open) return FindBlock(tensors, part, scheme);
   const auto& shape = tensors.At(part).shape;
   const int64_t out = tensors.spec().shape[0], in = tensors.spec().shape[1];
   auto blocks = [](int64_t size, int64_t block) { return block > 0 ? (size + block - 1) / block : 1; };
-  const bool matrix = shape.size() == 2;
-  auto fits = [&](int64_t outputs, int64_t inputs) {
-    return matrix && shape[0] == blocks(out, outputs) && shape[1] == blocks(in, inputs);
-  };
-  const bool by_output = shape == std::vector<int64_t>{out} || fits(1, 0);
-  if (fits(scheme.block_outputs, scheme.block_inputs)) return scheme;
-  if (scheme.block_outputs == 1 && scheme.block_inputs == 0 && by_output) return scheme;
-  if (scheme.block_outputs > 0 || scheme.block_inputs > 0)
-    tensors.Wrong(part, fmt::format("has shape {}, but quantization_config says blocks of {} x {} of [{}, {}]",
-                                    ShapeText(shape), scheme.block_outputs, scheme.block_inputs, out, in));
-  if (tensors.At(part).Elements() == 1) return scheme;
-  if (by_output) {
-    scheme.block_outputs = 1;
-  } else if (fits(128, 128)) {
-    scheme.block_outputs = scheme.block_inputs = 128;
-  } else if (matrix && shape[0] > 0 && shape[1] > 0 && out % shape[0] == 0 && in % shape[1] == 0) {
-    scheme.block_outputs = out / shape[0];
-    scheme.block_inputs = in / shape[1];
-  } else {
-    tensors.Wrong(part, fmt::format("has shape {}, which divides [{}, {}] into no blocks that are known",
-                                    ShapeText(shape), out, in));
-  }
+  const std::vector<int64_t> expected = {blocks(out, scheme.block_outputs), blocks(in, scheme.block_inputs)};
+  const bool one = expected[0] * expected[1] == 1 && tensors.At(part).Elements() == 1;
+  if (shape != expected && !one && !(expected[1] == 1 && shape == std::vector<int64_t>{expected[0]}))
+    tensors.Wrong(part, fmt::format("has shape {}, but quantization_config says blocks of {} of [{}, {}]",
+                                    ShapeText(shape), BlockText(scheme), out, in));
   return scheme;
 }
 

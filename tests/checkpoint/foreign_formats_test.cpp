@@ -117,8 +117,8 @@ TEST(Fp8, MistakesAreNamed) {
     return ParseForeignConfig(JsonView(json, "config.json"));
   };
   EXPECT_ERROR(with("weight_block_size", {128}), "weight_block_size: expected two numbers from 1 to 2^30");
-  EXPECT_ERROR(with("expert_dtype", "fp4"), "\"fp4\" is not supported; expected fp8");
-  EXPECT_ERROR(with("fmt", "e3m4"), "\"e3m4\" is not supported; expected e4m3");
+  EXPECT_ERROR(with("expert_dtype", "fp4"), "\"fp4\" is not supported; expected \"fp8\"");
+  EXPECT_ERROR(with("fmt", "e3m4"), "\"e3m4\" is not supported; expected \"e4m3\"");
   EXPECT_ERROR(with("modules_to_skip", Json::array()), "key \"modules_to_skip\" is unknown");
 }
 
@@ -166,7 +166,7 @@ TEST(CompressedTensors, IntegersOutOfRangeAreNamed) {
   ForeignCheckpoint checkpoint;
   checkpoint.config["quantization_config"] =
       CompressedConfig("int-quantized", {{"num_bits", 4}, {"strategy", "group"}, {"group_size", 32}});
-  EXPECT_ERROR(checkpoint.Open(), "up_proj.weight_scale\" is missing");
+  EXPECT_ERROR(checkpoint.Open(), "up_proj.weight\" is stored as F32, but quantization_config has it quantized");
   known.codes[10] = 16;
   PutInt8(checkpoint, known, false);
   const Checkpoint opened = checkpoint.Open();
@@ -407,7 +407,8 @@ TEST(Transforms, OthersAreNamed) {
   EXPECT_ERROR(with("/config_groups/R4/seed", 1), "key \"seed\" is unknown");
   EXPECT_ERROR(with("/groups", 1), "key \"groups\" is unknown");
   ForeignCheckpoint checkpoint;
-  checkpoint.config["quantization_config"] = {{"config_groups", Json::object()},
+  checkpoint.config["quantization_config"] = {{"quant_method", "compressed-tensors"},
+                                              {"config_groups", Json::object()},
                                               {"transform_config", InputTransformOf(128)}};
   EXPECT_ERROR(checkpoint.Open(), "up_proj has 64 inputs, which blocks of 128, a power of two, do not divide");
   // What it reaches in other programs, like a whole feed-forward part, would be lost.
