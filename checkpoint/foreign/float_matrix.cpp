@@ -15,32 +15,39 @@ namespace {
 
 bool IsFloat8(DType dtype) { return dtype == DType::kF8E4M3 || dtype == DType::kF8E5M2; }
 
-// The block that scales of this shape are for where no config says: an output, else 128 x 128 with smaller ones at the
-// edges, else equal parts. THROWS Error where both of the last two are possible.
+// How many rows or columns share a scale, where a side of a matrix is cut into so many parts: a power of two, the last
+// part shorter, or else equal parts. 0: neither.
+struct Cut {
+  int64_t power = 0, equal = 0;
+
+  Cut(int64_t size, int64_t parts) {
+    for (int64_t block = 1; block < size && power == 0; block *= 2)
+      if ((size + block - 1) / block == parts) power = block;
+    if (parts > 0 && size % parts == 0) equal = size / parts;
+    if (parts == 1) power = equal;
+  }
+  bool Open() const { return power > 0 && equal > 0 && power != equal; }
+  int64_t Block() const { return power > 0 ? power : equal; }
+};
+
+// The block that scales of this shape are for where no config says. THROWS Error: none, or two are possible.
 ForeignScheme FindBlock(const ModuleTensors& tensors, std::string_view part, ForeignScheme scheme) {
   const auto& shape = tensors.At(part).shape;
   const int64_t out = tensors.spec().shape[0], in = tensors.spec().shape[1];
-  const bool matrix = shape.size() == 2;
   if (tensors.At(part).Elements() == 1) return scheme;
-  if (shape == std::vector<int64_t>{out} || (matrix && shape[0] == out && shape[1] == 1)) {
-    scheme.block_outputs = 1;
-    return scheme;
-  }
-  constexpr int64_t kUsual = 128;
-  const auto usual = [](int64_t size, int64_t parts) { return (size + kUsual - 1) / kUsual == parts; };
-  const auto equal = [](int64_t size, int64_t parts) { return parts > 0 && size % parts == 0 ? size / parts : 0; };
-  const bool is_usual = matrix && usual(out, shape[0]) && usual(in, shape[1]);
-  const int64_t outputs = matrix ? equal(out, shape[0]) : 0, inputs = matrix ? equal(in, shape[1]) : 0;
-  const bool is_equal = outputs > 0 && inputs > 0;
-  if (!is_usual && !is_equal)
+  const bool by_output = shape == std::vector<int64_t>{out};
+  const Cut rows(out, by_output || shape.size() == 2 ? shape[0] : 0), columns(in, shape.size() == 2 ? shape[1] : 1);
+  scheme.block_outputs = rows.Block();
+  scheme.block_inputs = columns.Block();
+  if (scheme.block_outputs == 0 || scheme.block_inputs == 0)
     tensors.Wrong(part, fmt::format("has shape {}, which divides [{}, {}] into no blocks that are known",
                                     ShapeText(shape), out, in));
-  if (is_usual && is_equal && (outputs != std::min(out, kUsual) || inputs != std::min(in, kUsual)))
-    tensors.Wrong(part, fmt::format("has shape {}, which may be blocks of {} x {}, smaller at the edges, or of {} x {} "
-                                    "of [{}, {}]; quantization_config must say which (weight_block_size)",
-                                    ShapeText(shape), kUsual, kUsual, outputs, inputs, out, in));
-  scheme.block_outputs = is_usual ? kUsual : outputs;
-  scheme.block_inputs = is_usual ? kUsual : inputs;
+  if (rows.Open() || columns.Open())
+    tensors.Wrong(
+        part, fmt::format("has shape {}, which may be blocks of {}, smaller at the edges, or of {} x {} of [{}, {}]; "
+                          "quantization_config must say which (weight_block_size)",
+                          ShapeText(shape), BlockText(scheme), rows.equal > 0 ? rows.equal : rows.power,
+                          columns.equal > 0 ? columns.equal : columns.power, out, in));
   return scheme;
 }
 

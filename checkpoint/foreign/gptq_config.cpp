@@ -98,6 +98,13 @@ int64_t ReadGroupSize(const JsonView& json, const char* key, int64_t fallback) {
   return std::max<int64_t>(size, 0);
 }
 
+// THROWS Error where two keys that say the same thing are there and do not.
+void RequireSame(const JsonView& json, const char* key, const char* older) {
+  if (json.Has(key) && json.Has(older) && json.At(key).json() != json.At(older).json())
+    Fail(json.At(older).Where(), "is {}, and {} {}; one of the two is wrong", Shown(json.At(older).json()), key,
+         Shown(json.At(key).json()));
+}
+
 int ReadBits(const JsonView& json, const char* key, std::initializer_list<int64_t> known) {
   const int64_t bits = json.At(key).Int();
   if (std::find(known.begin(), known.end(), bits) == known.end())
@@ -187,6 +194,8 @@ ForeignConfig ParseAwq(const JsonView& json) {
   RequireOneOf(json, "method", {"awq"});
   RequireOneOf(json, "pack_dtype", {"int32"});
   for (const char* key : {"version", "format", "checkpoint_format"}) RequireOneOf(json, key, {"gemm"});
+  RequireSame(json, "bits", "w_bit");
+  RequireSame(json, "group_size", "q_group_size");
   // Which modules were left as they are is seen from their tensors.
   if (json.Has("modules_to_not_convert")) ReadModuleNames(json.At("modules_to_not_convert"));
   ForeignConfig config;

@@ -42,7 +42,7 @@ TEST(OpenBlocks, AreToldAndRefusedWhereTwoReadingsFit) {
   PutOnes(checkpoint, 192, kIn);
   checkpoint.Put("weight_scale_inv", DType::kF32, {2, 1}, std::vector<float>{1, 2});
   EXPECT_ERROR(checkpoint.Open(),
-               "up_proj.weight_scale_inv\" has shape [2, 1], which may be blocks of 128 x 128, smaller at the edges, "
+               "up_proj.weight_scale_inv\" has shape [2, 1], which may be blocks of 128 x 64, smaller at the edges, "
                "or of 96 x 64 of [192, 64]; quantization_config must say which (weight_block_size)");
   for (const int64_t block : {128, 96}) {
     checkpoint.config["quantization_config"] = {{"quant_method", "fp8"}, {"weight_block_size", {block, 64}}};
@@ -50,6 +50,8 @@ TEST(OpenBlocks, AreToldAndRefusedWhereTwoReadingsFit) {
   }
   checkpoint.config["quantization_config"] = {{"quant_method", "fp8"}};
   EXPECT_ERROR(checkpoint.Open(), "quantization_config must say which");
+  checkpoint.Put("weight_scale_inv", DType::kF32, {6, 1}, std::vector<float>{1, 2, 3, 4, 5, 6});
+  EXPECT_EQ(ForeignCheckpoint::Weights(checkpoint.Open())[33 * kIn], 2) << "six of 32";
   checkpoint.config.erase("quantization_config");
   checkpoint.Put("weight_scale_inv", DType::kF32, {3, 1}, std::vector<float>{1, 2, 3});
   const Checkpoint opened = checkpoint.Open();
@@ -100,6 +102,16 @@ Json BlockConfig(Json structure) {
          {{"targets", {"Linear"}},
           {"weights",
            {{"num_bits", 8}, {"type", "float"}, {"strategy", "block"}, {"block_structure", std::move(structure)}}}}}}}};
+}
+
+TEST(TwoKeys, OfOneThingThatDisagreeAreNamed) {
+  Json json = {{"quant_method", "awq"}, {"w_bit", 4}, {"q_group_size", 32}};
+  EXPECT_EQ(Parse(json).groups[0].scheme->block_inputs, 32);
+  json["group_size"] = 128;
+  EXPECT_ERROR(Parse(json), "q_group_size: is 32, and group_size 128; one of the two is wrong");
+  json["group_size"] = 32;
+  json["bits"] = 8;
+  EXPECT_ERROR(Parse(json), "w_bit: is 4, and bits 8; one of the two is wrong");
 }
 
 TEST(BlockStructure, IsAlsoAText) {
