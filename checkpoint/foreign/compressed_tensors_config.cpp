@@ -67,9 +67,13 @@ void ReadStrategy(const JsonView& json, ForeignScheme* scheme) {
          size);
 }
 
+// Of weights, and of what ECLD does not round.
+const std::vector<std::string> kArguments = {
+    "num_bits", "type",     "symmetric",   "group_size", "strategy", "block_structure",
+    "dynamic",  "actorder", "scale_dtype", "zp_dtype",   "observer", "observer_kwargs"};
+
 ForeignScheme ReadWeights(const JsonView& json, const std::string& format) {
-  RequireKeys(json, {"num_bits", "type", "symmetric", "group_size", "strategy", "block_structure", "dynamic",
-                     "actorder", "scale_dtype", "zp_dtype", "observer", "observer_kwargs"});
+  RequireKeys(json, kArguments);
   ForeignScheme scheme;
   const std::string type = json.StringOr("type", format == "float-quantized" ? "float" : "int");
   const bool is_float = format == "float-quantized" || (format == "naive-quantized" && type == "float");
@@ -92,6 +96,7 @@ ForeignScheme ReadWeights(const JsonView& json, const std::string& format) {
 }
 
 std::string Describe(const JsonView& json) {
+  RequireKeys(json, kArguments);
   return fmt::format("{}-bit {}", json.IntOr("num_bits", 8),
                      json.StringOr("type", "int") == "float" ? "floats" : "integers");
 }

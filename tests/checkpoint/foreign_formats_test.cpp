@@ -330,6 +330,8 @@ TEST(CompressedTensors, MistakesAreNamed) {
   EXPECT_ERROR(with("/config_groups/W4A16", Json::array({"Linear"})), "a preset of schemes by name is not supported");
   EXPECT_ERROR(with("/config_groups/group_0/weight", 1), "key \"weight\" is unknown");
   EXPECT_ERROR(with("/config_groups/group_0/weights/bits", 4), "key \"bits\" is unknown");
+  EXPECT_ERROR(with("/config_groups/group_0/input_activations", {{"bits", 4}}), "key \"bits\" is unknown");
+  EXPECT_ERROR(with("/kv_cache_scheme", {{"bits", 4}}), "kv_cache_scheme: key \"bits\" is unknown");
   EXPECT_ERROR(with("/config_groups/group_0/weights/type", "float"), "\"float\" is not supported; expected \"int\"");
   EXPECT_ERROR(with("/config_groups/group_0/weights/dynamic", true), "dynamic weight quantization is not supported");
   EXPECT_ERROR(with("/config_groups/group_0/weights/actorder", "often"), "\"often\" is not known");
