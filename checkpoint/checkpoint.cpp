@@ -56,10 +56,10 @@ Checkpoint Checkpoint::Open(const fs::path& directory, Unpacking unpacking) {
   checkpoint.config_ = ReadConfig(directory / "config.json");
   for (const std::string& note : checkpoint.config_.notes) checkpoint.Note("config.json: " + note);
   for (std::string& note : SideFileNotes(directory)) checkpoint.Note(std::move(note));
-  checkpoint.MapShards();
+  const ModuleNames names = checkpoint.MapShards();
   checkpoint.SettleDType();
   checkpoint.SettleTie();
-  checkpoint.Translate(unpacking);
+  checkpoint.Translate(names, unpacking);
   checkpoint.CheckComplete();
   checkpoint.CheckTypes();
   return checkpoint;
@@ -84,7 +84,8 @@ void Checkpoint::Note(std::string note) {
   notes_.push_back(std::move(note));
 }
 
-void Checkpoint::MapShards() {
+// Returns what the modules are called in lists of the config.
+ModuleNames Checkpoint::MapShards() {
   ShardFiles files = FindShardFiles(directory_);
   indexed_ = files.indexed;
   for (std::string& note : files.notes) Note(std::move(note));
@@ -99,7 +100,9 @@ void Checkpoint::MapShards() {
   if (!files.promised.empty())
     Fail((directory_ / files.promised.begin()->second).string(), "tensor \"{}\" is missing (promised by the index)",
          files.promised.begin()->first);
-  if (auto note = UseStandardNames(&tensors_)) Note(std::move(*note));
+  ModuleNames names;
+  if (auto note = UseStandardNames(&tensors_, &names)) Note(std::move(*note));
+  return names;
 }
 
 void Checkpoint::SettleDType() {
@@ -126,20 +129,22 @@ void Checkpoint::SettleTie() {
   tensors_.emplace(kEmbedding, view);
 }
 
-void Checkpoint::Translate(Unpacking unpacking) {
+void Checkpoint::Translate(const ModuleNames& names, Unpacking unpacking) {
   std::optional<ForeignConfig> foreign = std::move(config_.foreign);
   config_.foreign.reset();
   // The file may be left from another form of the model; codes are what tells.
   if (foreign || std::any_of(tensors_.begin(), tensors_.end(),
                              [](const auto& tensor) { return tensor.first.ends_with(".qweight"); }))
-    ReadQuantizeFile(directory_, &foreign);
-  if (!foreign) foreign = FindFloatScales(directory_, config_, tensors_);
+    for (std::string& note : ReadQuantizeFile(directory_, &foreign)) Note(std::move(note));
+  if (!foreign && (foreign = FindFloatScales(directory_, config_, tensors_)))
+    Note("holds scales of 8-bit floats, and config.json has no quantization_config; they are applied");
   if (!foreign) return;
   const std::string identity = Sha256Hex(QuickIdentity() + foreign->source.dump());
-  translation_ = Translation::Plan(directory_, *foreign, unpacking, identity, &config_, &tensors_);
+  translation_ = Translation::Plan(directory_, *foreign, names, unpacking, identity, &config_, &tensors_);
   if (!translation_) return;
   for (const std::string& note : translation_->Notes()) LogInfo("{}: {}", directory_.string(), note);
-  for (const std::string& note : translation_->unapplied()) Note(note);
+  for (const auto* notes : {&translation_->readings(), &translation_->unapplied()})
+    for (const std::string& note : *notes) Note(note);
 }
 
 void Checkpoint::CheckComplete() {

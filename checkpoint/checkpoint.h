@@ -18,6 +18,7 @@
 
 namespace ecld {
 
+class ModuleNames;
 class Translation;
 
 class Checkpoint {
@@ -61,10 +62,10 @@ class Checkpoint {
 
  private:
   void Note(std::string note);
-  void MapShards();
+  ModuleNames MapShards();
   void SettleDType();
   void SettleTie();
-  void Translate(Unpacking unpacking);
+  void Translate(const ModuleNames& names, Unpacking unpacking);
   void CheckComplete();
   void CheckTypes();
 

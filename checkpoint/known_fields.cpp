@@ -18,11 +18,6 @@ const KnownField* FindField(std::string_view name, std::initializer_list<FieldTa
   return nullptr;
 }
 
-std::string Shown(const Json& value) {
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return text.size() > 60 ? text.substr(0, 57) + "..." : text;
-}
-
 }  // namespace
 
 bool AsksForMore(const JsonView& object, const KnownField& field) {
@@ -50,6 +45,15 @@ std::vector<std::string> TellFields(const JsonView& object, std::initializer_lis
   }
   if (!unknown.empty()) notes.insert(notes.begin(), "fields that are not known and passed over: " + unknown);
   return notes;
+}
+
+void RequireOneOf(const JsonView& object, const char* key, const std::vector<std::string>& values) {
+  if (!object.Has(key)) return;
+  const std::string found = object.At(key).String();
+  std::string text = found;
+  for (char& letter : text) letter = static_cast<char>(letter >= 'A' && letter <= 'Z' ? letter - 'A' + 'a' : letter);
+  if (std::ranges::find(values, text) == values.end())
+    Fail(object.At(key).Where(), "\"{}\" is not supported; expected \"{}\"", found, fmt::join(values, "\" or \""));
 }
 
 void RequireKeys(const JsonView& object, const std::vector<std::string>& known) {

@@ -40,4 +40,8 @@ std::vector<std::string> TellFields(const JsonView& object, std::initializer_lis
 // not among known, with the nearest one that is.
 void RequireKeys(const JsonView& object, const std::vector<std::string>& known);
 
+// A key that, where it is there, may hold one of these texts alone (in small letters; it may have them of either size).
+// THROWS Error.
+void RequireOneOf(const JsonView& object, const char* key, const std::vector<std::string>& values);
+
 }  // namespace ecld

@@ -3,6 +3,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "checkpoint/foreign/foreign_config.h"
@@ -43,11 +44,12 @@ bool RegexMatches(std::string_view pattern, std::string_view name, const std::st
                      nullptr) >= 0;
 }
 
-int Specificity(std::string_view target, std::string_view module, std::string_view module_class) {
-  if (target == module) return 3;
-  if (target.starts_with(kRegexPrefix))
-    return RegexMatches(target.substr(kRegexPrefix.size()), module, "quantization_config") ? 2 : 0;
-  return target == module_class ? 1 : 0;
+int Specificity(std::string_view target, const std::vector<std::string>& names, std::string_view module_class) {
+  if (std::ranges::find(names, target) != names.end()) return 3;
+  if (!target.starts_with(kRegexPrefix)) return target == module_class ? 1 : 0;
+  target.remove_prefix(kRegexPrefix.size());
+  const auto matches = [&](const std::string& name) { return RegexMatches(target, name, "quantization_config"); };
+  return std::ranges::any_of(names, matches) ? 2 : 0;
 }
 
 std::vector<std::string> ReadModuleNames(const JsonView& json) {
@@ -61,7 +63,7 @@ std::vector<std::string> ReadModuleNames(const JsonView& json) {
 }
 
 std::optional<PackedFormat> QuantizationConfig::FormatOf(std::string_view module, std::string_view module_class) const {
-  const Group* group = MostSpecific(groups, ignore, module, module_class);
+  const Group* group = MostSpecific(groups, ignore, {std::string(module)}, module_class);
   return group ? std::optional(group->format) : std::nullopt;
 }
 

@@ -31,20 +31,20 @@ struct QuantizationConfig {
 // "re:" means in this format. THROWS Error with where on a malformed expression.
 bool RegexMatches(std::string_view pattern, std::string_view name, const std::string& where);
 
-// How specific target is for this module: 3 exact name, 2 regex, 1 class, 0 no match.
-int Specificity(std::string_view target, std::string_view module, std::string_view module_class);
+// How specific target is for a module that has these names: 3 exact name, 2 regex, 1 class, 0 no match.
+int Specificity(std::string_view target, const std::vector<std::string>& names, std::string_view module_class);
 
 // The group whose target is the most specific one, the first among equals; nullptr: none, or ignored.
 template <class Group>
 const Group* MostSpecific(const std::vector<Group>& groups, const std::vector<std::string>& ignore,
-                          std::string_view module, std::string_view module_class) {
-  for (const auto& name : ignore)
-    if (Specificity(name, module, module_class) > 0) return nullptr;
+                          const std::vector<std::string>& names, std::string_view module_class) {
+  for (const auto& target : ignore)
+    if (Specificity(target, names, module_class) > 0) return nullptr;
   int best = 0;
   const Group* found = nullptr;
   for (const auto& group : groups)
     for (const auto& target : group.targets)
-      if (int specificity = Specificity(target, module, module_class); specificity > best) {
+      if (int specificity = Specificity(target, names, module_class); specificity > best) {
         best = specificity;
         found = &group;
       }

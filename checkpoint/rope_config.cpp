@@ -58,9 +58,11 @@ double Positive(const JsonView& value) {
   return number;
 }
 
-// The type of an object: "rope_type", or its older name.
+// The type of an object: "rope_type", or its older name. null is none of the types, in transformers too.
 std::string TypeOf(const JsonView& object) {
-  return object.StringOr("rope_type", object.StringOr("type", Name(kNone)));
+  for (const char* key : {"rope_type", "type"})
+    if (object.json().contains(key)) return object.At(key).String();
+  return std::string(Name(kNone));
 }
 
 // Reads the object that holds, with what stands beside it.
@@ -98,18 +100,22 @@ class RopeReader {
     config_.notes.push_back(fmt::format(format, std::forward<Args>(args)...) + ", as in transformers");
   }
 
+  // A null is not "not given", for which there would be a default: transformers computes with it, and fails.
   double Theta() {
-    const bool outside = json_.Has("rope_theta");
+    const bool inside = object_ && object_->json().contains("rope_theta");
+    const bool outside = json_.json().contains("rope_theta") && !(inside && !json_.Has("rope_theta"));
     const double beside = outside ? Positive(json_.At("rope_theta")) : 10000;
-    const double theta = NumberOr("rope_theta", beside);
+    const double theta = inside ? Positive(object_->At("rope_theta")) : beside;
     if (outside && theta != beside)
       Note("rope_theta is {} inside the rope's object and {} beside it: the one inside holds", theta, beside);
     return theta;
   }
 
   void CheckPartial() const {
-    const JsonView& from = Has("partial_rotary_factor") ? *object_ : json_;
-    const double partial = from.NumberOr("partial_rotary_factor", 1);
+    const bool inside = object_ && object_->json().contains("partial_rotary_factor");
+    const JsonView& from = inside ? *object_ : json_;
+    const double partial =
+        inside ? from.At("partial_rotary_factor").Number() : from.NumberOr("partial_rotary_factor", 1);
     if (partial != 1) Fail(from.Where(), "partial_rotary_factor {} is not supported; expected 1", partial);
   }
 
@@ -164,10 +170,10 @@ class RopeReader {
         Fail(from.At(key).Where(), "expected 1 to 2^31 - 1, found {}", length);
       return length;
     };
-    const int64_t inside = Has(key) ? read(*object_) : config_.max_position;
-    if (!json_.Has(key)) return inside;
+    const auto says = [&](const JsonView& from) { return from.json().contains(key); };  // null too, which is an error
+    if (!says(json_)) return says(*object_) ? read(*object_) : config_.max_position;
     const int64_t beside = read(json_);
-    if (Has(key) && inside != beside)
+    if (const int64_t inside = Has(key) ? read(*object_) : beside; inside != beside)
       Note("{} is {} inside the rope's object and {} beside it: the one beside it holds", key, inside, beside);
     return beside;
   }

@@ -12,23 +12,24 @@
 namespace ecld {
 namespace {
 
-constexpr std::string_view kPrefix = "model.", kHead = "lm_head.";
+constexpr std::string_view kPrefix = "model.", kHead = "lm_head";
 
 // Every model of the four families has it, and stored in no other way.
 constexpr std::string_view kAnchor = "layers.0.input_layernorm.weight";
 
 constexpr std::string_view kOfDecoder[] = {"embed_tokens.", "layers.", "norm.", "rotary_emb."};
 
-// Where a wrapper puts the decoder and, where that is not beside it, its head. The first that fits is taken.
-constexpr std::string_view kWrappers[] = {
-    "",                       // AutoModel: the decoder alone
-    "language_model.model.",  // multi-modal, as saved before transformers 4.52
-    "model.language_model.",  // multi-modal, today
-    "language_model.",
-    "module.model.",     // saved out of data-parallel training
-    "_orig_mod.model.",  // saved out of torch.compile
-    "base_model.model.model.",
+// Where a wrapper puts the decoder and its head. The first that fits is taken.
+constexpr ModuleNames::Prefixes kWrappers[] = {
+    {"", ""},                                      // AutoModel: the decoder alone
+    {"language_model.model.", "language_model."},  // multi-modal, as saved before transformers 4.52
+    {"model.language_model.", ""},                 // multi-modal, today
+    {"language_model.", ""},
+    {"module.model.", "module."},        // saved out of data-parallel training
+    {"_orig_mod.model.", "_orig_mod."},  // saved out of torch.compile
+    {"base_model.model.model.", "base_model.model."},
 };
+constexpr ModuleNames::Prefixes kLoaded = kWrappers[2];  // what transformers calls those of a multi-modal model
 
 // Buffers, by the end of their names.
 constexpr std::string_view kBuffers[] = {
@@ -77,13 +78,13 @@ constexpr Part kLosses[] = {
     {"lora_", "part of an adapter; merge it into the model first"},
     {"base_layer.", "of a model with an adapter; merge it first"},
     {"modules_to_save", "of a model with an adapter; merge it first"},
-    {"qweight", "codes of a quantization that config.json does not announce (quantization_config)"},
-    {"qzeros", "zero points of a quantization that config.json does not announce (quantization_config)"},
-    {"g_idx", "the order of a quantization that config.json does not announce (quantization_config)"},
-    {"packed", "codes of a quantization that config.json does not announce (quantization_config)"},
+    {"qweight", "codes of a quantization that config.json does not announce for it (quantization_config)"},
+    {"qzeros", "zero points of a quantization that config.json does not announce for it (quantization_config)"},
+    {"g_idx", "the order of a quantization that config.json does not announce for it (quantization_config)"},
+    {"packed", "codes of a quantization that config.json does not announce for it (quantization_config)"},
     {"scale", "a scale that nothing applies; quantization_config must say what it is for"},
     {"zero_point", "a zero point that nothing applies; quantization_config must say what it is for"},
-    {"weight_shape", "of a quantization that config.json does not announce (quantization_config)"},
+    {"weight_shape", "of a quantization that config.json does not announce for it (quantization_config)"},
     {"absmax", "of bitsandbytes, whose weights are not read; save the model unquantized"},
     {"quant_map", "of bitsandbytes, whose weights are not read; save the model unquantized"},
     {"quant_state", "of bitsandbytes, whose weights are not read; save the model unquantized"},
@@ -140,25 +141,38 @@ bool IsBuffer(std::string_view name) {
   return std::ranges::any_of(kBuffers, [&](std::string_view end) { return name.ends_with(end); });
 }
 
-std::optional<std::string> UseStandardNames(TensorViews* tensors) {
+ModuleNames::ModuleNames(Prefixes file) : forms_{file} {
+  const Prefixes loaded = file.decoder.find("language_model.") == std::string_view::npos ? Prefixes{} : kLoaded;
+  if (file != loaded) forms_.push_back(loaded);
+}
+
+std::vector<std::string> ModuleNames::Of(std::string_view module) const {
+  std::vector<std::string> names;
+  for (const Prefixes& form : forms_)
+    names.push_back(module.starts_with(kPrefix) ? fmt::format("{}{}", form.decoder, module.substr(kPrefix.size()))
+                                                : fmt::format("{}{}", form.head, module));
+  return names;
+}
+
+std::optional<std::string> UseStandardNames(TensorViews* tensors, ModuleNames* names) {
   const auto has = [&](std::string_view prefix) { return tensors->contains(fmt::format("{}{}", prefix, kAnchor)); };
   if (has(kPrefix)) return std::nullopt;
-  const auto* wrapper = std::ranges::find_if(kWrappers, has);
+  const auto* wrapper = std::ranges::find_if(kWrappers, has, &ModuleNames::Prefixes::decoder);
   if (wrapper == std::end(kWrappers)) return std::nullopt;
-  std::string head(*wrapper);
-  if (head.ends_with(kPrefix)) head.resize(head.size() - kPrefix.size());
-  head += kHead;
+  const std::string decoder(wrapper->decoder), head = fmt::format("{}{}.", wrapper->head, kHead);
   TensorViews renamed;
   for (auto& [name, view] : *tensors) {
     std::string standard = name;
     if (name.starts_with(head))
-      standard = std::string(kHead) + name.substr(head.size());
-    else if (name.starts_with(*wrapper) && IsOfDecoder(std::string_view(name).substr(wrapper->size())))
-      standard = std::string(kPrefix) + name.substr(wrapper->size());
-    renamed.emplace(std::move(standard), view);
+      standard = name.substr(wrapper->head.size());
+    else if (name.starts_with(decoder) && IsOfDecoder(std::string_view(name).substr(decoder.size())))
+      standard = std::string(kPrefix) + name.substr(decoder.size());
+    if (!renamed.emplace(standard, view).second)
+      Fail(fmt::format("tensor \"{}\"", name), "is \"{}\" of this model, and so is another one; keep one", standard);
   }
   *tensors = std::move(renamed);
-  return fmt::format("its tensors are named \"{}{}\" and so on, and read as \"{}{}\"", *wrapper, kAnchor, kPrefix,
+  *names = ModuleNames(*wrapper);
+  return fmt::format("its tensors are named \"{}{}\" and so on, and read as \"{}{}\"", decoder, kAnchor, kPrefix,
                      kAnchor);
 }
 

@@ -16,9 +16,30 @@ namespace ecld {
 
 using UsedNames = std::set<std::string, std::less<>>;
 
+// What the modules of a checkpoint are called in lists of modules ("ignore", "targets") that other programs write.
+class ModuleNames {
+ public:
+  // The prefixes of the decoder's modules and of the head's name.
+  struct Prefixes {
+    std::string_view decoder = "model.", head = "";
+    bool operator==(const Prefixes&) const = default;
+  };
+
+  ModuleNames() = default;  // as in the table
+  explicit ModuleNames(Prefixes file);
+
+  // Every name that a module of the table has: the file's first, then what transformers calls it once it is loaded.
+  std::vector<std::string> Of(std::string_view module) const;
+  bool Standard() const { return forms_ == std::vector{Prefixes{}}; }
+
+ private:
+  std::vector<Prefixes> forms_{Prefixes{}};
+};
+
 // Gives the tensors of a base model ("layers.0...", as AutoModel saves them) or of a wrapped one
-// ("language_model.model.layers.0...") the names of the table. What it did, for people; nullopt: nothing.
-std::optional<std::string> UseStandardNames(TensorViews* tensors);
+// ("language_model.model.layers.0...") the names of the table, and says in *names what they were called. What it did,
+// for people; nullopt: nothing. THROWS Error: two tensors that would have one name.
+std::optional<std::string> UseStandardNames(TensorViews* tensors, ModuleNames* names);
 
 // Whether a tensor of this name is a buffer that every program computes itself.
 bool IsBuffer(std::string_view name);

@@ -22,6 +22,7 @@ constexpr std::array kRows = {
     DTypeRow{DType::kI64, "I64", 8, false},       DTypeRow{DType::kI32, "I32", 4, false},
     DTypeRow{DType::kI16, "I16", 2, false},       DTypeRow{DType::kI8, "I8", 1, false},
     DTypeRow{DType::kU8, "U8", 1, false},         DTypeRow{DType::kBool, "BOOL", 1, false},
+    DTypeRow{DType::kF8E8M0, "F8_E8M0", 1, true},
 };
 
 const DTypeRow& Row(DType dtype) {
@@ -97,6 +98,8 @@ float F8E4M3ToFloat(uint8_t bits) {
   return bits & 0x80u ? -magnitude : magnitude;
 }
 
+float F8E8M0ToFloat(uint8_t bits) { return bits == 0xff ? std::nanf("") : std::ldexp(1.0f, bits - 127); }
+
 float F8E5M2ToFloat(uint8_t bits) { return HalfToFloat(static_cast<uint16_t>(bits << 8)); }
 
 void ToFloat(DType dtype, const std::byte* source, size_t count, float* out) {
@@ -114,6 +117,8 @@ void ToFloat(DType dtype, const std::byte* source, size_t count, float* out) {
       return ConvertAll<uint8_t, float, F8E4M3ToFloat>(source, count, out);
     case DType::kF8E5M2:
       return ConvertAll<uint8_t, float, F8E5M2ToFloat>(source, count, out);
+    case DType::kF8E8M0:
+      return ConvertAll<uint8_t, float, F8E8M0ToFloat>(source, count, out);
     default:
       assert(false && "ToFloat takes a float type");
   }

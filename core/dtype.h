@@ -11,7 +11,7 @@
 
 namespace ecld {
 
-enum class DType : uint8_t { kF64, kF32, kF16, kBF16, kF8E4M3, kF8E5M2, kI64, kI32, kI16, kI8, kU8, kBool };
+enum class DType : uint8_t { kF64, kF32, kF16, kBF16, kF8E4M3, kF8E5M2, kI64, kI32, kI16, kI8, kU8, kBool, kF8E8M0 };
 
 // Bytes of one element.
 size_t SizeOf(DType dtype);
@@ -35,6 +35,7 @@ float HalfToFloat(uint16_t bits);
 uint16_t FloatToHalf(float value);
 float F8E4M3ToFloat(uint8_t bits);  // the "fn" variant: no infinity, 0x7f and 0xff are NaN
 float F8E5M2ToFloat(uint8_t bits);
+float F8E8M0ToFloat(uint8_t bits);  // a power of two, 2^(bits - 127); 0xff is NaN
 
 // Reads count elements of a float type stored at source (any alignment) into out.
 // REQUIRES: IsFloat(dtype), source holds count elements.

@@ -33,13 +33,16 @@ void CheckDepth(std::string_view text, std::string_view where) {
   }
 }
 
-std::string Shorten(const Json& value) {
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (text.size() > 60) text = text.substr(0, 57) + "...";
-  return text;
-}
-
 }  // namespace
+
+std::string Shown(const Json& value) {
+  constexpr size_t kMost = 60;
+  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (text.size() <= kMost) return text;
+  size_t end = kMost - 3;
+  while ((text[end] & 0xc0) == 0x80) --end;  // not inside a character
+  return text.substr(0, end) + "...";
+}
 
 std::string_view JsonProblem(const nlohmann::json::exception& exception) {
   std::string_view what = exception.what();
@@ -88,7 +91,7 @@ void WriteJsonFile(const std::filesystem::path& path, const Json& value) {
 }
 
 void JsonView::Wrong(std::string_view expected) const {
-  Fail(Where(), "expected {}, found {}", expected, Shorten(*value_));
+  Fail(Where(), "expected {}, found {}", expected, Shown(*value_));
 }
 
 bool JsonView::Has(std::string_view key) const {

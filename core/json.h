@@ -24,6 +24,9 @@ std::string QuotePythonNumbers(std::string_view text);
 // What the JSON library says of a text, line and column included, without its own "[json.exception...]" prefix.
 std::string_view JsonProblem(const nlohmann::json::exception& exception);
 
+// A value as an error shows it: its text, cut after 60 bytes, always UTF-8.
+std::string Shown(const Json& value);
+
 // Writes with two-space indent and a final newline, through a temporary file and rename. THROWS Error.
 void WriteJsonFile(const std::filesystem::path& path, const Json& value);
 

@@ -45,7 +45,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
     const Json json = ParseJson(text.substr(0, line), "input");
     const ForeignConfig config = ParseForeignConfig(JsonView(json, "input"));
-    const ForeignScheme* scheme = config.SchemeOf("m", "Linear");
+    const ForeignScheme* scheme = config.SchemeOf({"m"}, "Linear");
     if (!scheme) return 0;
     TensorMap tensors;
     std::map<std::string, std::string> metadata;

@@ -11,14 +11,6 @@
 namespace ecld {
 namespace {
 
-// Shown in an error, so short, and UTF-8.
-std::string Shown(const Json& value) {
-  if (value.is_structured()) return value.is_array() ? "a list" : "an object";
-  std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
-  if (text.size() > 40) text = text.substr(0, 40) + "...";
-  return text;
-}
-
 // Whole numbers; some clients write them as 5.0.
 bool FitsInt(const Json& value) {
   constexpr double kExact = 9007199254740992;  // 2^53

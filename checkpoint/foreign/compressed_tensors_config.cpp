@@ -13,11 +13,6 @@ namespace {
 constexpr std::array<std::string_view, 4> kFormats = {"pack-quantized", "naive-quantized", "int-quantized",
                                                       "float-quantized"};
 
-void RequireText(const JsonView& json, const char* key, const char* expected) {
-  const std::string found = json.StringOr(key, expected);
-  if (found != expected) Fail(json.At(key).Where(), "\"{}\" is not supported; expected \"{}\"", found, expected);
-}
-
 constexpr std::string_view kMixed = "mixed-precision";  // each group has a format of its own
 
 // The format of the whole config or of a group.
@@ -44,17 +39,17 @@ void ReadActivationOrder(const JsonView& json, ForeignScheme* scheme) {
   scheme->group_index = true;
 }
 
-// -1 and absent: no groups.
+// 0: absent; -1: an output is a group.
 int64_t ReadGroupSize(const JsonView& json) {
-  const int64_t size = json.IntOr("group_size", -1);
-  if (size != -1 && (size < 1 || size > (int64_t{1} << 30)))
+  const int64_t size = json.IntOr("group_size", 0);
+  if (json.Has("group_size") && size != -1 && (size < 1 || size > (int64_t{1} << 30)))
     Fail(json.At("group_size").Where(), "expected 1 to 2^30 or -1 (none), found {}", size);
   return size;
 }
 
 void ReadStrategy(const JsonView& json, ForeignScheme* scheme) {
   const int64_t size = ReadGroupSize(json);
-  const std::string strategy = json.StringOr("strategy", size > 0 ? "group" : "channel");
+  const std::string strategy = json.StringOr("strategy", size > 0 ? "group" : size < 0 ? "channel" : "tensor");
   if (strategy == "group") {
     scheme->block_inputs = size;
   } else if (strategy == "block") {
@@ -65,14 +60,20 @@ void ReadStrategy(const JsonView& json, ForeignScheme* scheme) {
     Fail(json.At("strategy").Where(),
          "\"{}\" is not supported; expected \"group\", \"channel\", \"tensor\" or \"block\"", strategy);
   }
+  if (json.Has("block_structure") && strategy != "block")
+    Fail(json.At("block_structure").Where(), "is of strategy \"block\", and the strategy is \"{}\"", strategy);
   if ((size > 0) != (strategy == "group"))
     Fail(json.Where(), "has strategy \"{}\" and group_size {}; groups have a size, and nothing else has", strategy,
          size);
 }
 
+// Of weights, and of what ECLD does not round.
+const std::vector<std::string> kArguments = {
+    "num_bits", "type",     "symmetric",   "group_size", "strategy", "block_structure",
+    "dynamic",  "actorder", "scale_dtype", "zp_dtype",   "observer", "observer_kwargs"};
+
 ForeignScheme ReadWeights(const JsonView& json, const std::string& format) {
-  RequireKeys(json, {"num_bits", "type", "symmetric", "group_size", "strategy", "block_structure", "dynamic",
-                     "actorder", "scale_dtype", "zp_dtype", "observer", "observer_kwargs"});
+  RequireKeys(json, kArguments);
   ForeignScheme scheme;
   const std::string type = json.StringOr("type", format == "float-quantized" ? "float" : "int");
   const bool is_float = format == "float-quantized" || (format == "naive-quantized" && type == "float");
@@ -95,6 +96,7 @@ ForeignScheme ReadWeights(const JsonView& json, const std::string& format) {
 }
 
 std::string Describe(const JsonView& json) {
+  RequireKeys(json, kArguments);
   return fmt::format("{}-bit {}", json.IntOr("num_bits", 8),
                      json.StringOr("type", "int") == "float" ? "floats" : "integers");
 }
@@ -130,7 +132,7 @@ ForeignConfig ParseCompressedTensors(const JsonView& json) {
                      "ignore", "config_groups", "version", "sparsity_config", "transform_config", "moe_sparsity_config",
                      "run_compressed", "dequantize"});
   // "frozen": written before they were compressed, or by a program that leaves the word; the tensors tell which.
-  if (json.StringOr("quantization_status", "") != "frozen") RequireText(json, "quantization_status", "compressed");
+  RequireOneOf(json, "quantization_status", {"compressed", "frozen"});
   RefuseSparsity(json);
   const std::string format =
       json.StringOr("format", "") == kMixed ? std::string(kMixed) : ReadFormat(json, "pack-quantized");

@@ -15,34 +15,53 @@ namespace {
 
 bool IsFloat8(DType dtype) { return dtype == DType::kF8E4M3 || dtype == DType::kF8E5M2; }
 
-// The block that scales of this shape are for: the scheme's, where it has one; else as their number says, else of
-// 128 x 128 with smaller ones at the edges, else of equal size.
-ForeignScheme WithBlock(const ModuleTensors& tensors, std::string_view part, ForeignScheme scheme) {
+// How many rows or columns share a scale, where a side of a matrix is cut into so many parts: a power of two, the last
+// part shorter, or else equal parts. 0: neither.
+struct Cut {
+  int64_t power = 0, equal = 0;
+
+  Cut(int64_t size, int64_t parts) {
+    for (int64_t block = 1; block < size && power == 0; block *= 2)
+      if ((size + block - 1) / block == parts) power = block;
+    if (parts > 0 && size % parts == 0) equal = size / parts;
+    if (parts == 1) power = equal;
+  }
+  bool Open() const { return power > 0 && equal > 0 && power != equal; }
+  int64_t Block() const { return power > 0 ? power : equal; }
+};
+
+// The block that scales of this shape are for where no config says. THROWS Error: none, or two are possible.
+ForeignScheme FindBlock(const ModuleTensors& tensors, std::string_view part, ForeignScheme scheme) {
+  const auto& shape = tensors.At(part).shape;
+  const int64_t out = tensors.spec().shape[0], in = tensors.spec().shape[1];
+  if (tensors.At(part).Elements() == 1) return scheme;
+  const bool by_output = shape == std::vector<int64_t>{out};
+  const Cut rows(out, by_output || shape.size() == 2 ? shape[0] : 0), columns(in, shape.size() == 2 ? shape[1] : 1);
+  scheme.block_outputs = rows.Block();
+  scheme.block_inputs = columns.Block();
+  if (scheme.block_outputs == 0 || scheme.block_inputs == 0)
+    tensors.Wrong(part, fmt::format("has shape {}, which divides [{}, {}] into no blocks that are known",
+                                    ShapeText(shape), out, in));
+  if (rows.Open() || columns.Open())
+    tensors.Wrong(
+        part, fmt::format("has shape {}, which may be blocks of {}, smaller at the edges, or of {} x {} of [{}, {}]; "
+                          "quantization_config must say which (weight_block_size)",
+                          ShapeText(shape), BlockText(scheme), rows.equal > 0 ? rows.equal : rows.power,
+                          columns.equal > 0 ? columns.equal : columns.power, out, in));
+  return scheme;
+}
+
+// The scheme with its block. THROWS Error: scales that are not of it.
+ForeignScheme WithBlock(const ModuleTensors& tensors, std::string_view part, const ForeignScheme& scheme) {
+  if (scheme.block_is_open) return FindBlock(tensors, part, scheme);
   const auto& shape = tensors.At(part).shape;
   const int64_t out = tensors.spec().shape[0], in = tensors.spec().shape[1];
   auto blocks = [](int64_t size, int64_t block) { return block > 0 ? (size + block - 1) / block : 1; };
-  const bool matrix = shape.size() == 2;
-  auto fits = [&](int64_t outputs, int64_t inputs) {
-    return matrix && shape[0] == blocks(out, outputs) && shape[1] == blocks(in, inputs);
-  };
-  const bool by_output = shape == std::vector<int64_t>{out} || fits(1, 0);
-  if (fits(scheme.block_outputs, scheme.block_inputs)) return scheme;
-  if (scheme.block_outputs == 1 && scheme.block_inputs == 0 && by_output) return scheme;
-  if (scheme.block_outputs > 0 || scheme.block_inputs > 0)
-    tensors.Wrong(part, fmt::format("has shape {}, but quantization_config says blocks of {} x {} of [{}, {}]",
-                                    ShapeText(shape), scheme.block_outputs, scheme.block_inputs, out, in));
-  if (tensors.At(part).Elements() == 1) return scheme;
-  if (by_output) {
-    scheme.block_outputs = 1;
-  } else if (fits(128, 128)) {
-    scheme.block_outputs = scheme.block_inputs = 128;
-  } else if (matrix && shape[0] > 0 && shape[1] > 0 && out % shape[0] == 0 && in % shape[1] == 0) {
-    scheme.block_outputs = out / shape[0];
-    scheme.block_inputs = in / shape[1];
-  } else {
-    tensors.Wrong(part, fmt::format("has shape {}, which divides [{}, {}] into no blocks that are known",
-                                    ShapeText(shape), out, in));
-  }
+  const std::vector<int64_t> expected = {blocks(out, scheme.block_outputs), blocks(in, scheme.block_inputs)};
+  const bool one = expected[0] * expected[1] == 1 && tensors.At(part).Elements() == 1;
+  if (shape != expected && !one && !(expected[1] == 1 && shape == std::vector<int64_t>{expected[0]}))
+    tensors.Wrong(part, fmt::format("has shape {}, but quantization_config says blocks of {} of [{}, {}]",
+                                    ShapeText(shape), BlockText(scheme), out, in));
   return scheme;
 }
 

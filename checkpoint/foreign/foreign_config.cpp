@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "core/error.h"
-#include "core/log.h"
 
 namespace ecld {
 namespace {
@@ -17,7 +17,7 @@ struct MethodRow {
 };
 
 constexpr std::array kMethods = {
-    MethodRow{"compressed-tensors", ParseCompressedTensors},
+    MethodRow{kGroupsMethod, ParseCompressedTensors},
     MethodRow{"fp8", ParseFp8},
     MethodRow{"fbgemm_fp8", ParseFp8},
     MethodRow{"gptq", ParseGptq},
@@ -33,13 +33,35 @@ struct FileRow {
 constexpr std::array kFiles = {FileRow{"quantize_config.json", "gptq"}, FileRow{"quant_config.json", "awq"}};
 
 bool SameSchemes(const ForeignConfig& a, const ForeignConfig& b) {
-  return a.groups.size() == b.groups.size() &&
-         std::equal(a.groups.begin(), a.groups.end(), b.groups.begin(), [](const auto& x, const auto& y) {
-           if (!x.scheme || !y.scheme) return x.scheme.has_value() == y.scheme.has_value();
-           return x.targets == y.targets && x.scheme->layout == y.scheme->layout && x.scheme->bits == y.scheme->bits &&
-                  x.scheme->symmetric == y.scheme->symmetric && x.scheme->block_inputs == y.scheme->block_inputs &&
-                  x.scheme->zeros_minus_one == y.scheme->zeros_minus_one;
+  return a.ignore == b.ignore && std::ranges::equal(a.groups, b.groups, [](const auto& x, const auto& y) {
+           return x.targets == y.targets && x.scheme == y.scheme;
          });
+}
+
+// THROWS Error: other programs do not agree on which of two groups counts.
+void RequireOneGroup(const ForeignConfig& config, const ForeignConfig::Group& found,
+                     const std::vector<std::string>& names, std::string_view module_class) {
+  const auto rank = [&](const ForeignConfig::Group& group) {
+    int best = 0;
+    for (const auto& target : group.targets) best = std::max(best, Specificity(target, names, module_class));
+    return best;
+  };
+  for (const auto& group : config.groups)
+    if (group.scheme != found.scheme && rank(group) == rank(found))
+      Fail("quantization_config: config_groups",
+           "{} and {} say different things of {}, and neither names it more closely; expected one of them", found.name,
+           group.name, names[0]);
+}
+
+// What would be right where "quant_method" is missing.
+std::string MethodHint(const JsonView& json) {
+  if (json.Has("load_in_4bit") || json.Has("load_in_8bit"))
+    return "these are keys of bitsandbytes, whose weights are not read; save the model unquantized";
+  if (json.Has("config_groups")) return "\"compressed-tensors\" is the method that has config_groups";
+  if (json.Has("weight_block_size")) return "\"fp8\" is the method that has weight_block_size";
+  if (json.Has("zero_point") || json.Has("w_bit")) return "\"awq\" is the method that has these keys";
+  if (json.Has("desc_act")) return "\"gptq\" is the method that has desc_act";
+  return "it names the program that quantized the model";
 }
 
 }  // namespace
@@ -50,8 +72,10 @@ std::optional<PackedFormat> ForeignScheme::Packed() const {
   return format;
 }
 
-const ForeignScheme* ForeignConfig::SchemeOf(std::string_view module, std::string_view module_class) const {
-  const auto group = MostSpecific(groups, ignore, module, module_class);
+const ForeignScheme* ForeignConfig::SchemeOf(const std::vector<std::string>& names,
+                                             std::string_view module_class) const {
+  const auto group = MostSpecific(groups, ignore, names, module_class);
+  if (group && method == kGroupsMethod) RequireOneGroup(*this, *group, names, module_class);
   return group && group->scheme ? &*group->scheme : nullptr;
 }
 
@@ -72,14 +96,26 @@ std::optional<QuantizationConfig> ForeignConfig::Native() const {
 
 std::pair<int64_t, int64_t> ReadBlock(const JsonView& json) {
   constexpr int64_t kMost = int64_t{1} << 30;
-  const auto good = [&](size_t i) { return json.At(i).Int() >= 1 && json.At(i).Int() <= kMost; };
-  if (json.Size() != 2 || !good(0) || !good(1))
-    Fail(json.Where(), "expected two numbers from 1 to 2^30: outputs and inputs of a block");
-  return {json.At(size_t{0}).Int(), json.At(size_t{1}).Int()};
+  int64_t outputs = 0, inputs = 0;
+  if (json.json().is_string()) {
+    const std::string text = json.String();
+    const char* end = text.data() + text.size();
+    const auto first = std::from_chars(text.data(), end, outputs);
+    if (first.ec != std::errc{} || first.ptr == end || *first.ptr != 'x' ||
+        std::from_chars(first.ptr + 1, end, inputs).ptr != end)
+      outputs = 0;
+  } else if (json.Size() == 2) {
+    outputs = json.At(size_t{0}).Int();
+    inputs = json.At(size_t{1}).Int();
+  }
+  if (outputs < 1 || outputs > kMost || inputs < 1 || inputs > kMost)
+    Fail(json.Where(), "expected two numbers from 1 to 2^30, outputs and inputs of a block, found {}",
+         Shown(json.json()));
+  return {outputs, inputs};
 }
 
 ForeignConfig ParseForeignConfig(const JsonView& json) {
-  const std::string method = json.StringOr("quant_method", "compressed-tensors");
+  const std::string method = json.StringOr("quant_method", "");
   std::vector<std::string> known;
   for (const MethodRow& row : kMethods) {
     known.emplace_back(row.name);
@@ -89,10 +125,13 @@ ForeignConfig ParseForeignConfig(const JsonView& json) {
     config.source = json.json();
     return config;
   }
+  if (!json.Has("quant_method"))
+    Fail(json.Where(), "quant_method is missing; expected one of {}; {}", fmt::join(known, ", "), MethodHint(json));
   Fail(json.At("quant_method").Where(), "\"{}\" is not supported; expected {}", method, fmt::join(known, ", "));
 }
 
-void ReadQuantizeFile(const fs::path& directory, std::optional<ForeignConfig>* config) {
+std::vector<std::string> ReadQuantizeFile(const fs::path& directory, std::optional<ForeignConfig>* config) {
+  std::vector<std::string> notes;
   for (const FileRow& row : kFiles) {
     const fs::path path = directory / row.name;
     if (!fs::exists(path) || (*config && (*config)->method != row.method)) continue;
@@ -102,8 +141,9 @@ void ReadQuantizeFile(const fs::path& directory, std::optional<ForeignConfig>* c
     if (!*config)
       *config = std::move(found);
     else if (!SameSchemes(found, **config))
-      LogWarning("{}: says otherwise than quantization_config of config.json, which counts", path.string());
+      notes.push_back(fmt::format("{} says otherwise than quantization_config of config.json, which counts", row.name));
   }
+  return notes;
 }
 
 }  // namespace ecld

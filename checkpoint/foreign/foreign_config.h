@@ -20,6 +20,8 @@
 
 namespace ecld {
 
+constexpr std::string_view kGroupsMethod = "compressed-tensors";  // the method that has config_groups
+
 // What the matrices of a checkpoint become when it is opened.
 enum class Unpacking {
   kKeep,   // packed where that is without loss
@@ -41,11 +43,13 @@ struct ForeignScheme {
   // What shares a scale; 0 = all outputs, all inputs.
   int64_t block_outputs = 1;
   int64_t block_inputs = 0;
-  bool group_index = false;     // kPacked: each input names its group ("actorder": "group")
+  bool block_is_open = false;   // kFloat: the config does not say, and the number of scales does
+  bool group_index = false;     // each input names its group ("actorder": "group", "desc_act")
   bool zeros_minus_one = true;  // kGptq: version 1 of the format
 
   // The format of ours with the same codes and groups; nullopt: there is none.
   std::optional<PackedFormat> Packed() const;
+  bool operator==(const ForeignScheme&) const = default;
 };
 
 // Hadamard matrices that a runtime has to apply to the inputs of a module. They are folded into its weight.
@@ -68,8 +72,9 @@ struct ForeignConfig {
   std::vector<std::string> unapplied;  // what the config asks of a runtime and ECLD does not do, as sentences
   Json source;                         // as it was found
 
-  // nullptr: not quantized. An exact name beats a regex, which beats a class.
-  const ForeignScheme* SchemeOf(std::string_view module, std::string_view module_class) const;
+  // Of a module that has these names; nullptr: not quantized. An exact name beats a regex, which beats a class.
+  // THROWS Error: compressed-tensors with two groups that say different things and are equally specific.
+  const ForeignScheme* SchemeOf(const std::vector<std::string>& names, std::string_view module_class) const;
   // nullopt: something in it is not ours as it is.
   std::optional<QuantizationConfig> Native() const;
 };
@@ -78,10 +83,10 @@ struct ForeignConfig {
 ForeignConfig ParseForeignConfig(const JsonView& json);
 
 // What a model directory says outside config.json: "quantize_config.json" of GPTQ and "quant_config.json" of AWQ.
-// config: what config.json says, or nothing; it wins where the two disagree, and the log says so.
-void ReadQuantizeFile(const std::filesystem::path& directory, std::optional<ForeignConfig>* config);
+// config: what config.json says, or nothing; it wins where the two disagree. Returns what is to be told.
+std::vector<std::string> ReadQuantizeFile(const std::filesystem::path& directory, std::optional<ForeignConfig>* config);
 
-// Two numbers: the outputs and the inputs of a block that shares a scale. THROWS Error.
+// Two numbers, or one text "64x32": the outputs and the inputs of a block that shares a scale. THROWS Error.
 std::pair<int64_t, int64_t> ReadBlock(const JsonView& json);
 
 // One parser for each "quant_method".

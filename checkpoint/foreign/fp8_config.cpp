@@ -1,24 +1,12 @@
 // 8-bit floats with a scale for each block, output or matrix, as DeepSeek's and Qwen's checkpoints have them ("fp8"),
 // and fbgemm's, with one for each output.
 
-#include <algorithm>
 #include <tuple>
 
 #include "checkpoint/foreign/foreign_config.h"
 #include "core/error.h"
 
 namespace ecld {
-namespace {
-
-void RequireOneOf(const JsonView& json, const char* key, const std::vector<std::string>& values) {
-  if (!json.Has(key)) return;
-  const std::string found = json.At(key).String();
-  if (std::find(values.begin(), values.end(), found) == values.end())
-    Fail(json.At(key).Where(), "\"{}\" is not supported; expected {}", found, fmt::join(values, " or "));
-}
-
-}  // namespace
-
 ForeignConfig ParseFp8(const JsonView& json) {
   RequireKeys(
       json, {"quant_method", "fmt", "activation_scheme", "weight_block_size", "modules_to_not_convert",
@@ -30,8 +18,9 @@ ForeignConfig ParseFp8(const JsonView& json) {
   // Which modules were left as they are is seen from their types.
   for (const char* key : {"modules_to_not_convert", "ignored_layers", "modules_to_convert"})
     if (json.Has(key)) ReadModuleNames(json.At(key));
-  ForeignScheme scheme{.layout = ForeignLayout::kFloat, .block_outputs = 0};
-  if (json.Has("weight_block_size"))
+  ForeignScheme scheme{
+      .layout = ForeignLayout::kFloat, .block_outputs = 0, .block_is_open = !json.Has("weight_block_size")};
+  if (!scheme.block_is_open)
     std::tie(scheme.block_outputs, scheme.block_inputs) = ReadBlock(json.At("weight_block_size"));
   ForeignConfig config;
   config.groups.push_back({"fp8", {"Linear", "Embedding"}, scheme});

@@ -98,6 +98,13 @@ int64_t ReadGroupSize(const JsonView& json, const char* key, int64_t fallback) {
   return std::max<int64_t>(size, 0);
 }
 
+// THROWS Error where two keys that say the same thing are there and do not.
+void RequireSame(const JsonView& json, const char* key, const char* older) {
+  if (json.Has(key) && json.Has(older) && json.At(key).json() != json.At(older).json())
+    Fail(json.At(older).Where(), "is {}, and {} {}; one of the two is wrong", Shown(json.At(older).json()), key,
+         Shown(json.At(key).json()));
+}
+
 int ReadBits(const JsonView& json, const char* key, std::initializer_list<int64_t> known) {
   const int64_t bits = json.At(key).Int();
   if (std::find(known.begin(), known.end(), bits) == known.end())
@@ -120,13 +127,14 @@ void ReadOverrides(const JsonView& json, const ForeignScheme& main, bool signs, 
     RequireKeys(entry, known);
     CheckAutoRound(entry, config);
     if (left_out || entry.IntOr("bits", main.bits) >= 16) {
-      config->ignore.push_back(target);
+      config->groups.push_back({pattern, {target}, std::nullopt});
       continue;
     }
     ForeignScheme scheme = main;
     if (entry.Has("bits")) scheme.bits = ReadBits(entry, "bits", {2, 3, 4, 8});
     if (entry.Has("group_size")) scheme.block_inputs = ReadGroupSize(entry, "group_size", 0);
     scheme.symmetric = entry.BoolOr("sym", main.symmetric);
+    if (scheme.layout == ForeignLayout::kGptq) scheme.group_index = entry.BoolOr("desc_act", main.group_index);
     config->groups.push_back({pattern, {target}, scheme});
   }
 }
@@ -142,13 +150,6 @@ bool ReadVersionOne(const JsonView& json) {
   return format == "gptq";
 }
 
-// A key that, where it is there, may hold this text alone, in letters of either size.
-void RequireText(const JsonView& json, const char* key, std::string_view expected) {
-  std::string text = json.StringOr(key, expected);
-  for (char& letter : text) letter = static_cast<char>(letter >= 'A' && letter <= 'Z' ? letter - 'A' + 'a' : letter);
-  if (text != expected) Fail(json.At(key).Where(), "\"{}\" is not supported; expected \"{}\"", text, expected);
-}
-
 }  // namespace
 
 ForeignConfig ParseGptq(const JsonView& json) {
@@ -158,8 +159,8 @@ ForeignConfig ParseGptq(const JsonView& json) {
                           kAutoRoundSearch,
                           kAutoRoundForm}));
   RequireAbsent(json, {"is_marlin_format", "adapter", "rotation"});
-  RequireText(json, "method", "gptq");
-  RequireText(json, "pack_dtype", "int32");
+  RequireOneOf(json, "method", {"gptq"});
+  RequireOneOf(json, "pack_dtype", {"int32"});
   ForeignConfig config;
   CheckAutoRound(json, &config);
   // Without the field the zero points are read from the file, which is right either way.
@@ -167,6 +168,7 @@ ForeignConfig ParseGptq(const JsonView& json) {
                        .bits = ReadBits(json, "bits", {2, 3, 4, 8}),
                        .symmetric = json.BoolOr("sym", false),
                        .block_inputs = ReadGroupSize(json, "group_size", 128),
+                       .group_index = json.BoolOr("desc_act", false),
                        .zeros_minus_one = ReadVersionOne(json)};
   if (json.Has("dynamic") && !json.At("dynamic").json().empty() && json.At("dynamic").json() != false)
     ReadOverrides(json.At("dynamic"), scheme, true, &config);
@@ -189,9 +191,11 @@ ForeignConfig ParseAwq(const JsonView& json) {
                           kAutoRoundSearch,
                           kAutoRoundForm}));
   RequireAbsent(json, {"dynamic", "adapter", "rotation"});
-  RequireText(json, "method", "awq");
-  RequireText(json, "pack_dtype", "int32");
-  for (const char* key : {"version", "format", "checkpoint_format"}) RequireText(json, key, "gemm");
+  RequireOneOf(json, "method", {"awq"});
+  RequireOneOf(json, "pack_dtype", {"int32"});
+  for (const char* key : {"version", "format", "checkpoint_format"}) RequireOneOf(json, key, {"gemm"});
+  RequireSame(json, "bits", "w_bit");
+  RequireSame(json, "group_size", "q_group_size");
   // Which modules were left as they are is seen from their tensors.
   if (json.Has("modules_to_not_convert")) ReadModuleNames(json.At("modules_to_not_convert"));
   ForeignConfig config;

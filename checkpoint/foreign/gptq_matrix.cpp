@@ -33,7 +33,8 @@ class GptqMatrix : public IntegerMatrix {
     qweight_ = Take("qweight", DType::kI32, {stream.CodeWords(in_), out_});
     qzeros_ = Take("qzeros", DType::kI32, {Groups(), stream.ZeroWords(out_)});
     TakeTransposedScales("scales");
-    if (tensors.Has("g_idx")) TakeGroupIndex("g_idx");
+    // Without groups there is no order, and a file may leave it out.
+    if (tensors.Has("g_idx") || (scheme_.group_index && Groups() > 1)) TakeGroupIndex("g_idx");
   }
 
   void Load() override {

@@ -11,6 +11,11 @@ namespace ecld {
 
 std::string ShapeText(const std::vector<int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
+std::string BlockText(const ForeignScheme& scheme) {
+  const auto side = [](int64_t size) { return size > 0 ? fmt::format("{}", size) : std::string("all"); };
+  return fmt::format("{} x {}", side(scheme.block_outputs), side(scheme.block_inputs));
+}
+
 const TensorView& ModuleTensors::At(std::string_view part) const {
   const auto found = tensors_->find(NameOf(part));
   if (found == tensors_->end()) Wrong(part, "is missing");

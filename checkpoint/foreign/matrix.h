@@ -133,6 +133,8 @@ bool PackedAsOurs(const ModuleTensors& tensors, const ForeignScheme& scheme);
 // The part that holds the scales of 8-bit floats in "weight"; empty: there are none.
 std::string_view FloatScaleOf(const ModuleTensors& tensors);
 
+// What shares a scale, for people: "128 x all".
+std::string BlockText(const ForeignScheme& scheme);
 std::string ShapeText(const std::vector<int64_t>& shape);
 
 }  // namespace ecld

@@ -1,11 +1,11 @@
 // What becomes of each matrix: Translation::Plan.
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "checkpoint/foreign/translation.h"
 #include "core/error.h"
-#include "core/log.h"
 
 namespace ecld {
 namespace {
@@ -21,8 +21,13 @@ const std::set<std::string_view> kActivationParts = {
 
 class Translation::Planner {
  public:
-  Planner(const fs::path& directory, const ForeignConfig& foreign, Unpacking unpacking, TensorMap* tensors)
-      : where_(directory.string()), foreign_(foreign), dense_(unpacking == Unpacking::kDense), tensors_(*tensors) {}
+  Planner(const fs::path& directory, const ForeignConfig& foreign, const ModuleNames& names, Unpacking unpacking,
+          TensorMap* tensors)
+      : where_(directory.string()),
+        foreign_(foreign),
+        names_(names),
+        dense_(unpacking == Unpacking::kDense),
+        tensors_(*tensors) {}
 
   // Fills result.entries_ and what Formats says.
   void Plan(const ModelConfig& config, Translation& result) {
@@ -41,6 +46,12 @@ class Translation::Planner {
     }
     RequireTargets(config);
     DropActivationParts(result);
+    if (open_blocks_.empty()) return;
+    std::string blocks;
+    for (const auto& [block, count] : open_blocks_)
+      blocks += fmt::format("{}{} for {}", blocks.empty() ? "" : ", ", block, count);
+    result.readings_.push_back(
+        fmt::format("no config says the blocks of the 8-bit floats' scales; read as their number says: {}", blocks));
   }
 
   // The quantization_config that says which matrix has which of our formats.
@@ -80,7 +91,7 @@ class Translation::Planner {
       for (const std::string& target : transform.targets) {
         const std::vector<InputTransform> one = {{.targets = {target}}};
         if (std::ranges::none_of(table, [&](const TensorSpec& spec) {
-              return spec.matrix() && MostSpecific(one, {}, spec.module, ClassOf(spec));
+              return spec.matrix() && MostSpecific(one, {}, names_.Of(spec.module), ClassOf(spec));
             }))
           Fail(where, "the target \"{}\" is no linear of this model, so what it transforms is not known", target);
       }
@@ -91,7 +102,7 @@ class Translation::Planner {
     const TensorSpec& spec = module.spec();
     for (const InputTransform& transform : foreign_.transforms) {
       const std::vector<InputTransform> one = {transform};
-      if (!MostSpecific(one, transform.ignore, spec.module, ClassOf(spec))) continue;
+      if (!MostSpecific(one, transform.ignore, names_.Of(spec.module), ClassOf(spec))) continue;
       const std::string where = fmt::format("{}: transform_config: {}", where_, transform.name);
       if (spec.role == Role::kEmbedding) Fail(where, "{} takes tokens, which no matrix can transform", spec.module);
       if (entry->hadamard > 0) Fail(where, "{} has another transform already; expected one", spec.module);
@@ -106,19 +117,38 @@ class Translation::Planner {
   }
 
   // The matrix to translate, or nothing where it stays as it is; and its format there will be.
-  void FindMatrix(const ModuleTensors& module, Entry* entry) const {
-    const ForeignScheme* scheme = foreign_.SchemeOf(entry->spec.module, ClassOf(entry->spec));
+  void FindMatrix(const ModuleTensors& module, Entry* entry) {
+    const ForeignScheme* scheme = foreign_.SchemeOf(names_.Of(entry->spec.module), ClassOf(entry->spec));
     const bool must_be_dense = dense_ || entry->hadamard > 0;
     std::optional<PackedFormat> own;
+    if (scheme) RequireCodes(module, *scheme);
     if (scheme && IsOwn(module, *scheme))
       own = scheme->Packed();
     else if (scheme)
       entry->matrix = MakeMatrix(module, *scheme);
-    // Other programs say by the tensors alone which linears they left as they were.
-    if (scheme && !own && !entry->matrix && foreign_.method == "compressed-tensors")
-      module.Wrong("weight", "is not of 8-bit floats, as quantization_config says");
+    if (entry->matrix) CheckMatrix(module, *entry->matrix);
     if (!entry->matrix && (entry->hadamard > 0 || (own && must_be_dense))) entry->matrix = MakeOwnMatrix(module, own);
     if (!must_be_dense) entry->spec.format = entry->matrix ? entry->matrix->Packed() : own;
+  }
+
+  // THROWS Error for a module that compressed-tensors says is quantized and that is not. Other programs say by the
+  // tensors alone which linears they left as they were.
+  void RequireCodes(const ModuleTensors& module, const ForeignScheme& scheme) const {
+    if (foreign_.method != kGroupsMethod || !module.Has("weight")) return;
+    const DType dtype = module.At("weight").dtype;
+    if (scheme.layout == ForeignLayout::kPacked ? module.Has("weight_packed") : SizeOf(dtype) == 1) return;
+    module.Wrong("weight", fmt::format("is stored as {}, but quantization_config has it quantized; expected its codes, "
+                                       "or \"{}\" among what it ignores",
+                                       Name(dtype), names_.Of(module.spec().module)[0]));
+  }
+
+  void CheckMatrix(const ModuleTensors& module, const ForeignMatrix& matrix) {
+    if (module.Has("weight") &&
+        std::ranges::find(matrix.consumed(), module.NameOf("weight")) == matrix.consumed().end())
+      module.Wrong("weight",
+                   "is stored beside codes of the same matrix, and one of the two is not the model's; keep one");
+    const ForeignScheme& read = matrix.scheme();
+    if (read.block_is_open) ++open_blocks_[BlockText(read)];
   }
 
   static bool IsOwn(const ModuleTensors& module, const ForeignScheme& scheme) {
@@ -152,10 +182,12 @@ class Translation::Planner {
 
   std::string where_;
   const ForeignConfig& foreign_;
+  const ModuleNames& names_;
   bool dense_;
   TensorMap& tensors_;
   std::vector<std::pair<std::string, PackedFormat>> formats_;
   std::vector<std::string> dense_linears_;
+  std::map<std::string, int64_t> open_blocks_;  // as text -> of how many matrices
 };
 
 std::optional<ForeignConfig> FindFloatScales(const fs::path& directory, const ModelConfig& config,
@@ -164,8 +196,6 @@ std::optional<ForeignConfig> FindFloatScales(const fs::path& directory, const Mo
   for (const TensorSpec& spec : TensorTable(config)) {
     if (!spec.matrix() || FloatScaleOf(ModuleTensors(spec, tensors, directory.string())).empty()) continue;
     const Json json = {{"quant_method", "fp8"}};
-    LogWarning("{}: holds scales of 8-bit floats, and config.json has no quantization_config; they are applied",
-               directory.string());
     ForeignConfig found = ParseForeignConfig(JsonView(json, directory.string()));
     found.unapplied.clear();
     return found;
@@ -174,28 +204,26 @@ std::optional<ForeignConfig> FindFloatScales(const fs::path& directory, const Mo
 }
 
 std::shared_ptr<const Translation> Translation::Plan(const fs::path& directory, const ForeignConfig& foreign,
-                                                     Unpacking unpacking, const std::string& identity,
-                                                     ModelConfig* config, TensorMap* tensors) {
+                                                     const ModuleNames& names, Unpacking unpacking,
+                                                     const std::string& identity, ModelConfig* config,
+                                                     TensorMap* tensors) {
   auto result = std::make_shared<Translation>();
   result->directory_ = directory;
   result->method_ = foreign.method;
   result->identity_ = identity;
   result->unapplied_ = foreign.unapplied;
   config->quantization.reset();
-  Planner planner(directory, foreign, unpacking, tensors);
+  Planner planner(directory, foreign, names, unpacking, tensors);
   planner.Plan(*config, *result);
   const auto native = foreign.Native();
-  if (result->entries_.empty() && foreign.method != "compressed-tensors")
+  if (result->entries_.empty() && foreign.method != kGroupsMethod)
     Fail((directory / "config.json").string(),
          "says that the model is quantized ({}), and none of its tensors is; without quantization_config it is read as "
          "it is",
          foreign.method);
-  if (result->entries_.empty() && native) {
-    config->quantization = native;
-    if (result->unapplied_.empty()) return nullptr;
-  } else {
-    config->quantization = planner.Formats(config->tie_embeddings);
-  }
+  const bool as_it_is = result->entries_.empty() && native;
+  config->quantization = as_it_is && names.Standard() ? native : planner.Formats(config->tie_embeddings);
+  if (as_it_is && result->unapplied_.empty()) return nullptr;
   const bool packed = std::any_of(result->entries_.begin(), result->entries_.end(),
                                   [](const Entry& entry) { return entry.spec.format.has_value(); });
   result->path_ = FileOf(directory, packed ? Unpacking::kKeep : Unpacking::kDense);

@@ -39,6 +39,9 @@ void ReadScheme(const std::string& name, const JsonView& json, std::vector<Input
     if (json.BoolOr("randomize", false)) Fail(json.At("randomize").Where(), "is not supported; expected false");
     const char* size = json.Has("block_size") ? "block_size" : "head_dim";
     const int64_t block = json.IntOr(size, 0);
+    if (json.Has("block_size") && json.IntOr("head_dim", block) != block)
+      Fail(json.At("head_dim").Where(), "is {}, and block_size {}, and the two are one size; keep one",
+           json.IntOr("head_dim", 0), block);
     if (json.Has(size) && !IsPowerOfTwo(block))
       Fail(json.At(size).Where(), "{} is not a power of two, as the size of this matrix is", block);
     // These matrices are symmetric, so that the inverse is the same.

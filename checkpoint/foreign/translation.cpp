@@ -219,9 +219,11 @@ std::vector<std::string> Translation::Notes() const {
 }
 
 Json Translation::ToJson() const {
+  std::vector<std::string> notes = Notes();
+  notes.insert(notes.end(), readings_.begin(), readings_.end());
   return {
       {"method", method_}, {"matrices", entries_.size()}, {"stored_B", source_B_}, {"file", path_.filename().string()},
-      {"file_B", file_B_}, {"not_applied", unapplied_},   {"notes", Notes()}};
+      {"file_B", file_B_}, {"not_applied", unapplied_},   {"notes", notes}};
 }
 
 }  // namespace ecld

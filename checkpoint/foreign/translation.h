@@ -13,6 +13,7 @@
 
 #include "checkpoint/config.h"
 #include "checkpoint/foreign/matrix.h"
+#include "checkpoint/tensor_names.h"
 #include "core/threads.h"
 
 namespace ecld {
@@ -21,10 +22,11 @@ class Translation {
  public:
   // Finds out what becomes of each matrix; takes the tensors that it will read out of *tensors and sets
   // config->quantization to the formats there will be. identity: of the checkpoint's files. nullptr: all is in ECLD's
-  // own formats already. THROWS Error: a tensor that is missing or does not fit.
+  // own formats already. names: of the modules in lists of foreign. THROWS Error: a tensor that is missing or does not
+  // fit.
   static std::shared_ptr<const Translation> Plan(const std::filesystem::path& directory, const ForeignConfig& foreign,
-                                                 Unpacking unpacking, const std::string& identity, ModelConfig* config,
-                                                 TensorMap* tensors);
+                                                 const ModuleNames& names, Unpacking unpacking,
+                                                 const std::string& identity, ModelConfig* config, TensorMap* tensors);
 
   const std::string& identity() const { return identity_; }
   bool Has(std::string_view name) const { return views_.contains(name); }
@@ -40,7 +42,8 @@ class Translation {
   // For people: what was found and what becomes of it; and what the source asks of a runtime that ECLD does not do.
   std::vector<std::string> Notes() const;
   const std::vector<std::string>& unapplied() const { return unapplied_; }
-  Json ToJson() const;  // the same for a report
+  const std::vector<std::string>& readings() const { return readings_; }  // how it was read where that was open
+  Json ToJson() const;                                                    // the same for a report
 
   // The file beside a checkpoint, whether it is there or not.
   static std::filesystem::path FileOf(const std::filesystem::path& directory, Unpacking unpacking);
@@ -71,6 +74,7 @@ class Translation {
   std::filesystem::path directory_, path_;
   std::string identity_, key_, method_;
   std::vector<std::string> unapplied_;
+  std::vector<std::string> readings_;
   std::vector<Entry> entries_;
   uint64_t source_B_ = 0, file_B_ = 0;
   mutable std::once_flag once_;

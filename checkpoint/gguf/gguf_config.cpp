@@ -38,26 +38,26 @@ void AddBiases(const GgufContents& gguf, Json* json) {
   (*json)["mlp_bias"] = gguf.tensors.contains("blk.0.ffn_up.bias");
 }
 
-// What tells the four families apart.
-void AddFamily(const GgufArchitecture& view, Json* json) {
+// A window that all layers have, which llama.cpp does not read for these architectures: its files are models without.
+void TellWindow(const GgufArchitecture& view, std::vector<std::string>* notes) {
   const GgufValue* window = view.Find("attention.sliding_window");
-  if (window && view.Size(*window) == 0) window = nullptr;
-  if (view.name != "llama") {
-    bool is_qwen2 = view.name == "qwen2";
-    if (window) Fail(window->Where(), "a sliding window is not supported for {}", view.name);
-    (*json)["architectures"] = {is_qwen2 ? "Qwen2ForCausalLM" : "Qwen3ForCausalLM"};
-    (*json)["model_type"] = view.name;
-    if (!is_qwen2) (*json)["attention_bias"] = view.gguf.tensors.contains("blk.0.attn_q.bias");
-  } else if (window) {
-    (*json)["architectures"] = {"MistralForCausalLM"};
-    (*json)["model_type"] = "mistral";
-    (*json)["sliding_window"] = view.Size(*window);
-  } else {
-    // A Mistral without a window is the same function as a Llama, and GGUF does not say which it was.
-    (*json)["architectures"] = {"LlamaForCausalLM"};
-    (*json)["model_type"] = "llama";
-    AddBiases(view.gguf, json);
-  }
+  if (!window || view.Size(*window) == 0) return;
+  if (view.name != "llama") Fail(window->Where(), "a sliding window is not supported for {}", view.name);
+  notes->push_back(
+      fmt::format("attention.sliding_window {} is passed over, as llama.cpp does: every token attends to all before it",
+                  view.Size(*window)));
+}
+
+// What tells the families apart. A Mistral without a window is the same function as a Llama, and GGUF does not say
+// which it was.
+void AddFamily(const GgufArchitecture& view, Json* json) {
+  const bool is_llama = view.name == "llama";
+  (*json)["model_type"] = view.name;
+  (*json)["architectures"] = {is_llama               ? "LlamaForCausalLM"
+                              : view.name == "qwen2" ? "Qwen2ForCausalLM"
+                                                     : "Qwen3ForCausalLM"};
+  if (is_llama) AddBiases(view.gguf, json);
+  if (view.name == "qwen3") (*json)["attention_bias"] = view.gguf.tensors.contains("blk.0.attn_q.bias");
 }
 
 }  // namespace
@@ -105,6 +105,7 @@ ModelConfig ReadGgufConfig(const GgufContents& gguf, DType dtype) {
   std::vector<int64_t> stop = GgufStopIds(gguf);
   if (!stop.empty()) json["eos_token_id"] = stop.size() == 1 ? Json(stop[0]) : Json(stop);
   ModelConfig config = ParseConfig(json, gguf.where);
+  TellWindow(view, &config.notes);
   config.dtype = dtype;
   return config;
 }

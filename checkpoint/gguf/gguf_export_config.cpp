@@ -85,8 +85,6 @@ void RequireSameModel(const ModelConfig& config, const ModelConfig& read, const 
   same("the bias of o", config.o_bias, read.o_bias);
   same("biases of the feed-forward part", config.mlp_bias, read.mlp_bias);
   same("norms of queries and keys", config.qk_norm, read.qk_norm);
-  same("sliding_window", fmt::format("{}", fmt::join(config.sliding_window, " ")),
-       fmt::format("{}", fmt::join(read.sliding_window, " ")));
 }
 
 }  // namespace ecld

@@ -37,6 +37,7 @@ std::string Few(const std::vector<std::string>& names) {
 
 // What the checkpoint will not have.
 void TellLosses(const GgufContents& gguf, const ModelConfig& config, const std::vector<std::string>& tensors) {
+  for (const std::string& note : config.notes) LogWarning("{}: {}", gguf.where, note);
   const GgufValue* rows = gguf.Find(gguf.At("general.architecture").String() + ".vocab_size");
   if (rows && rows->Int() != config.vocab_size)
     LogWarning("{}: is {}, but the embedding has {} rows, which count", rows->Where(), rows->Int(), config.vocab_size);

@@ -73,10 +73,4 @@ ChatTemplateTexts ReadChatTemplates(const fs::path& directory) {
   return files;
 }
 
-std::optional<ChatTemplateText> ReadChatTemplate(const fs::path& directory) {
-  const ChatTemplateTexts texts = ReadChatTemplates(directory);
-  const ChatTemplateText* text = texts.Find(kDefault);
-  return text ? std::optional(*text) : std::nullopt;
-}
-
 }  // namespace ecld

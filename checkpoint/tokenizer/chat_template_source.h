@@ -24,7 +24,4 @@ struct ChatTemplateTexts {
 // THROWS Error when tokenizer_config.json is malformed.
 ChatTemplateTexts ReadChatTemplates(const std::filesystem::path& directory);
 
-// The default one; nullopt when there is none.
-std::optional<ChatTemplateText> ReadChatTemplate(const std::filesystem::path& directory);
-
 }  // namespace ecld

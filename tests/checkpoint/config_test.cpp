@@ -212,6 +212,7 @@ TEST(QuantizationConfig, MistakesAreNamed) {
   EXPECT_ERROR(with("/config_groups/group_0/weights/group_size", -3), "group_size");
   EXPECT_ERROR(with("/config_groups/group_0/weights/strategy", "token"), "expected \"group\", \"channel\"");
   const Json bytes = {
+      {"quant_method", "compressed-tensors"},
       {"config_groups", {{"a", {{"targets", {"Linear"}}, {"format", "int-quantized"}, {"weights", Json::object()}}}}}};
   EXPECT_ERROR(ParseQuantizationConfig(JsonView(bytes, "config.json")), "holds formats that ECLD does not write");
   EXPECT_ERROR(with("/ignore", Json::array({"re:("})), "is not a regular expression");

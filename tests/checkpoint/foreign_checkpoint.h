@@ -36,6 +36,8 @@ class ForeignCheckpoint {
   }
 
   Json config;
+  // The prefixes under which the decoder's and the head's tensors are written.
+  std::string decoder = "model.", head = "";
 
   template <class T>
   void Put(const std::string& part, DType dtype, std::vector<int64_t> shape, const std::vector<T>& values) {
@@ -47,6 +49,9 @@ class ForeignCheckpoint {
     ASSERT_EQ(stored.tensor.Bytes(), stored.bytes.size()) << name;
   }
   void Remove(const std::string& part) { tensors_.erase(Name(part)); }
+  std::string NameInFile(const std::string& name) const {
+    return name.starts_with("model.") ? decoder + name.substr(6) : head + name;
+  }
   static std::string Name(const std::string& part) { return std::string(kModule) + "." + part; }
 
   // Writes it anew and returns its folder.
@@ -54,11 +59,14 @@ class ForeignCheckpoint {
     for (const auto& entry : std::filesystem::directory_iterator(directory_.path()))
       std::filesystem::remove_all(entry.path());
     std::vector<StoredTensor> all;
-    for (const auto& [name, stored] : tensors_) all.push_back(stored.tensor);
+    for (const auto& [name, stored] : tensors_) {
+      all.push_back(stored.tensor);
+      all.back().name = NameInFile(name);
+    }
     ShardWriter writer(directory_.path(), all);
     writer.Open();
     writer.Allocate();
-    for (const auto& [name, stored] : tensors_) writer.WritePiece(name, 0, stored.bytes);
+    for (const auto& [name, stored] : tensors_) writer.WritePiece(NameInFile(name), 0, stored.bytes);
     WriteJsonFile(directory_.path() / "config.json", config);
     return directory_.path();
   }

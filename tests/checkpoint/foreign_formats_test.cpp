@@ -84,7 +84,7 @@ TEST(Fp8, OneScaleForAllOrForEachOutput) {
 
 // Users take the quantization_config out so that another program loads the file; the scales are still there.
 TEST(Fp8, ScalesAreAppliedWithoutAConfigToo) {
-  for (const auto& [outputs, inputs] : {std::pair<int64_t, int64_t>{48, 32}, {128, 128}}) {
+  for (const auto& [outputs, inputs] : {std::pair<int64_t, int64_t>{32, 16}, {128, 128}}) {
     const Float8 known(outputs, inputs);
     ForeignCheckpoint checkpoint;
     known.Put(checkpoint, "weight_scale_inv", {known.rows, known.columns});
@@ -117,8 +117,8 @@ TEST(Fp8, MistakesAreNamed) {
     return ParseForeignConfig(JsonView(json, "config.json"));
   };
   EXPECT_ERROR(with("weight_block_size", {128}), "weight_block_size: expected two numbers from 1 to 2^30");
-  EXPECT_ERROR(with("expert_dtype", "fp4"), "\"fp4\" is not supported; expected fp8");
-  EXPECT_ERROR(with("fmt", "e3m4"), "\"e3m4\" is not supported; expected e4m3");
+  EXPECT_ERROR(with("expert_dtype", "fp4"), "\"fp4\" is not supported; expected \"fp8\"");
+  EXPECT_ERROR(with("fmt", "e3m4"), "\"e3m4\" is not supported; expected \"e4m3\"");
   EXPECT_ERROR(with("modules_to_skip", Json::array()), "key \"modules_to_skip\" is unknown");
 }
 
@@ -166,7 +166,7 @@ TEST(CompressedTensors, IntegersOutOfRangeAreNamed) {
   ForeignCheckpoint checkpoint;
   checkpoint.config["quantization_config"] =
       CompressedConfig("int-quantized", {{"num_bits", 4}, {"strategy", "group"}, {"group_size", 32}});
-  EXPECT_ERROR(checkpoint.Open(), "up_proj.weight_scale\" is missing");
+  EXPECT_ERROR(checkpoint.Open(), "up_proj.weight\" is stored as F32, but quantization_config has it quantized");
   known.codes[10] = 16;
   PutInt8(checkpoint, known, false);
   const Checkpoint opened = checkpoint.Open();
@@ -330,6 +330,8 @@ TEST(CompressedTensors, MistakesAreNamed) {
   EXPECT_ERROR(with("/config_groups/W4A16", Json::array({"Linear"})), "a preset of schemes by name is not supported");
   EXPECT_ERROR(with("/config_groups/group_0/weight", 1), "key \"weight\" is unknown");
   EXPECT_ERROR(with("/config_groups/group_0/weights/bits", 4), "key \"bits\" is unknown");
+  EXPECT_ERROR(with("/config_groups/group_0/input_activations", {{"bits", 4}}), "key \"bits\" is unknown");
+  EXPECT_ERROR(with("/kv_cache_scheme", {{"bits", 4}}), "kv_cache_scheme: key \"bits\" is unknown");
   EXPECT_ERROR(with("/config_groups/group_0/weights/type", "float"), "\"float\" is not supported; expected \"int\"");
   EXPECT_ERROR(with("/config_groups/group_0/weights/dynamic", true), "dynamic weight quantization is not supported");
   EXPECT_ERROR(with("/config_groups/group_0/weights/actorder", "often"), "\"often\" is not known");
@@ -407,7 +409,8 @@ TEST(Transforms, OthersAreNamed) {
   EXPECT_ERROR(with("/config_groups/R4/seed", 1), "key \"seed\" is unknown");
   EXPECT_ERROR(with("/groups", 1), "key \"groups\" is unknown");
   ForeignCheckpoint checkpoint;
-  checkpoint.config["quantization_config"] = {{"config_groups", Json::object()},
+  checkpoint.config["quantization_config"] = {{"quant_method", "compressed-tensors"},
+                                              {"config_groups", Json::object()},
                                               {"transform_config", InputTransformOf(128)}};
   EXPECT_ERROR(checkpoint.Open(), "up_proj has 64 inputs, which blocks of 128, a power of two, do not divide");
   // What it reaches in other programs, like a whole feed-forward part, would be lost.

@@ -42,7 +42,8 @@ TEST(RopeConfig, WhichOfTwoHolds) {
   const Row rows[] = {
       {"{}", kNone, 10000, ""},
       {R"({"rope_theta": 5e5})", kNone, 5e5, ""},
-      {R"({"rope_theta": null, "rope_scaling": null, "rope_parameters": null})", kNone, 10000, ""},
+      {R"({"rope_scaling": null, "rope_parameters": null})", kNone, 10000, ""},
+      {R"({"rope_theta": null, "rope_parameters": {"rope_theta": 5e5}})", kNone, 5e5, ""},
       {R"({"rope_theta": 5e5, "rope_scaling": {}, "rope_parameters": {}})", kNone, 5e5, ""},
       {"{" + plain + "}", kNone, 5e5, ""},
       {"{" + plain + R"(, "rope_scaling": null})", kNone, 5e5, ""},
@@ -65,7 +66,7 @@ TEST(RopeConfig, WhichOfTwoHolds) {
       {"{\"rope_parameters\": {" + kYarnKeys + "}}", kYarn, 10000, ""},
       {R"({"rope_scaling": {"rope_type": "linear", "type": "dynamic", "factor": 2}})", kLinear, 10000,
        "rope_type is \"linear\" and type \"dynamic\": rope_type holds"},
-      {R"({"rope_scaling": {"rope_type": null, "type": "dynamic", "factor": 2}})", kDynamic, 10000, ""},
+      {R"({"rope_scaling": {"rope_type": "dynamic", "type": null, "factor": 2}})", kDynamic, 10000, ""},
   };
   for (const Row& row : rows) {
     const ModelConfig config = Parse(row.rope);
@@ -76,6 +77,21 @@ TEST(RopeConfig, WhichOfTwoHolds) {
     const Json written = ToJson(config);
     EXPECT_EQ(ToJson(ParseConfig(written, "written")), written) << row.rope;
   }
+}
+
+// transformers 5 does not take null for "not given", and fails.
+TEST(RopeConfig, NullIsNoValue) {
+  EXPECT_ERROR(Scaling(R"({"rope_type": null})"), "rope_scaling.rope_type: expected a string, found null");
+  EXPECT_ERROR(Scaling(R"({"rope_type": null, "type": "linear", "factor": 2})"), "rope_type: expected a string");
+  EXPECT_ERROR(Scaling(R"({"type": null})"), "rope_scaling.type: expected a string, found null");
+  EXPECT_ERROR(Parse(R"({"rope_parameters": {"rope_type": null}})"), "rope_parameters.rope_type: expected a string");
+  EXPECT_ERROR(Parse(R"({"rope_theta": null})"), "rope_theta: expected a number, found null");
+  EXPECT_ERROR(Scaling(R"({"rope_theta": null})"), "rope_scaling.rope_theta: expected a number, found null");
+  EXPECT_ERROR(Scaling(R"({"partial_rotary_factor": null})"), "partial_rotary_factor: expected a number, found null");
+  const std::string length = R"("original_max_position_embeddings": null)";
+  EXPECT_ERROR(Scaling(R"({"rope_type": "yarn", "factor": 4, )" + length + "}"), "expected an integer, found null");
+  EXPECT_ERROR(Parse("{\"rope_scaling\": {" + kYarnKeys + "}, " + length + "}"), "expected an integer, found null");
+  EXPECT_NO_THROW(Parse(R"({"rope_scaling": {"rope_type": "linear", "factor": 4}, )" + length + "}"));
 }
 
 TEST(RopeConfig, TheUserIsToldOnceWhichHolds) {

@@ -97,6 +97,7 @@ TEST_F(TranslationOf, AnExportHoldsWhatWasReadAndNotTheSourcesFiles) {
   checkpoint_.Remove("weight_scale_inv");
   checkpoint_.Put("weight_scale", DType::kF32, {out, 1}, std::vector<float>(static_cast<size_t>(out), 0.5f));
   checkpoint_.config["quantization_config"] = {
+      {"quant_method", "compressed-tensors"},
       {"format", "int-quantized"},
       {"config_groups", {{"a", {{"targets", {ForeignCheckpoint::kModule}}, {"weights", {{"strategy", "channel"}}}}}}}};
   checkpoint_.Write();

@@ -10,8 +10,8 @@ namespace ecld {
 namespace {
 
 TEST(DType, NamesRoundTrip) {
-  for (DType dtype : {DType::kF64, DType::kF32, DType::kF16, DType::kBF16, DType::kF8E4M3, DType::kF8E5M2, DType::kI64,
-                      DType::kI32, DType::kI16, DType::kI8, DType::kU8, DType::kBool})
+  for (DType dtype : {DType::kF64, DType::kF32, DType::kF16, DType::kBF16, DType::kF8E4M3, DType::kF8E5M2,
+                      DType::kF8E8M0, DType::kI64, DType::kI32, DType::kI16, DType::kI8, DType::kU8, DType::kBool})
     EXPECT_EQ(DTypeFromName(Name(dtype)), dtype) << Name(dtype);
   EXPECT_EQ(DTypeFromName("F4"), std::nullopt);
 }
@@ -60,6 +60,14 @@ TEST(DType, EightBitFloats) {
   EXPECT_TRUE(std::isnan(F8E4M3ToFloat(0x7f)));
   EXPECT_EQ(F8E5M2ToFloat(0x7b), 57344.0f);
   EXPECT_TRUE(std::isinf(F8E5M2ToFloat(0xfc)));
+}
+
+// Values from the OCP Microscaling specification 1.0, section 5.4.1.
+TEST(DType, PowersOfTwo) {
+  EXPECT_EQ(F8E8M0ToFloat(127), 1.0f);
+  EXPECT_EQ(F8E8M0ToFloat(0), std::ldexp(1.0f, -127));
+  EXPECT_EQ(F8E8M0ToFloat(254), std::ldexp(1.0f, 127));
+  EXPECT_TRUE(std::isnan(F8E8M0ToFloat(255)));
 }
 
 TEST(DType, ConvertsUnalignedArrays) {

@@ -29,7 +29,7 @@ TEST_F(ServerTest, WrongRequestsAreRefusedByTheNameOfTheParameter) {
   const std::string text = "/v1/completions", chat = "/v1/chat/completions";
   const Json image = {{{"role", "user"}, {"content", {{{"type", "image_url"}}}}}};
   const std::vector<Refusal> refusals = {
-      {text, Json::array(), "", "expected a JSON object, found a list"},
+      {text, Json::array(), "", "expected a JSON object, found []"},
       {text, {{"prompt", "a"}}, "model", "model is missing"},
       {text, {{"model", "tiny"}}, "prompt", "prompt is missing"},
       {text, Completion({{"model", 3}}), "model", "expected a string, found 3"},
@@ -69,7 +69,7 @@ TEST_F(ServerTest, WrongRequestsAreRefusedByTheNameOfTheParameter) {
       {text, Completion({{"best_of", 3}}), "best_of", "best_of is not supported"},
       {text, Completion({{"n", 2}, {"best_of", 3}}), "best_of", "best_of is not supported"},
       {text, Completion({{"suffix", "x"}}), "suffix", "suffix is not supported"},
-      {text, Completion({{"logit_bias", {1}}}), "logit_bias", "an object from token ids to numbers, found a list"},
+      {text, Completion({{"logit_bias", {1}}}), "logit_bias", "an object from token ids to numbers, found [1]"},
       {text, Completion({{"logit_bias", {{"one", 5}}}}), "logit_bias", "token ids as keys, found \"one\""},
       {text, Completion({{"logit_bias", {{"1", 101}}}}), "logit_bias.1", "a number from -100 to 100, found 101"},
       {text, Completion({{"logit_bias", {{"300", 1}}}}), "logit_bias", "id 300 is outside the vocabulary of 300"},

@@ -44,7 +44,7 @@ TEST(ChatTemplateSource, FilesWinOverTheConfigAndSaySo) {
   WriteFileAtomically(directory / "chat_template.jinja", "b");
   const ChatTemplateTexts texts = ReadChatTemplates(directory.path());
   EXPECT_NE(texts.note.find("chat_template.jinja counts"), std::string::npos) << texts.note;
-  EXPECT_EQ(ReadChatTemplate(directory.path())->text, "b");
+  EXPECT_EQ(texts.Find("default")->text, "b");
   std::filesystem::create_directory(directory / "additional_chat_templates");
   WriteFileAtomically(directory / "additional_chat_templates/tool_use.jinja", "t");
   EXPECT_EQ(ReadChatTemplates(directory.path()).Find("tool_use")->text, "t");
