@@ -132,7 +132,7 @@ TEST(Server, ATemplateThatCannotBeReadCostsChatOnly) {
   TinyServed tiny;
   TempDir directory;
   WriteFileAtomically(directory / "chat_template.jinja", "\n{% nothing %}");
-  const auto unreadable = ChatTemplate::Open(directory.path());
+  const auto unreadable = ChatTemplate::Open(directory.path(), {});
   Server server(tiny.model, *tiny.tokenizer, &*unreadable, tiny.pool, {.http = {.port = 0}, .model_name = "tiny"});
   HttpClient client(server.port());
   const HttpAnswer chat = client.Post("/v1/chat/completions", Chat());
