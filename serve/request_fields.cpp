@@ -13,7 +13,12 @@ namespace {
 
 // Shown in an error, so short, and UTF-8.
 std::string Shown(const Json& value) {
-  if (value.is_structured()) return value.is_array() ? "a list" : "an object";
+  if (value.is_structured())
+    return fmt::format("{} {}",
+                       value.empty()      ? "an empty"
+                       : value.is_array() ? "a"
+                                          : "an",
+                       value.is_array() ? "list" : "object");
   std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
   if (text.size() > 40) text = text.substr(0, 40) + "...";
   return text;
