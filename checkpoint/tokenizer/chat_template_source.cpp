@@ -75,9 +75,10 @@ ChatTemplateTexts ReadChatTemplates(const fs::path& directory) {
 
 ChatTemplateTexts ReadChatTemplateFile(const std::string& file) {
   std::string text = ReadTextFile(file);
+  const Json json = Json::accept(text) ? ParseJson(text, file) : Json();
   // No template is an object of JSON: its braces are followed by another brace, % or #.
-  if (!text.starts_with('{') || !Json::accept(text)) return {.templates = {{kDefault, std::move(text), file}}};
-  ChatTemplateTexts texts = OfConfig(ParseJson(text, file), file);
+  if (!json.is_object()) return {.templates = {{kDefault, std::move(text), file}}};
+  ChatTemplateTexts texts = OfConfig(json, file);
   if (texts.templates.empty()) Fail(file, "is JSON without a chat_template; expected one, or a Jinja template");
   return texts;
 }

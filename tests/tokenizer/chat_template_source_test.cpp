@@ -117,7 +117,9 @@ TEST(ChatTemplateSource, AFileInPlaceOfThemMayBeJson) {
   };
   EXPECT_EQ(render(R"({"bos_token": "<s>", "chat_template": "{{ 'one' }}"})"), "one");
   EXPECT_EQ(render(R"({"chat_template": [{"name": "default", "template": "two"}]})"), "two");
-  EXPECT_EQ(render("{{ 'three' }}"), "three");
+  EXPECT_EQ(render("\n{\"chat_template\": \"three\"}"), "three");
+  EXPECT_EQ(render("{{ 'four' }}"), "four");
+  EXPECT_EQ(render("[5]"), "[5]");
   EXPECT_ERROR(render(R"({"bos_token": "<s>"})"), "mine.json: is JSON without a chat_template");
 }
 
