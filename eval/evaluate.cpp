@@ -93,10 +93,11 @@ EvalResult Evaluate(const EvalOptions& options) {
   const std::string text_file = options.text.path.string(), sha256 = Sha256HexOfFile(options.text.path);
   const uint64_t text_B = std::filesystem::file_size(options.text.path);
   if (text_B == 0) Fail(text_file, "is empty; there is nothing to score");
-  const Texts texts = ReadTexts(options.text, options.model);
   Checkpoint checkpoint = Checkpoint::Open(options.model);
+  const std::unique_ptr<Tokenizer> tokenizer = Tokenizer::Open(options.model);
+  const Texts texts = ReadTexts(options.text, options.model, *tokenizer);
   RequirePositions(options, options.model, checkpoint.config());
-  std::vector<int32_t> ids = Encode(texts, *Tokenizer::Open(options.model), options.add_special, text_file);
+  std::vector<int32_t> ids = Encode(texts, *tokenizer, options.add_special, text_file);
   std::vector<Window> windows = Windows(static_cast<int64_t>(ids.size()), options.windows, text_file);
 
   EvalResult result{.model = DescribeModel(checkpoint),

@@ -80,10 +80,10 @@ SplitText ReadSplitText(const Checkpoint& checkpoint, const TextSource& source, 
   const std::filesystem::path& file = source.path;
   const ModelConfig& config = checkpoint.config();
   if (config.num_layers < 2) Fail(checkpoint.directory().string(), "has one block; it cannot be cut between two");
-  const Texts texts = ReadTexts(source, checkpoint.directory());
+  const std::unique_ptr<Tokenizer> tokenizer = Tokenizer::Open(checkpoint.directory());
+  const Texts texts = ReadTexts(source, checkpoint.directory(), *tokenizer);
   const int64_t window = std::min(kWindow, LongestText(config));
-  SplitText split{
-      .ids = Encode(texts, *Tokenizer::Open(checkpoint.directory()), true, file.string()), .windows = {}, .origin = {}};
+  SplitText split{.ids = Encode(texts, *tokenizer, true, file.string()), .windows = {}, .origin = {}};
   split.windows = Windows(static_cast<int64_t>(split.ids.size()),
                           {.window = window, .stride = window, .max_windows = max_windows}, file.string());
   split.origin = {{"file", file.filename().string()},

@@ -9,21 +9,13 @@
 
 #include "checkpoint/tokenizer/chat_records.h"
 #include "checkpoint/tokenizer/text_source.h"
-#include "core/error.h"
 #include "core/json_lines.h"
 #include "core/text_encoding.h"
 #include "core/utf8.h"
+#include "fuzz/or_error.h"
 
 namespace ecld {
 namespace {
-
-template <class Body>
-void Try(const Body& body) {
-  try {
-    body();
-  } catch (const Error&) {
-  }
-}
 
 void RequireText(std::string_view text) {
   if (ValidRun(text, 0) != text.size() || text.find('\0') != std::string_view::npos) std::abort();
@@ -31,29 +23,29 @@ void RequireText(std::string_view text) {
 
 void ReadAll(const std::string& bytes) {
   std::string text;
-  Try([&] { text = DecodeText(bytes, "input"); });
+  OrError([&] { text = DecodeText(bytes, "input"); });
   RequireText(text);
   for (const char* name : {"input", "input.jsonl"})
     for (const char* field : {"", "body"})
-      Try([&] {
+      OrError([&] {
         TextSource source(name);
         source.field = field;
-        for (const std::string& document : ParseTexts(text, source, "no model").documents) {
+        for (const std::string& document : ParseTexts(text, source, "no model", {}).documents) {
           RequireText(document);
           if (document.empty()) std::abort();
         }
       });
   const auto read = IsJsonArray(text) ? ReadJsonArray : ReadJsonLines;
-  Try([&] {
+  OrError([&] {
     read(text, "input", [](const Json& record, int64_t, const std::string& where) {
       for (const char* field : {"messages", "conversations"})
-        Try([&] {
+        OrError([&] {
           for (const Json& message : ReadChat(record, field, where).messages)
             if (!message.at("role").is_string()) std::abort();
         });
     });
   });
-  Try([&] { ParseTextSource(bytes); });
+  OrError([&] { ParseTextSource(bytes); });
 }
 
 }  // namespace

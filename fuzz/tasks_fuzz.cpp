@@ -7,32 +7,24 @@
 #include <string>
 #include <string_view>
 
-#include "core/error.h"
 #include "eval/tasks/documents.h"
 #include "eval/tasks/sample.h"
 #include "eval/tasks/task.h"
+#include "fuzz/or_error.h"
 
 namespace ecld {
 namespace {
 
-template <class Body>
-void Try(const Body& body) {
-  try {
-    body();
-  } catch (const Error&) {
-  }
-}
-
 void ReadAll(std::string_view text) {
-  Try([&] { ReadTasks(text, "input.yaml"); });
+  OrError([&] { ReadTasks(text, "input.yaml"); });
   for (char separator : {',', '\t'})
-    Try([&] {
+    OrError([&] {
       for (const Document& record : ParseTable(text, separator, {"a", "b"}, "input"))
         if (record.fields.size() != 2) std::abort();
     });
   for (const Document& page : ParsePages(text))
     if (text.find(page.fields["page"].get<std::string>()) == std::string_view::npos) std::abort();
-  Try([&] {
+  OrError([&] {
     const Json json = ParseJson(text, "input");
     const Json written = ToJson(ParseSample(JsonView(json, "input")));
     if (ToJson(ParseSample(JsonView(written, "written"))).dump() != written.dump()) std::abort();

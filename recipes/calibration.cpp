@@ -96,7 +96,7 @@ Calibration ReadCalibration(const CalibrationOptions& options, const Checkpoint&
   std::vector<std::pair<double, std::vector<int32_t>>> placed;
   for (size_t i = 0; i < options.texts.size(); ++i) {
     const TextSource& source = options.texts[i];
-    const Texts texts = ReadTexts(source, model.directory());
+    const Texts texts = ReadTexts(source, model.directory(), *tokenizer);
     const std::vector<int32_t> ids = Encode(texts, *tokenizer, texts.kind == Texts::Kind::kDocuments, source.path);
     RequireKnownIds(ids, model);
     CalibrationOptions share = options;

@@ -39,6 +39,11 @@ void Exchange::Send(const Json& body) {
   Log("200");
 }
 
+void Exchange::SendMethods(const std::string& allowed) {
+  reply_->Send({.status = 204, .headers = {{"Allow", allowed}}});
+  Log("204");
+}
+
 void Exchange::Refuse(const std::string& message, const ApiError::Detail& detail) {
   reply_->Send(ErrorResponse(message, detail));
   Log(fmt::format("{} {}", detail.status, detail.code ? *detail.code : detail.param ? *detail.param : detail.type));

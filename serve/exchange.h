@@ -24,6 +24,7 @@ class Exchange {
 
   // Ends it.
   void Send(const Json& body);
+  void SendMethods(const std::string& allowed);  // the answer to OPTIONS
   void Refuse(const std::string& message, const ApiError::Detail& detail);
 
   // From here on answer takes what Take is given. Sets *cancelled when the client leaves.

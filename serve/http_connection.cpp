@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <sstream>
 #include <string_view>
@@ -122,6 +123,26 @@ void HttpConnection::ReadRequest() {
   parser_->header_limit(kMaxHeaderB);
   parser_->body_limit(owner_.options().max_body_B);
   SetDeadline(owner_.options().request_timeout_s);
+  ReadHeader();
+}
+
+// Before a request, where some clients send them behind the last one, they are no part of it (RFC 9112, 2.2).
+void HttpConnection::DropEmptyLines() {
+  const std::string_view bytes(static_cast<const char*>(buffer_.data().data()), buffer_.size());
+  buffer_.consume(std::min(bytes.find_first_not_of("\r\n"), bytes.size()));
+}
+
+void HttpConnection::ReadHeader() {
+  DropEmptyLines();
+  if (buffer_.size() == 0) {
+    socket_.async_read_some(buffer_.prepare(kReadB), [self = shared_from_this()](ErrorCode error, size_t count) {
+      if (self->closed_) return;
+      if (error) return self->Drop();
+      self->buffer_.commit(count);
+      self->ReadHeader();
+    });
+    return;
+  }
   http::async_read_header(socket_, buffer_, *parser_,
                           [self = shared_from_this()](ErrorCode error, size_t) { self->OnHeader(error); });
 }
@@ -168,6 +189,7 @@ void HttpConnection::OnRequest(ErrorCode error) {
   BeginAnswer(message.keep_alive());
   chunked_ = message.version() >= 11;
   head_ = message.method() == http::verb::head;
+  DropEmptyLines();
   if (buffer_.size() == 0) Watch();
   const bool preflight =
       message.method() == http::verb::options && message.count(http::field::access_control_request_method) > 0;

@@ -56,6 +56,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
  private:
   void ReadRequest();
+  void DropEmptyLines();
+  void ReadHeader();
   void OnHeader(ErrorCode error);
   void ReadBody();
   void OnRequest(ErrorCode error);

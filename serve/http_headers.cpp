@@ -31,6 +31,7 @@ std::string PathOfTarget(std::string_view target) {
       target = path == std::string_view::npos ? "/" : target.substr(path);
     }
   while (target.size() > 1 && target.ends_with('/')) target.remove_suffix(1);
+  while (target.starts_with("//")) target.remove_prefix(1);  // a base address that ends in one, and a path
   return Unescaped(target);
 }
 

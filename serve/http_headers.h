@@ -12,7 +12,7 @@ namespace ecld {
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
 // The path of a request target: without query, scheme and authority (proxies send those), %XX decoded, and without a
-// slash at the end.
+// slash at the end or two at the start.
 std::string PathOfTarget(std::string_view target);
 
 // What an answer says to the page of this origin ("" for a client that is no browser) when these are allowed; "*" is

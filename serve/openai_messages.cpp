@@ -36,6 +36,8 @@ std::string ReadContent(RequestFields& message, UnknownFields& unknown, const st
       part.Wrong("type", "\"text\", the only kind of content that this server reads");
     if (i > 0) text += '\n';  // as vLLM and llama-server join them
     text += Required(part.String("text"), part_path + ".text");
+    part.Ignore("cache_control");  // where another API may cut its cache
+    part.Ignore("annotations");
     part.RefuseRest();
   }
   return text;
@@ -76,7 +78,8 @@ Json ReadToolCalls(RequestFields& message, UnknownFields& unknown, const std::st
                    {{"name", Required(function.String("name"), function_path + ".name")},
                     {"arguments", ReadArguments(function, function_path)}}}};
     if (const auto id = call.String("id")) entry["id"] = *id;
-    call.Ignore("index");  // of the pieces of a stream
+    call.Ignore("index");                 // of the pieces of a stream
+    function.Ignore("parsed_arguments");  // what a client's library made of the arguments
     function.RefuseRest();
     call.RefuseRest();
     read.push_back(std::move(entry));
@@ -108,6 +111,8 @@ Json ReadMessage(const Json& json, UnknownFields& unknown, const std::string& pa
   message.AcceptOnly("audio", {});
   message.AcceptOnly("function_call", {});
   message.Ignore("annotations");
+  message.Ignore("parsed");  // what a client's library made of the content
+  message.Ignore("cache_control");
   message.RefuseRest();
   return read;
 }

@@ -145,7 +145,9 @@ void ReadBias(RequestFields& fields, ApiRequest* request) {
     int32_t id = -1;
     const char* end = key.data() + key.size();
     const auto [stopped, error] = std::from_chars(key.data(), end, id);
-    if (error != std::errc() || stopped != end || id < 0) FailField("logit_bias", "token ids as keys", Json(key));
+    // "05" beside "5" would be the same id twice.
+    if (error != std::errc() || stopped != end || std::to_string(id) != key || id < 0)
+      FailField("logit_bias", "token ids as keys", Json(key));
     if (!value.is_number() || !(std::abs(value.get<double>()) <= kMaxBias))
       FailField("logit_bias." + key, fmt::format("a number from {} to {}", -kMaxBias, kMaxBias), value);
     request->logit_bias.emplace_back(id, value.get<float>());
@@ -277,7 +279,9 @@ ApiRequest ReadCompletionRequest(std::string_view text, bool ignore_unknown) {
   request.max_tokens = fields.Int("max_tokens", 0, kAny).value_or(16);
   if (request.max_tokens == 0 && !request.echo)
     fields.Wrong("max_tokens", "a whole number of at least 1, or 0 together with echo");
-  request.top_logprobs = fields.Int("logprobs", 0, kMaxTopLogprobs);
+  // A number; but chats have true and false there, and false asks for nothing here too.
+  if (const Json* logprobs = fields.Find("logprobs"); logprobs && *logprobs != false)
+    request.top_logprobs = fields.Int("logprobs", 0, kMaxTopLogprobs);
   fields.AcceptOnly("suffix", {""});
   fields.RefuseRest();
   request.ignored = std::move(unknown.accepted);
@@ -302,6 +306,7 @@ ApiRequest ReadChatRequest(std::string_view text, bool ignore_unknown) {
   if (top.value_or(0) > 0 && !logprobs) throw ApiError("top_logprobs needs logprobs: true", {.param = "top_logprobs"});
   if (logprobs) request.top_logprobs = top.value_or(0);
   fields.AcceptOnly("parallel_tool_calls", {true, false});  // the answer is text
+  fields.AcceptOnly("echo", {false});
   for (const auto& [name, neutral] : UnsupportedChatFields()) fields.AcceptOnly(name, neutral);
   fields.RefuseRest();
   request.ignored = std::move(unknown.accepted);

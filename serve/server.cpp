@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <chrono>
 #include <random>
 #include <thread>
@@ -22,13 +23,15 @@ struct Path {
   std::string_view path;
   What what;
 };
-constexpr std::string_view kOneModel = "/v1/models/";
-constexpr std::array<Path, 12> kRoutes = {{{"/v1/completions", What::kCompletion},
+constexpr std::string_view kOneModel = "/v1/models/", kOneModelToo = "/models/";
+constexpr std::array<Path, 14> kRoutes = {{{"/v1/completions", What::kCompletion},
+                                           {"/completions", What::kCompletion},
                                            {"/v1/chat/completions", What::kChat},
                                            {"/chat/completions", What::kChat},
                                            {"/v1/models", What::kModels},
                                            {"/models", What::kModels},
                                            {kOneModel, What::kModel},
+                                           {kOneModelToo, What::kModel},
                                            {"/health", What::kHealth},
                                            {"/v1/health", What::kHealth},
                                            {"/ping", What::kHealth},
@@ -104,15 +107,24 @@ void Server::Handle(const HttpRequest& request, const std::shared_ptr<HttpReply>
 }
 
 void Server::Route(const HttpRequest& request, const std::shared_ptr<Exchange>& exchange) {
-  const bool one_model = request.path.starts_with(kOneModel) && request.path.size() > kOneModel.size();
-  const auto route = std::ranges::find(kRoutes, one_model ? kOneModel : std::string_view(request.path), &Path::path);
+  std::string_view path = request.path, model_name;
+  for (const std::string_view one_model : {kOneModel, kOneModelToo}) {
+    if (!request.path.starts_with(one_model)) continue;
+    path = one_model;
+    model_name = std::string_view(request.path).substr(one_model.size());
+  }
+  // Balancers ask so whether a server lives.
+  if (path == "*" && request.method == "OPTIONS") return exchange->SendMethods("GET, HEAD, POST, OPTIONS");
+  const auto route = std::ranges::find(kRoutes, path, &Path::path);
   if (route == kRoutes.end())
-    throw ApiError("there is no " + request.path + " here", {.status = 404, .code = "unknown_url"});
+    throw ApiError("there is no " + request.path + " here; GET / lists the paths that there are",
+                   {.status = 404, .code = "unknown_url"});
   const bool post = route->what == What::kCompletion || route->what == What::kChat;
-  const std::string method = post ? "POST" : "GET";
+  const std::string method = post ? "POST" : "GET", allowed = post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
+  if (request.method == "OPTIONS") return exchange->SendMethods(allowed);
   if (request.method != method && (post || request.method != "HEAD"))
     throw ApiError(fmt::format("{} takes {}, not {}", request.path, method, request.method),
-                   {.status = 405, .code = "method_not_allowed", .allow = post ? "POST" : "GET, HEAD"});
+                   {.status = 405, .code = "method_not_allowed", .allow = allowed});
   if (closed_) throw ShuttingDown();
   if (route->what == What::kHealth) return exchange->Send(HealthJson());
   if (route->what == What::kProgram) return exchange->Send(ProgramJson());
@@ -123,7 +135,7 @@ void Server::Route(const HttpRequest& request, const std::shared_ptr<Exchange>& 
     case What::kChat:
       return Continue(ReadChatRequest(request.body, options_.ignore_unknown), exchange);
     case What::kModel:
-      CheckModel(request.path.substr(kOneModel.size()));
+      CheckModel(std::string(model_name));
       return exchange->Send(ModelJson());
     default:
       return exchange->Send({{"object", "list"}, {"data", Json::array({ModelJson()})}});
@@ -131,10 +143,12 @@ void Server::Route(const HttpRequest& request, const std::shared_ptr<Exchange>& 
 }
 
 void Server::CheckKey(const HttpRequest& request) const {
-  constexpr std::string_view kBearer = "Bearer ";
+  constexpr std::string_view kBearer = "bearer ";  // in any case (RFC 9110, 11.1)
   bool good = options_.api_keys.empty();
   std::string_view given = request.authorization;
-  given.remove_prefix(given.starts_with(kBearer) ? kBearer.size() : given.size());
+  const bool bearer = std::ranges::equal(given.substr(0, kBearer.size()), kBearer,
+                                         [](unsigned char a, char b) { return std::tolower(a) == b; });
+  given.remove_prefix(bearer ? kBearer.size() : given.size());
   for (const std::string& key : options_.api_keys) good |= SameKey(given, key);
   if (!good)
     throw ApiError("the header Authorization holds no key of this server, expected \"Bearer KEY\"",
@@ -149,7 +163,7 @@ void Server::CheckModel(const std::string& name) const {
 
 void Server::Continue(ApiRequest request, const std::shared_ptr<Exchange>& exchange) {
   CheckModel(request.model);
-  CheckIds(request);
+  for (const auto& [id, unused] : request.logit_bias) CheckId(id, "logit_bias");
   for (const std::string& name : request.ignored)
     LogOnce(fmt::format("the parameter {} of requests is not known and is ignored", Json(name).dump()));
   std::vector<Answer::Choice> choices;
@@ -235,20 +249,13 @@ std::vector<int32_t> Server::ChatIds(const ApiRequest& request) {
 // What the engine relies on: an error in a step would end all texts of it.
 void Server::CheckPrompt(const std::vector<int32_t>& ids, const char* param) const {
   if (ids.empty()) throw ApiError(fmt::format("{}: holds no tokens", param), {.param = param});
-  for (int32_t id : ids)
-    if (id >= model_.config().vocab_size)
-      throw ApiError(
-          fmt::format("{}: token id {} is outside the vocabulary of {}", param, id, model_.config().vocab_size),
-          {.param = param});
+  for (int32_t id : ids) CheckId(id, param);
 }
 
-// Ids of a request beside its prompt.
-void Server::CheckIds(const ApiRequest& request) const {
-  for (const auto& [id, bias] : request.logit_bias)
-    if (id >= model_.config().vocab_size)
-      throw ApiError(
-          fmt::format("logit_bias: token id {} is outside the vocabulary of {}", id, model_.config().vocab_size),
-          {.param = "logit_bias"});
+void Server::CheckId(int32_t id, const char* param) const {
+  const int64_t size = model_.config().vocab_size;
+  if (id >= size)
+    throw ApiError(fmt::format("{}: token id {} is outside the vocabulary of {}", param, id, size), {.param = param});
 }
 
 // Clients choose some of the texts, so there is an end to them.

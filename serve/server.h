@@ -61,7 +61,7 @@ class Server {
   std::vector<int32_t> PromptIds(const ApiRequest& request, const ApiPrompt& prompt, Answer::Choice* choice) const;
   std::vector<int32_t> ChatIds(const ApiRequest& request);
   int64_t MaxTokens(const ApiRequest& request, int64_t prompt_tok) const;
-  void CheckIds(const ApiRequest& request) const;
+  void CheckId(int32_t id, const char* param) const;
   void CheckPrompt(const std::vector<int32_t>& ids, const char* param) const;
   void LogOnce(const std::string& what);
   Json ModelJson() const;

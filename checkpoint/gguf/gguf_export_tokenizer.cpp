@@ -35,7 +35,7 @@ class TokenizerExport {
   TokenizerExport(const fs::path& directory, const ModelConfig& config)
       : path_(directory / "tokenizer.json"),
         beside_(ReadTokenizerConfig(directory)),
-        file_(ReadFile(path_, beside_)),
+        file_(ReadFile(path_, &beside_)),
         parts_(file_, path_.string()),
         ours_(ReadJsonTokenizer(file_, path_.string(), beside_)),
         config_(config) {
@@ -87,9 +87,9 @@ class TokenizerExport {
   }
 
  private:
-  static JsonTokenizerFile ReadFile(const fs::path& path, const TokenizerConfig& beside) {
+  static JsonTokenizerFile ReadFile(const fs::path& path, TokenizerConfig* beside) {
     JsonTokenizerFile file = ParseJsonTokenizer(ReadTextFile(path), path.string());
-    ApplyTokenizerConfig(beside, path.string(), &file);
+    ApplyTokenizerConfig(path.string(), beside, &file);
     return file;
   }
 

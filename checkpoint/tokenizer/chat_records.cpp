@@ -16,7 +16,7 @@ constexpr Speaker kSpeakers[] = {{"human", "user"},        {"user", "user"},    
 std::string_view RoleOf(const std::string& from, const std::string& where) {
   for (const Speaker& speaker : kSpeakers)
     if (speaker.from == from) return speaker.role;
-  Fail(where, "\"{}\" is no speaker that is known; human, gpt and system are", from);
+  Fail(where, "\"{}\" is no speaker that is known; human, gpt, system, function_call and observation are", from);
 }
 
 // One text of the parts [{"type": "text", "text": ...}].
@@ -31,11 +31,47 @@ std::string JoinParts(const JsonView& parts) {
   return text;
 }
 
+// What LLaMA-Factory writes of a call, the text of {"name", "arguments"} or of a list of them, as a template takes it.
+Json ReadCalls(const JsonView& value) {
+  Json calls = ParseJson(value.String(), value.Where());
+  if (!calls.is_array()) calls = Json::array({std::move(calls)});
+  const JsonView view(calls, value.Where());
+  Json read = Json::array();
+  for (size_t i = 0; i < view.Size(); ++i) {
+    const JsonView arguments = view.At(i).At("arguments");
+    Json given = arguments.json().is_string() ? ParseJson(arguments.String(), arguments.Where()) : arguments.json();
+    if (!given.is_object()) Fail(arguments.Where(), "found {}, expected an object", given.type_name());
+    read.push_back({{"type", "function"},
+                    {"function", {{"name", view.At(i).At("name").String()}, {"arguments", std::move(given)}}}});
+  }
+  return read;
+}
+
+// A message of ShareGPT's, with the two speakers that LLaMA-Factory adds.
+Json ReadTurn(const JsonView& turn) {
+  const std::string from = turn.At("from").String();
+  if (from == "function_call")
+    return {{"role", "assistant"}, {"content", ""}, {"tool_calls", ReadCalls(turn.At("value"))}};
+  const std::string_view role = from == "observation" ? "tool" : RoleOf(from, turn.At("from").Where());
+  return {{"role", role}, {"content", turn.At("value").String()}};
+}
+
+// A list, or LLaMA-Factory's text of one, whose tools may be functions without the type around them.
+Json ReadTools(const JsonView& tools) {
+  if (!tools.json().is_string()) {
+    tools.Size();
+    return tools.json();
+  }
+  Json read = ParseJson(tools.String(), tools.Where());
+  if (!read.is_array()) Fail(tools.Where(), "is the text of {}, expected an array", read.type_name());
+  for (Json& tool : read)
+    if (tool.is_object() && !tool.contains("function")) tool = {{"type", "function"}, {"function", Json(tool)}};
+  return read;
+}
+
 Json ReadMessage(const JsonView& message) {
   if (!message.json().is_object()) Fail(message.Where(), "found {}, expected a message", message.json().type_name());
-  if (!message.Has("role") && message.Has("from"))
-    return {{"role", RoleOf(message.At("from").String(), message.At("from").Where())},
-            {"content", message.At("value").String()}};
+  if (!message.Has("role") && message.Has("from")) return ReadTurn(message);
   Json read = message.json();
   message.At("role").String();
   if (message.Has("content")) {
@@ -67,10 +103,8 @@ Chat ReadChat(const Json& record, const std::string& field, const std::string& w
   if (view.Has("functions"))
     Fail(view.At("functions").Where(), "an older form of tools is not supported; expected \"tools\"");
   if (view.Has("documents")) chat.variables["documents"] = view.At("documents").json();
-  if (view.Has("tools") && !view.At("tools").json().empty() && view.At("tools").json() != "") {
-    view.At("tools").Size();
-    chat.variables["tools"] = view.At("tools").json();
-  }
+  if (view.Has("tools") && !view.At("tools").json().empty() && view.At("tools").json() != "")
+    if (Json tools = ReadTools(view.At("tools")); !tools.empty()) chat.variables["tools"] = std::move(tools);
   return chat;
 }
 

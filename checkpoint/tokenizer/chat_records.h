@@ -1,7 +1,8 @@
 #pragma once
 // A chat as it stands in a JSON record of training data: OpenAI's messages ({"role", "content"}) or ShareGPT's
-// conversations ({"from", "value"}), beside them a system prompt ("system"), "tools", and "chat_template_kwargs". What
-// comes out is what a chat template takes; what would be lost on the way is an Error.
+// conversations ({"from", "value"}, with LLaMA-Factory's function_call and observation), beside them a system prompt
+// ("system"), "tools" (a list, or its text), and "chat_template_kwargs". What comes out is what a chat template takes;
+// what would be lost on the way is an Error.
 
 #include <string>
 

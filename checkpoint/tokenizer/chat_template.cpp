@@ -2,9 +2,7 @@
 
 #include "checkpoint/tokenizer/jinja/interpreter.h"
 #include "checkpoint/tokenizer/jinja/parser.h"
-#include "checkpoint/tokenizer/tokenizer_config.h"
 #include "core/error.h"
-#include "core/files.h"
 #include "core/log.h"
 
 namespace ecld {
@@ -19,14 +17,6 @@ namespace {
 
 constexpr const char* kReplace = "--chat-template FILE replaces the template";
 
-Json SpecialTokens(const std::filesystem::path& directory) {
-  const TokenizerConfig config = ReadTokenizerConfig(directory);
-  Json tokens = Json::object();
-  for (const TokenizerConfig::Named& named : config.named)
-    if (named.token) tokens[named.role] = named.token->content;
-  return tokens;
-}
-
 }  // namespace
 
 ChatTemplate::ChatTemplate(const std::string& source, const std::string& where) : where_(where) {
@@ -39,32 +29,32 @@ ChatTemplate::~ChatTemplate() = default;
 ChatTemplate::ChatTemplate(ChatTemplate&&) noexcept = default;
 ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
 
-std::optional<ChatTemplate> ChatTemplate::Open(const std::filesystem::path& directory, const std::string& file) {
+std::optional<ChatTemplate> ChatTemplate::Open(const std::filesystem::path& directory, Json special_tokens,
+                                               const std::string& file) {
   ChatTemplate result;
-  if (!file.empty()) {
-    result = ChatTemplate(ReadTextFile(file), file);
-  } else {
-    ChatTemplateTexts texts;
-    try {
-      texts = ReadChatTemplates(directory);
-    } catch (const Error& error) {
-      result.programs_["default"] = std::make_unique<Program>(
-          Program{.where = directory.string(), .problem = fmt::format("{} ({})", error.what(), kReplace)});
-    }
-    if (texts.templates.empty() && result.programs_.empty()) return std::nullopt;
-    if (!texts.note.empty()) LogWarning("chat template: {}", texts.note);
-    result.where_ = directory.string();
-    for (const ChatTemplateText& text : texts.templates) {
-      auto program = std::make_unique<Program>(Program{text.where});
-      try {
-        program->program = jinja::Parse(text.text, program->where);
-      } catch (const Error& error) {
-        program->problem = fmt::format("{} ({})", error.what(), kReplace);
-      }
-      result.programs_[text.name] = std::move(program);
-    }
+  result.where_ = file.empty() ? directory.string() : file;
+  result.defaults_ = std::move(special_tokens);
+  const bool own = file.empty();  // then what is wrong costs chat only
+  ChatTemplateTexts texts;
+  try {
+    texts = own ? ReadChatTemplates(directory) : ReadChatTemplateFile(file);
+  } catch (const Error& error) {
+    if (!own) throw;
+    result.programs_["default"] = std::make_unique<Program>(
+        Program{.where = directory.string(), .problem = fmt::format("{} ({})", error.what(), kReplace)});
   }
-  result.defaults_ = SpecialTokens(directory);
+  if (texts.templates.empty() && result.programs_.empty()) return std::nullopt;
+  if (!texts.note.empty()) LogWarning("chat template: {}", texts.note);
+  for (const ChatTemplateText& text : texts.templates) {
+    auto program = std::make_unique<Program>(Program{text.where});
+    try {
+      program->program = jinja::Parse(text.text, program->where);
+    } catch (const Error& error) {
+      if (!own) throw;
+      program->problem = fmt::format("{} ({})", error.what(), kReplace);
+    }
+    result.programs_[text.name] = std::move(program);
+  }
   return result;
 }
 

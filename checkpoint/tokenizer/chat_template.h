@@ -1,8 +1,8 @@
 #pragma once
 // Chat templates: the Jinja templates of a checkpoint (chat_template_source.h), rendered as transformers renders them.
 //
-//   std::optional<ChatTemplate> chat = ChatTemplate::Open(directory);    // never fails over a template it cannot read:
-//   if (chat && chat->problem()) ...                                     // that costs chat only
+//   std::optional<ChatTemplate> chat = ChatTemplate::Open(directory, tokenizer->special_tokens());
+//   if (chat && chat->problem()) ...    // a template that cannot be read is no error: it costs chat only
 //   std::string prompt = chat->Apply(messages, true);
 
 #include <filesystem>
@@ -18,10 +18,11 @@ namespace ecld {
 
 class ChatTemplate {
  public:
-  // The templates of a checkpoint directory, with the texts of its special tokens as variables; nullopt when it has
-  // none. file: the text of which takes the place of all of them, when it is not empty. Says in the log when two
-  // sources differ. THROWS Error when tokenizer_config.json is malformed, or file cannot be read or parsed.
-  static std::optional<ChatTemplate> Open(const std::filesystem::path& directory, const std::string& file = "");
+  // The templates of a checkpoint directory; nullopt when it has none. special_tokens: variables of every template, as
+  // the tokenizer has them. file: takes the place of all of them, when it is not empty. Says in the log when two
+  // sources differ. THROWS Error when file cannot be read or parsed.
+  static std::optional<ChatTemplate> Open(const std::filesystem::path& directory, Json special_tokens,
+                                          const std::string& file = "");
   // From source text. THROWS Error with line on a syntax error or an unsupported construct.
   ChatTemplate(const std::string& source, const std::string& where);
   ~ChatTemplate();
@@ -48,7 +49,7 @@ class ChatTemplate {
 
   std::map<std::string, std::unique_ptr<Program>> programs_;  // by name
   std::string where_;                                         // for errors
-  Json defaults_ = Json::object();                            // bos_token, eos_token, ... of the directory
+  Json defaults_ = Json::object();                            // bos_token, eos_token, ...
 };
 
 }  // namespace ecld

@@ -17,11 +17,10 @@ void Put(ChatTemplateTexts* texts, ChatTemplateText text) {
   texts->templates.push_back(std::move(text));
 }
 
-ChatTemplateTexts OfConfig(const fs::path& path) {
+// Of a tokenizer_config.json or chat_template.json.
+ChatTemplateTexts OfConfig(const Json& json, const std::string& where) {
   ChatTemplateTexts texts;
-  if (!fs::exists(path)) return texts;
-  const Json json = ReadJsonFile(path);
-  const JsonView config(json, path.string());
+  const JsonView config(json, where);
   if (!config.Has("chat_template")) return texts;
   const JsonView entry = config.At("chat_template");
   if (entry.json().is_object()) {
@@ -59,7 +58,8 @@ const ChatTemplateText* ChatTemplateTexts::Find(std::string_view name) const {
 }
 
 ChatTemplateTexts ReadChatTemplates(const fs::path& directory) {
-  const ChatTemplateTexts config = OfConfig(directory / "tokenizer_config.json");
+  const fs::path path = directory / "tokenizer_config.json";
+  const ChatTemplateTexts config = fs::exists(path) ? OfConfig(ReadJsonFile(path), path.string()) : ChatTemplateTexts();
   ChatTemplateTexts files = OfFiles(directory);
   if (files.templates.empty()) return config;
   for (const ChatTemplateText& lost : config.templates) {
@@ -71,6 +71,16 @@ ChatTemplateTexts ReadChatTemplates(const fs::path& directory) {
     break;
   }
   return files;
+}
+
+ChatTemplateTexts ReadChatTemplateFile(const std::string& file) {
+  std::string text = ReadTextFile(file);
+  const Json json = Json::accept(text) ? ParseJson(text, file) : Json();
+  // No template is an object of JSON: its braces are followed by another brace, % or #.
+  if (!json.is_object()) return {.templates = {{kDefault, std::move(text), file}}};
+  ChatTemplateTexts texts = OfConfig(json, file);
+  if (texts.templates.empty()) Fail(file, "is JSON without a chat_template; expected one, or a Jinja template");
+  return texts;
 }
 
 }  // namespace ecld

@@ -24,4 +24,8 @@ struct ChatTemplateTexts {
 // THROWS Error when tokenizer_config.json is malformed.
 ChatTemplateTexts ReadChatTemplates(const std::filesystem::path& directory);
 
+// Of a file that stands in place of a directory's: a Jinja template, or JSON with "chat_template" as above.
+// THROWS Error when there is no template in it.
+ChatTemplateTexts ReadChatTemplateFile(const std::string& file);
+
 }  // namespace ecld

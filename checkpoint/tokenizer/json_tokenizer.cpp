@@ -36,6 +36,7 @@ class JsonTokenizer final : public Tokenizer {
   std::optional<int32_t> IdOf(std::string_view token) const override;
   std::optional<int32_t> bos() const override { return bos_; }
   std::optional<int32_t> eos() const override { return eos_; }
+  const Json& special_tokens() const override { return special_tokens_; }
 
  private:
   std::unique_ptr<Scratch> TakeScratch() const;
@@ -46,13 +47,14 @@ class JsonTokenizer final : public Tokenizer {
   std::optional<BpeModel> bpe_;
   std::optional<UnigramModel> unigram_;
   std::optional<int32_t> bos_, eos_;
+  Json special_tokens_;
 
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Scratch>> idle_;  // one per thread that was ever in Encode at the same time
 };
 
 JsonTokenizer::JsonTokenizer(const JsonTokenizerFile& file, const std::string& where, const TokenizerConfig& config)
-    : parts_(file, where) {
+    : parts_(file, where), special_tokens_(config.Texts()) {
   if (parts_.is_unigram)
     unigram_.emplace(parts_.unigram_options, parts_.vocabulary, file.scores);
   else
@@ -139,10 +141,9 @@ std::string JsonTokenizer::Decode(std::span<const int32_t> ids, bool skip_specia
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> ReadJsonTokenizer(std::string_view text, const std::string& where,
-                                             const TokenizerConfig& config) {
+std::unique_ptr<Tokenizer> ReadJsonTokenizer(std::string_view text, const std::string& where, TokenizerConfig config) {
   JsonTokenizerFile file = ParseJsonTokenizer(text, where);
-  ApplyTokenizerConfig(config, where, &file);
+  ApplyTokenizerConfig(where, &config, &file);
   return ReadJsonTokenizer(file, where, config);
 }
 

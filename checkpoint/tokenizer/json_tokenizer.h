@@ -16,10 +16,9 @@ namespace ecld {
 
 // text: a whole tokenizer.json; where: its name in errors. config: what the files beside it say.
 // THROWS Error, with the path inside the file, for what is malformed or not supported.
-std::unique_ptr<Tokenizer> ReadJsonTokenizer(std::string_view text, const std::string& where,
-                                             const TokenizerConfig& config);
+std::unique_ptr<Tokenizer> ReadJsonTokenizer(std::string_view text, const std::string& where, TokenizerConfig config);
 
-// The same for a file to which the config was applied already.
+// The same for a file and a config that were applied to each other already.
 std::unique_ptr<Tokenizer> ReadJsonTokenizer(const JsonTokenizerFile& file, const std::string& where,
                                              const TokenizerConfig& config);
 

@@ -38,6 +38,7 @@ class SentencePieceTokenizer final : public Tokenizer {
   std::optional<int32_t> IdOf(std::string_view token) const override;
   std::optional<int32_t> bos() const override { return bos_; }
   std::optional<int32_t> eos() const override { return eos_; }
+  const Json& special_tokens() const override { return special_tokens_; }
 
  private:
   static void Load(sentencepiece::SentencePieceProcessor& processor, std::string_view model, const std::string& where);
@@ -62,11 +63,14 @@ class SentencePieceTokenizer final : public Tokenizer {
   bool adds_space_ = false;
   bool add_bos_ = true, add_eos_ = false;
   std::optional<int32_t> bos_, eos_;
+  Json special_tokens_;
 };
 
 SentencePieceTokenizer::SentencePieceTokenizer(std::string_view model, const std::string& where,
                                                const TokenizerConfig& config)
-    : legacy_(config.legacy.value_or(true)), add_eos_(config.add_eos_token.value_or(false)) {
+    : legacy_(config.legacy.value_or(true)),
+      add_eos_(config.add_eos_token.value_or(false)),
+      special_tokens_(config.Texts()) {
   Load(first_, model, where);
   if (!legacy_) Load(later_, std::string(model) + std::string(kNoPrefix), where);
   ReadPieces(config);
@@ -127,8 +131,10 @@ void SentencePieceTokenizer::AddConfigured(const TokenizerConfig& config) {
   for (const AddedToken& token : config.added_tokens) Add(token, config.added_where, config);
   // A role of which no file says anything has the model's own token, without flags.
   for (const auto& [role, own] : Roles())
-    if (own >= 0 && !config.Find(role))
+    if (own >= 0 && !config.Find(role)) {
       Add({.id = own, .content = first_.IdToPiece(own), .special = true}, config.where, config);
+      special_tokens_[role] = first_.IdToPiece(own);
+    }
   decoded_.Index();
   auto add_new = [&](AddedToken token, const std::string& told) {
     if (token.content.empty()) return;

@@ -9,6 +9,7 @@
 
 #include "checkpoint/tokenizer/chat_records.h"
 #include "checkpoint/tokenizer/chat_template.h"
+#include "checkpoint/tokenizer/text_structure.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json_lines.h"
@@ -21,18 +22,10 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kEndOfText = "<|endoftext|>";
 
-std::string Lower(std::string text) {
+std::string LowerExtension(const fs::path& path) {
+  std::string text = path.extension().string();
   std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
   return text;
-}
-
-std::string LowerExtension(const fs::path& path) { return Lower(path.extension().string()); }
-
-// A download that went wrong often ends as a page that says so.
-bool IsWebPage(std::string_view text) {
-  text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
-  const std::string begin = Lower(std::string(text.substr(0, 14)));
-  return begin == "<!doctype html" || begin.starts_with("<html>") || begin.starts_with("<html ");
 }
 
 bool IsJson(const TextSource& source, std::string_view text) {
@@ -47,8 +40,13 @@ bool IsJson(const TextSource& source, std::string_view text) {
 // Turns records into documents.
 class RecordReader {
  public:
-  RecordReader(const TextSource& source, const fs::path& model, Texts* texts)
-      : field_(source.field), model_(model), texts_(*texts) {}
+  RecordReader(const TextSource& source, const fs::path& model, const Json& special_tokens, Texts* texts)
+      : file_(source.path.string()),
+        field_(source.field),
+        field_is_named_(!source.field.empty()),
+        model_(model),
+        special_tokens_(special_tokens),
+        texts_(*texts) {}
 
   void Read(const Json& record, const std::string& where) {
     if (record.is_string() && field_.empty()) return Add(record.get<std::string>(), Texts::Kind::kDocuments, where);
@@ -56,6 +54,7 @@ class RecordReader {
     if (field_.empty()) field_ = FieldOf(record, where);
     const auto found = record.find(field_);
     if (found == record.end()) Fail(where, "has no field \"{}\"; {}", field_, FieldsOf(record));
+    if (!field_is_named_) TellOfRivals(record);
     const bool named_chat = field_ == "messages" || field_ == "conversations";
     if (found->is_string() && !named_chat) return Add(found->get<std::string>(), Texts::Kind::kDocuments, where);
     if (!found->is_array())
@@ -65,7 +64,7 @@ class RecordReader {
       ++texts_.left_out;
       return;
     }
-    if (!template_) template_ = ChatTemplate::Open(model_);
+    if (!template_) template_ = ChatTemplate::Open(model_, special_tokens_);
     if (!template_)
       Fail(where, "{} holds a chat, and {} has no chat template to write it out with", field_, model_.string());
     const Chat chat = ReadChat(record, field_, where);
@@ -75,12 +74,52 @@ class RecordReader {
   const std::string& field() const { return field_; }
 
  private:
+  std::string Rendered(const Chat& chat, const std::string& where) {
+    const std::string text = Render(chat, where);
+    RequireWritten(chat, text, where);
+    return text;
+  }
+
   // A template may refuse a chat, like one that does not begin with the user.
-  std::string Rendered(const Chat& chat, const std::string& where) const {
+  std::string Render(const Chat& chat, const std::string& where) const {
     try {
-      return template_->Render(chat.messages, false, chat.variables);
+      return template_->Apply(chat.messages, false, chat.variables);
     } catch (const Error& error) {
       throw Error(where, error.what());
+    }
+  }
+
+  // Many templates know nothing of tools, and pass over what they do not know.
+  void RequireWritten(const Chat& chat, const std::string& text, const std::string& where) {
+    Chat without = chat;
+    without.variables.erase("tools");
+    if (chat.variables.contains("tools") && Render(without, where) == text)
+      WarnOnce(file_,
+               fmt::format("the chat template of {} makes nothing of tools: they are left out", model_.string()));
+    for (size_t i = 0; i < chat.messages.size(); ++i) {
+      const Json& message = chat.messages[i];
+      const bool calls = message.contains("tool_calls") && !message["tool_calls"].empty();
+      const bool answers = message["role"] == "tool" && message.value("content", "") != "";
+      if (!calls && !answers) continue;
+      Chat other = chat;
+      if (answers) other.messages[i]["content"] = "";
+      if (calls) other.messages[i].erase("tool_calls");
+      if (Render(other, where) == text)
+        Fail(where, "messages[{}] {}, of which the chat template of {} writes nothing", i,
+             calls ? "calls a tool" : "is the answer of a tool", model_.string());
+    }
+  }
+
+  // Other fields that hold a text or a chat: which one was meant only the user knows.
+  void TellOfRivals(const Json& record) const {
+    for (const char* rival : {"messages", "conversations", "prompt", "completion", "instruction"}) {
+      // The prompt of a chat is the beginning of it.
+      const bool within = field_ != "text" && rival != std::string_view("conversations");
+      const auto found = record.find(rival);
+      if (rival == field_ || within || found == record.end() || found->is_null() || found->empty() || *found == "")
+        continue;
+      WarnOnce(file_, fmt::format("has records with {} beside {}; {} is taken (field=NAME names another)", rival,
+                                  field_, field_));
     }
   }
 
@@ -117,17 +156,19 @@ class RecordReader {
     texts_.documents.push_back(std::move(text));
   }
 
-  std::string field_;
+  std::string file_, field_;
+  bool field_is_named_;  // by the user
   const fs::path& model_;
+  const Json& special_tokens_;
   Texts& texts_;
   std::optional<ChatTemplate> template_;
 };
 
-Texts ReadRecords(const TextSource& source, std::string_view text, const fs::path& model) {
+Texts ReadRecords(const TextSource& source, std::string_view text, const fs::path& model, const Json& special_tokens) {
   Texts texts{.kind = Texts::Kind::kDocuments};
   if (!IsJsonArray(text) && !HoldsJsonRecords(text) && Json::accept(text) && ParseJson(text, "").is_object())
     Fail(source.path.string(), "holds one object; expected one on each line, or an array of them");
-  RecordReader reader(source, model, &texts);
+  RecordReader reader(source, model, special_tokens, &texts);
   const auto read = IsJsonArray(text) ? ReadJsonArray : ReadJsonLines;
   read(text, source.path.string(),
        [&](const Json& record, int64_t, const std::string& where) { reader.Read(record, where); });
@@ -189,19 +230,23 @@ TextSource ParseTextSource(const std::string& argument, bool one) {
   return source;
 }
 
-Texts ReadTexts(const TextSource& source, const fs::path& model) {
-  return ParseTexts(ReadTextFile(source.path), source, model);
+Texts ReadTexts(const TextSource& source, const fs::path& model, const Tokenizer& tokenizer) {
+  return ParseTexts(ReadTextFile(source.path), source, model, tokenizer.special_tokens());
 }
 
-Texts ParseTexts(std::string text, const TextSource& source, const fs::path& model) {
+Texts ParseTexts(std::string text, const TextSource& source, const fs::path& model, const Json& special_tokens) {
   const std::string where = source.path.string();
   if (text.empty()) Fail(where, "is empty; there is no text in it");
-  if (IsJson(source, text)) return ReadRecords(source, text, model);
+  if (IsJson(source, text)) return ReadRecords(source, text, model, special_tokens);
   if (!source.field.empty()) Fail(where, "is read as plain text, which has no field \"{}\"", source.field);
   const std::string extension = LowerExtension(source.path);
-  if (source.format == "auto" && (extension == ".csv" || extension == ".tsv"))
-    Fail(where, "is a table; write the column with the texts as JSON lines, or say format=text to take it as it is");
-  if (IsWebPage(text)) LogWarning("{} is a web page (HTML): its markup is taken as text", where);
+  if (source.format == "auto") {
+    if (extension == ".csv" || extension == ".tsv")
+      Fail(where, "is a table; write the column with the texts as JSON lines, or say format=text to take it as it is");
+    if (const std::string_view form = StructureOf(text); !form.empty())
+      WarnOnce(where, fmt::format("seems to be {}, and is taken as text as it stands (format=text says it is meant so)",
+                                  form));
+  }
   return {.documents = {std::move(text)}};
 }
 

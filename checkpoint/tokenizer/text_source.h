@@ -1,9 +1,9 @@
 #pragma once
 // A file of texts, as calibration, training and scoring take them: plain text, which is one document, or JSON records
 // (lines or an array), each a document in one of its fields, or a chat that the model's template writes out. What holds
-// no texts in a known form is refused by name. Plain text is tokenized as it is, documents each with what the tokenizer
-// puts around a text and an end token behind it, since that is how models meet them in training; a chat needs neither:
-// its template wrote what belongs there.
+// no texts in a known form is refused by name; plain text that seems to be written for programs is warned of. Plain
+// text is tokenized as it is, documents each with what the tokenizer puts around a text and an end token behind it,
+// since that is how models meet them in training; a chat needs neither: its template wrote what belongs there.
 
 #include <cstdint>
 #include <filesystem>
@@ -42,12 +42,13 @@ struct Texts {
   int64_t left_out = 0;                // records whose text is empty
 };
 
-// model: the directory whose chat template writes chats. THROWS Error with file and line: no text, a table, a record
-// without the field (which lists those it has), a value that is neither text nor a chat, no template where one is
-// needed.
-Texts ReadTexts(const TextSource& source, const std::filesystem::path& model);
-// The same of a file that was read already.
-Texts ParseTexts(std::string text, const TextSource& source, const std::filesystem::path& model);
+// model: the directory whose chat template writes chats; tokenizer: of the same. THROWS Error with file and line: no
+// text, a table, a record without the field (which lists those it has), a value that is neither text nor a chat, no
+// template where one is needed.
+Texts ReadTexts(const TextSource& source, const std::filesystem::path& model, const Tokenizer& tokenizer);
+// The same of a file that was read already. special_tokens: Tokenizer::special_tokens.
+Texts ParseTexts(std::string text, const TextSource& source, const std::filesystem::path& model,
+                 const Json& special_tokens);
 
 // The ids of all documents in a row. In plain text a line "<|endoftext|>" ends a document too, where the tokenizer has
 // no such token. add_special: whether the tokenizer adds what it adds around a text. where: the file, for log lines.

@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/json.h"
+
 namespace ecld {
 
 class Tokenizer {
@@ -37,6 +39,8 @@ class Tokenizer {
   // Ids at which generation may stop that the tokenizer itself names (eos_token); the config may name more.
   virtual std::optional<int32_t> bos() const = 0;
   virtual std::optional<int32_t> eos() const = 0;
+  // Texts of the tokens with a role, {"bos_token": "<s>", ...}: what chat templates are given.
+  virtual const Json& special_tokens() const = 0;
 };
 
 }  // namespace ecld

@@ -5,115 +5,12 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "checkpoint/tokenizer/pre_tokenizer.h"
+#include "checkpoint/tokenizer/tokenizer_steps.h"
 #include "core/error.h"
 #include "core/log.h"
 
 namespace ecld {
 namespace {
-
-constexpr std::string_view kSpaceMark = "\xe2\x96\x81";  // U+2581, sentencepiece's visible space
-
-enum class Class { kAsFile, kLlama, kQwen2, kGpt2 };
-
-std::string WithoutFast(const std::string& name) {
-  return name.ends_with("Fast") ? name.substr(0, name.size() - 4) : name;
-}
-
-Class ClassOfName(const std::string& name) {
-  if (name == "LlamaTokenizer") return Class::kLlama;
-  if (name == "Qwen2Tokenizer") return Class::kQwen2;
-  if (name == "GPT2Tokenizer") return Class::kGpt2;
-  return Class::kAsFile;  // PreTrainedTokenizerFast, TokenizersBackend, and all others, of which the user is told
-}
-
-// Whether transformers, too, takes the file as it stands for this class.
-bool IsGeneric(const std::string& name) {
-  return name.empty() || name == "PreTrainedTokenizer" || name == "TokenizersBackend" ||
-         ClassOfName(name) != Class::kAsFile;
-}
-
-const char* NameOf(Class kind) {
-  return kind == Class::kLlama ? "LlamaTokenizer" : kind == Class::kQwen2 ? "Qwen2Tokenizer" : "GPT2Tokenizer";
-}
-
-bool HasByteLevel(const Json& json) {
-  if (json.is_string()) return json == "ByteLevel";
-  return json.is_structured() && std::any_of(json.begin(), json.end(), HasByteLevel);
-}
-
-// AutoTokenizer's choice: a class that the model type brings is stronger than the named one only where transformers
-// knows that published files name the wrong one.
-Class ChooseClass(const TokenizerConfig& config, const Json& tokenizer) {
-  const std::string named = WithoutFast(config.tokenizer_class);
-  const bool is_qwen = config.model_type == "qwen2" || config.model_type == "qwen3";
-  if (named.empty()) return is_qwen ? Class::kQwen2 : Class::kAsFile;
-  if (!config.has_own_code) {
-    if (named == "LlamaTokenizer" && config.model_type != "qwen2" && HasByteLevel(tokenizer)) return Class::kAsFile;
-    if (config.model_type == "mistral") return Class::kAsFile;
-    if (config.model_type == "qwen2") return Class::kQwen2;
-  }
-  return ClassOfName(named);
-}
-
-Json Text(std::string_view text) { return {{"String", text}}; }
-
-Json ByteLevel(bool add_prefix_space, bool use_regex) {
-  return {
-      {"type", "ByteLevel"}, {"add_prefix_space", add_prefix_space}, {"trim_offsets", true}, {"use_regex", use_regex}};
-}
-
-void BuildLlama(const TokenizerConfig& config, Json* json) {
-  const bool prefix = config.add_prefix_space.value_or(true);
-  const char* scheme = !prefix ? "never" : config.legacy.value_or(false) ? "always" : "first";
-  (*json)["normalizer"] = nullptr;
-  (*json)["pre_tokenizer"] = {
-      {"type", "Metaspace"}, {"replacement", kSpaceMark}, {"prepend_scheme", scheme}, {"split", false}};
-  Json steps = {{{"type", "Replace"}, {"pattern", Text(kSpaceMark)}, {"content", " "}},
-                {{"type", "ByteFallback"}},
-                {{"type", "Fuse"}}};
-  if (prefix) steps.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
-  (*json)["decoder"] = {{"type", "Sequence"}, {"decoders", steps}};
-}
-
-void BuildByteLevel(const TokenizerConfig& config, bool is_qwen, Json* json) {
-  const bool prefix = config.add_prefix_space.value_or(false);
-  (*json)["normalizer"] = is_qwen ? Json{{"type", "NFC"}} : Json(nullptr);
-  if (is_qwen) {
-    const Json split = {
-        {"type", "Split"}, {"pattern", {{"Regex", kQwen2Pattern}}}, {"behavior", "Isolated"}, {"invert", false}};
-    (*json)["pre_tokenizer"] = {{"type", "Sequence"},
-                                {"pretokenizers", Json::array({split, ByteLevel(prefix, false)})}};
-  } else {
-    (*json)["pre_tokenizer"] = ByteLevel(prefix, true);
-  }
-  (*json)["decoder"] = ByteLevel(true, true);
-}
-
-// Everything but vocabulary, merges, post-processor and added tokens.
-void Build(Class kind, const TokenizerConfig& config, Json* json) {
-  Json model = {{"type", "BPE"}, {"fuse_unk", kind == Class::kLlama}, {"byte_fallback", kind == Class::kLlama}};
-  for (const char* key : {"vocab", "merges"})
-    if ((*json)["model"].contains(key)) model[key] = (*json)["model"][key];
-  (*json)["model"] = std::move(model);
-  if (kind == Class::kLlama)
-    BuildLlama(config, json);
-  else
-    BuildByteLevel(config, kind == Class::kQwen2, json);
-}
-
-// The tokens with roles of which no file says anything.
-std::vector<TokenizerConfig::Named> DefaultTokens(Class kind, const std::string& where) {
-  auto token = [&](const char* role, const char* content) {
-    return TokenizerConfig::Named{role, AddedToken{.id = kNewTokenId, .content = content, .special = true}, where};
-  };
-  if (kind == Class::kLlama)
-    return {token("bos_token", "<s>"), token("eos_token", "</s>"), token("unk_token", "<unk>")};
-  const char* end = "<|endoftext|>";
-  if (kind == Class::kQwen2) return {token("eos_token", end), token("unk_token", end), token("pad_token", end)};
-  if (kind == Class::kGpt2) return {token("bos_token", end), token("eos_token", end), token("unk_token", end)};
-  return {};
-}
 
 // The added tokens as they come to be, one after the other.
 class AddedList {
@@ -210,20 +107,16 @@ std::vector<AddedToken> FileTokens(const JsonView& json, const JsonTokenizerFile
   return tokens;
 }
 
-void AddTokens(Class kind, const TokenizerConfig& config, const std::string& where, JsonTokenizerFile* file) {
+void AddTokens(TokenizerClass kind, const TokenizerConfig& config, const std::string& where, JsonTokenizerFile* file) {
   AddedList list(*file, config, where);
-  std::vector<TokenizerConfig::Named> named = config.named;
-  for (TokenizerConfig::Named& entry : DefaultTokens(kind, config.where))
-    if (!config.Find(entry.role)) named.push_back(std::move(entry));
-  SortByRole(&named);
   auto add = [&](AddedToken token, const std::string& told) {
-    token.special = token.special || std::any_of(named.begin(), named.end(), [&](const auto& entry) {
+    token.special = token.special || std::any_of(config.named.begin(), config.named.end(), [&](const auto& entry) {
                       return entry.token && entry.token->content == token.content;
                     });
     list.Add(std::move(token), told);
   };
   const std::vector<AddedToken> own = FileTokens(JsonView(file->json, where), *file);
-  if (kind == Class::kAsFile)
+  if (kind == TokenizerClass::kAsFile)
     for (const AddedToken& token : own) list.Add(token, where);
   // Then what the files beside it tell, by id; without a decoder the file's own count among them.
   std::map<int32_t, std::pair<const AddedToken*, const std::string*>> told;
@@ -231,7 +124,7 @@ void AddTokens(Class kind, const TokenizerConfig& config, const std::string& whe
   if (!config.has_added_tokens_decoder)
     for (const AddedToken& token : own) told[token.id] = {&token, &where};
   for (const auto& [id, entry] : told) add(*entry.first, *entry.second);
-  for (const auto& entry : named)
+  for (const auto& entry : config.named)
     if (entry.token && !list.Has(entry.token->content)) add(*entry.token, entry.where);
   for (const AddedToken& token : config.extra_tokens)
     if (!list.Has(token.content)) add(token, config.extra_where);
@@ -240,27 +133,20 @@ void AddTokens(Class kind, const TokenizerConfig& config, const std::string& whe
 
 }  // namespace
 
-void ApplyTokenizerConfig(const TokenizerConfig& config, const std::string& where, JsonTokenizerFile* file) {
-  const JsonView model = JsonView(file->json, where).At("model");
-  Class kind = ChooseClass(config, file->json);
-  if (const std::string name = WithoutFast(config.tokenizer_class); kind == Class::kAsFile && !IsGeneric(name))
-    WarnOnce(where,
-             fmt::format("is taken as it stands; the {} of tokenizer_config.json may have steps of its own", name));
-  const bool fits = model.StringOr("type", "BPE") == "BPE" && (kind == Class::kLlama) != HasByteLevel(file->json);
-  if (kind != Class::kAsFile && !fits) {
-    LogWarning("{}: transformers would build a {} of this file, which was made for another; it is taken as it stands",
-               where, NameOf(kind));
-    kind = Class::kAsFile;
-  }
-  if (kind != Class::kAsFile) {
+void ApplyTokenizerConfig(const std::string& where, TokenizerConfig* config, JsonTokenizerFile* file) {
+  const TokenizerClass kind = ChooseTokenizerClass(*config, file->json, where);
+  for (TokenizerConfig::Named& entry : DefaultTokens(kind, config->where))
+    if (!config->Find(entry.role)) config->named.push_back(std::move(entry));
+  SortByRole(&config->named);
+  AddTokens(kind, *config, where, file);
+  if (kind != TokenizerClass::kAsFile) {
     const Json before = file->json;
-    Build(kind, config, &file->json);
-    for (const char* part : {"normalizer", "pre_tokenizer"})
-      if (before.value(part, Json()) != file->json[part])
+    BuildSteps(kind, *config, file);
+    for (const char* part : {"normalizer", "pre_tokenizer", "post_processor"})
+      if (before.value(part, Json()) != file->json.value(part, Json()))
         LogInfo("{}: its {} is replaced by that of transformers' {}", where, part, NameOf(kind));
   }
-  AddTokens(kind, config, where, file);
-  file->split_special_tokens = config.split_special_tokens;
+  file->split_special_tokens = config->split_special_tokens;
 }
 
 }  // namespace ecld

@@ -206,6 +206,13 @@ std::optional<std::string> TokenizerConfig::Text(std::string_view role) const {
   return entry && entry->token ? std::optional(entry->token->content) : std::nullopt;
 }
 
+Json TokenizerConfig::Texts() const {
+  Json texts = Json::object();
+  for (const Named& entry : named)
+    if (entry.token) texts[entry.role] = entry.token->content;
+  return texts;
+}
+
 void SortByRole(std::vector<TokenizerConfig::Named>* named) {
   auto place = [](const TokenizerConfig::Named& entry) {
     return std::find(kRoles.begin(), kRoles.end(), entry.role) - kRoles.begin();

@@ -41,6 +41,8 @@ struct TokenizerConfig {
   const Named* Find(std::string_view role) const;
   // The text of the token with that role, if there is one.
   std::optional<std::string> Text(std::string_view role) const;
+  // All of them, {"bos_token": "<s>", ...}.
+  Json Texts() const;
 };
 
 // Brings tokens with roles in the order above; those with roles of a model's own stay as they are, at the end.

@@ -47,7 +47,7 @@ class Speaker {
         pool_(flags.threads),
         sampler_(flags.sampling.Options(flags.model)),
         end_ids_(EndIds(flags.model, model_.config(), tokenizer_->eos())) {
-    if (!flags.plain) template_ = ChatTemplate::Open(flags.model, flags.chat_template);
+    if (!flags.plain) template_ = ChatTemplate::Open(flags.model, tokenizer_->special_tokens(), flags.chat_template);
     if (const auto problem = template_ ? template_->problem() : std::nullopt)
       throw Error("", *problem + "; --plain continues a text without one");
     if (machine_) {

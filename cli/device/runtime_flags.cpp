@@ -38,7 +38,7 @@ void AddRuntimeFlags(CLI::App& verb, RuntimeOptions* options) {
 }
 
 void AddChatTemplateFlag(CLI::App& verb, std::string* file) {
-  verb.add_option("--chat-template", *file, "a Jinja template in FILE, in place of the checkpoint's own")
+  verb.add_option("--chat-template", *file, "a Jinja template, or JSON with one, in place of the checkpoint's own")
       ->type_name("FILE");
 }
 

@@ -77,7 +77,8 @@ void Serve(ServeFlags flags) {
   flags.runtime.threads = flags.threads;
   const RuntimeModel model(Checkpoint::Open(flags.model), flags.runtime);
   const std::unique_ptr<Tokenizer> tokenizer = Tokenizer::Open(flags.model);
-  const std::optional<ChatTemplate> chat_template = ChatTemplate::Open(flags.model, flags.chat_template);
+  const std::optional<ChatTemplate> chat_template =
+      ChatTemplate::Open(flags.model, tokenizer->special_tokens(), flags.chat_template);
   if (!chat_template)
     LogWarning("{} has no chat template: chat requests will be refused (--chat-template FILE gives one)", flags.model);
   else if (const auto problem = chat_template->problem())

@@ -6,6 +6,7 @@
 
 #include "cli/device/output.h"
 #include "cli/workbench/verbs.h"
+#include "core/error.h"
 #include "core/progress.h"
 #include "recipes/pass_table.h"
 #include "recipes/runner.h"
@@ -39,6 +40,9 @@ std::string CalibrationOverride(const std::vector<std::string>& arguments) {
 
 Recipe Read(const Flags& flags) {
   std::vector<std::string> overrides = flags.set;
+  for (const std::string& set : flags.set)
+    if (!flags.calibration.empty() && set.starts_with("calibration.text"))
+      Fail("--calibration", "names the texts, and so does --set {}; give one of the two", set);
   if (!flags.calibration.empty()) overrides.push_back(CalibrationOverride(flags.calibration));
   return ReadRecipe(flags.recipe, overrides);
 }

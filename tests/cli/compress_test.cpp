@@ -155,6 +155,12 @@ TEST_F(Compress, CalibrationTakesTextsOfSeveralFormsAndEncodings) {
   ASSERT_EQ(run("wide", {"wide.txt"}).status, 0);
   EXPECT_EQ(Hashes(dir_ / "wide").at("model.safetensors"), Hashes(dir_ / "plain").at("model.safetensors"));
 
+  const Outcome twice = RunToEnd({"ecld", "compress", (dir_ / "recipe.yaml").string(), "--model",
+                                  (dir_ / "model").string(), "--out", (dir_ / "twice").string(), "--calibration",
+                                  (dir_ / "text.txt").string(), "--set", "calibration.text=wide.txt"});
+  EXPECT_EQ(twice.status, 1);
+  EXPECT_THAT(twice.err, HasSubstr("--calibration: names the texts, and so does --set calibration.text=wide.txt"));
+
   const std::vector<std::string> both = {"text.txt", "chats.jsonl:field=messages,weight=3"};
   const Outcome planned = run("both", both, true);
   ASSERT_EQ(planned.status, 0) << planned.err;

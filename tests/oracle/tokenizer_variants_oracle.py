@@ -204,8 +204,10 @@ def token(content, **flags_):
 
 # Classes that fit a kind of vocabulary; transformers' ids for others are of no use.
 CLASSES = {"bytes": ("PreTrainedTokenizerFast", "LlamaTokenizer", "LlamaTokenizerFast", "Qwen2Tokenizer",
-                     "Qwen2TokenizerFast", "GPT2Tokenizer", "TokenizersBackend", "PreTrainedTokenizer"),
-           "pieces": ("PreTrainedTokenizerFast", "LlamaTokenizer", "LlamaTokenizerFast", "TokenizersBackend")}
+                     "Qwen2TokenizerFast", "GPT2Tokenizer", "GPTNeoXTokenizerFast", "CohereTokenizer",
+                     "TokenizersBackend", "PreTrainedTokenizer"),
+           "pieces": ("PreTrainedTokenizerFast", "LlamaTokenizer", "LlamaTokenizerFast", "CodeLlamaTokenizer",
+                      "GemmaTokenizerFast", "Phi3Tokenizer", "TokenizersBackend")}
 
 
 def random_directory(rng, kind, base, folder):
@@ -262,7 +264,7 @@ def random_directory(rng, kind, base, folder):
     return {"model_type": model_type, **config, "special_tokens_map": side}
 
 
-def compare_directories(folder, count=60):
+def compare_directories(folder, count=90):
     from transformers import AutoTokenizer
     directory = folder / "directory"
     directory.mkdir()
@@ -280,6 +282,9 @@ def compare_directories(folder, count=60):
             try:
                 found = [line[:1] for line in ours(directory, samples)]
                 problem = first_difference(samples, expected, found)
+                roles = json.loads(run(tool("tokenize"), directory, directory / "texts", "--roles"))
+                if roles != reference.special_tokens_map:
+                    problem = f"special tokens {reference.special_tokens_map}, found {roles}"
             except RuntimeError as error:
                 problem = str(error)
             detail = detail or (problem and f"seed {seed}, {json.dumps(files)}: {problem}")

@@ -18,6 +18,7 @@ TEST(HttpHeaders, PathsInAllTheirForms) {
   EXPECT_EQ(PathOfTarget("http://localhost:8080"), "/");
   EXPECT_EQ(PathOfTarget("/"), "/");
   EXPECT_EQ(PathOfTarget("///"), "/");
+  EXPECT_EQ(PathOfTarget("//v1/models"), "/v1/models");
   EXPECT_EQ(PathOfTarget("/v1/models/org%2Fa%20b"), "/v1/models/org/a b");
   EXPECT_EQ(PathOfTarget("/%"), "/%");
   EXPECT_EQ(PathOfTarget("/%zz%4"), "/%zz%4");

@@ -72,6 +72,22 @@ TEST(OpenAiRequest, AnAnswerMayBeSentBack) {
             Json::parse(R"([{"role": "assistant", "content": ""}])"));
 }
 
+TEST(OpenAiRequest, WhatClientsHoldBesideIsAccepted) {
+  const Json parts = Json::array({{{"type", "text"}, {"text", "x"}, {"cache_control", {{"type", "ephemeral"}}}}});
+  EXPECT_EQ(MessagesOf({{{"role", "user"}, {"content", parts}}})[0]["content"], "x");
+  const Json function = {{"name", "f"}, {"arguments", "{}"}, {"parsed_arguments", Json::object()}};
+  const Json answer = {{"role", "assistant"},
+                       {"content", "{}"},
+                       {"parsed", {{"x", 1}}},
+                       {"tool_calls", Json::array({{{"id", "1"}, {"type", "function"}, {"function", function}}})}};
+  EXPECT_EQ(MessagesOf(Json::array({answer})), Json::parse(R"([{"role": "assistant", "content": "{}", "tool_calls":
+    [{"type": "function", "function": {"name": "f", "arguments": {}}, "id": "1"}]}])"));
+  EXPECT_FALSE(ChatOf({{"echo", false}}).echo);
+  EXPECT_ERROR(ChatOf({{"echo", true}}), "echo is not supported");
+  EXPECT_FALSE(CompletionOf({{"logprobs", false}}).top_logprobs.has_value());
+  EXPECT_ERROR(CompletionOf({{"logprobs", true}}), "logprobs: expected a whole number from 0 to 20, found true");
+}
+
 TEST(OpenAiRequest, ToolsAsTemplatesHaveThem) {
   const Json tool = {{"type", "function"}, {"function", {{"name", "f"}, {"parameters", Json::object()}, {"x", 1}}}};
   EXPECT_EQ(ChatOf({{"tools", {tool}}}).template_values["tools"], Json::array({tool}));

@@ -25,8 +25,13 @@ TEST_F(ServerTest, HeadIsGetWithoutABody) {
   EXPECT_EQ(client.Ask("HEAD", "/nowhere").status, 404);
   const HttpAnswer wrong = client.Ask("HEAD", "/v1/completions");
   EXPECT_EQ(wrong.status, 405);
-  EXPECT_EQ(wrong.Header("Allow"), "POST");
-  EXPECT_EQ(client.Ask("DELETE", "/health").Header("Allow"), "GET, HEAD");
+  EXPECT_EQ(wrong.Header("Allow"), "POST, OPTIONS");
+  EXPECT_EQ(client.Ask("DELETE", "/health").Header("Allow"), "GET, HEAD, OPTIONS");
+  const HttpAnswer options = client.Ask("OPTIONS", "/");
+  EXPECT_EQ(options.status, 204);
+  EXPECT_EQ(options.Header("Allow"), "GET, HEAD, OPTIONS");
+  EXPECT_EQ(client.Ask("OPTIONS", "*").status, 204);
+  EXPECT_EQ(client.Ask("OPTIONS", "/nowhere").status, 404);
 }
 
 TEST_F(ServerTest, PathsThatOtherServersHave) {
@@ -38,6 +43,11 @@ TEST_F(ServerTest, PathsThatOtherServersHave) {
     EXPECT_EQ(client.Ask("GET", path).json()["data"][0]["id"], "tiny") << path;
   for (const char* path : {"/", "/v1", "/version"}) EXPECT_EQ(client.Ask("GET", path).json()["program"], "ecld");
   EXPECT_EQ(client.Post("/chat/completions", Chat()).status, 200);
+  for (const char* path : {"/completions", "//v1/completions"})
+    EXPECT_EQ(client.Post(path, Completion()).status, 200) << path;
+  for (const char* path : {"/models/tiny", "/v1/models/tiny"}) EXPECT_EQ(client.Ask("GET", path).json()["id"], "tiny");
+  EXPECT_EQ(client.Post("/v1/v1/completions", Completion()).json()["error"]["message"],
+            "there is no /v1/v1/completions here; GET / lists the paths that there are");
   EXPECT_EQ(client.Post("http://proxy:1/v1/completions/", Completion()).status, 200);
   EXPECT_EQ(client.Ask("GET", "/v1/models/other%2Fone").json()["error"]["message"],
             "the model \"other/one\" does not exist, this server has \"tiny\"");
@@ -62,6 +72,23 @@ TEST_F(ServerTest, ABodyInChunksOrAfterAWord) {
   client.Send(header + "\r\n" + body);
   EXPECT_EQ(client.Receive().json()["choices"][0]["text"], expected) << "a body that is there needs no word";
   EXPECT_EQ(client.Ask("GET", "/health", "", "Expect: 100-continue\r\n").status, 200) << "there is no body to wait for";
+}
+
+TEST_F(ServerTest, EmptyLinesBeforeARequestArePassedOver) {
+  Start();
+  HttpClient client = Client();
+  const std::string get = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
+  client.Send("\r\n" + get);
+  EXPECT_EQ(client.Receive().status, 200);
+  client.Send("\r\n\n");  // behind the last one, in a packet of their own
+  client.Send(get + "\r\n" + get);
+  EXPECT_EQ(client.Receive().status, 200);
+  EXPECT_EQ(client.Receive().status, 200);
+  const std::string body = Completion().dump();
+  client.Send(
+      fmt::format("POST /v1/completions HTTP/1.1\r\nContent-Length: {}\r\n\r\n{}\r\n{}", body.size(), body, get));
+  EXPECT_EQ(client.Receive().status, 200);
+  EXPECT_EQ(client.Receive().status, 200);
 }
 
 TEST_F(ServerTest, WhatCannotBeReadIsRefusedByName) {
@@ -131,7 +158,8 @@ TEST_F(ServerTest, WithoutTheOptionNoPageMayRead) {
   HttpClient client = Client();
   const HttpAnswer asked =
       client.Ask("OPTIONS", "/v1/models", "", "Origin: http://page:1\r\nAccess-Control-Request-Method: GET\r\n");
-  EXPECT_EQ(asked.status, 405);
+  EXPECT_EQ(asked.status, 204);
+  EXPECT_EQ(asked.Header("Access-Control-Allow-Origin"), "");
   EXPECT_EQ(client.Ask("GET", "/health", "", "Origin: http://page:1\r\n").Header("Access-Control-Allow-Origin"), "");
 }
 

@@ -69,6 +69,7 @@ TEST_F(ServerTest, WrongRequestsAreRefusedByTheNameOfTheParameter) {
       {text, Completion({{"best_of", 3}}), "best_of", "best_of is not supported"},
       {text, Completion({{"n", 2}, {"best_of", 3}}), "best_of", "best_of is not supported"},
       {text, Completion({{"suffix", "x"}}), "suffix", "suffix is not supported"},
+      {text, Completion({{"logit_bias", {{"05", 1}}}}), "logit_bias", "token ids as keys, found \"05\""},
       {text, Completion({{"logit_bias", {1}}}), "logit_bias", "an object from token ids to numbers, found [1]"},
       {text, Completion({{"logit_bias", {{"one", 5}}}}), "logit_bias", "token ids as keys, found \"one\""},
       {text, Completion({{"logit_bias", {{"1", 101}}}}), "logit_bias.1", "a number from -100 to 100, found 101"},
@@ -78,7 +79,7 @@ TEST_F(ServerTest, WrongRequestsAreRefusedByTheNameOfTheParameter) {
       {text, Completion({{"repeat_penalty", 1.1}}), "repeat_penalty", "repeat_penalty is not supported"},
       {text, Completion({{"max_token", 5}}), "max_token", "unknown parameter max_token (did you mean max_tokens?)"},
       {chat, Chat({{"messages", "hi"}}), "messages", "a list of at least one message"},
-      {chat, Chat({{"messages", Json::array()}}), "messages", "a list of at least one message"},
+      {chat, Chat({{"messages", Json::array()}}), "messages", "a list of at least one message, found an empty list"},
       {chat, Chat({{"messages", {1}}}), "messages[0]", "expected an object, found 1"},
       {chat, Chat({{"messages", {{{"content", "x"}}}}}), "messages[0].role", "role is missing"},
       {chat, Chat({{"messages", {{{"role", "user"}}}}}), "messages[0].content", "content is missing"},
@@ -114,7 +115,7 @@ TEST_F(ServerTest, WrongRequestsAreRefusedByTheNameOfTheParameter) {
       {chat, Chat({{"response_format", {{"type", "json_object"}}}}), "response_format", "is not supported"},
       {chat, Chat({{"top_logprobs", 3}}), "top_logprobs", "needs logprobs: true"},
       {chat, Chat({{"max_completion_tokens", 3}}), "max_tokens", "mean the same"},
-      {chat, Chat({{"echo", true}}), "echo", "unknown parameter echo"},
+      {chat, Chat({{"echo", true}}), "echo", "echo is not supported"},
   };
   HttpClient client = Client();
   for (const Refusal& refusal : refusals) {

@@ -32,7 +32,7 @@ struct TinyServed {
       : config(WriteTinyCheckpoint(dir.path(), options)),
         model((prepare(dir.path()), Checkpoint::Open(dir.path()))),
         tokenizer(Tokenizer::Open(dir.path())),
-        chat_template(ChatTemplate::Open(dir.path()).value()) {}
+        chat_template(ChatTemplate::Open(dir.path(), tokenizer->special_tokens()).value()) {}
 
   TempDir dir;
   ModelConfig config;

@@ -1,8 +1,8 @@
 // tokenize <directory> <file> [--add-special]: prints the ids of the bytes of a file, one per line; what the oracle
 // script compares with other tokenizers. With --texts the file is a JSON list of texts; for each a line of JSON: its
 // ids with what the tokenizer adds, the text of these without and with special tokens (bytes that are no UTF-8
-// replaced). With --time N instead: encodes the file N times, whole and line by line, and prints the seconds of the
-// fastest run of each; what the benchmark script compares.
+// replaced). With --roles the texts of the special tokens instead, as JSON. With --time N instead: encodes the file N
+// times, whole and line by line, and prints the seconds of the fastest run of each; what the benchmark script compares.
 
 #include <algorithm>
 #include <chrono>
@@ -56,7 +56,7 @@ void PrintTexts(const ecld::Tokenizer& tokenizer, const std::string& list) {
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    std::cerr << "usage: tokenize <tokenizer directory> <file> [--add-special | --texts | --time N]\n";
+    std::cerr << "usage: tokenize <tokenizer directory> <file> [--add-special | --texts | --roles | --time N]\n";
     return 2;
   }
   try {
@@ -65,6 +65,10 @@ int main(int argc, char** argv) {
     std::string_view mode = argc > 3 ? argv[3] : "";
     if (mode == "--time" && argc > 4) {
       PrintSeconds(*tokenizer, text, std::stoi(argv[4]));
+      return 0;
+    }
+    if (mode == "--roles") {
+      std::cout << tokenizer->special_tokens() << '\n';
       return 0;
     }
     if (mode == "--texts") {

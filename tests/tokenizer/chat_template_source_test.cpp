@@ -7,9 +7,11 @@
 #include <string>
 
 #include "checkpoint/tokenizer/chat_template.h"
+#include "checkpoint/tokenizer/tokenizer.h"
 #include "core/files.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/temp_dir.h"
+#include "tests/testing/tiny_checkpoint.h"
 
 namespace ecld {
 namespace {
@@ -18,20 +20,22 @@ const Json kMessages = Json::parse(R"([{"role": "user", "content": "Hi"}])");
 
 TEST(ChatTemplateSource, OpensTheTemplateOfADirectory) {
   TempDir directory;
-  EXPECT_FALSE(ChatTemplate::Open(directory.path()).has_value());
-  WriteFileAtomically(directory / "tokenizer_config.json", R"({"bos_token": {"content": "<s>"}, "chat_template": [
+  EXPECT_FALSE(ChatTemplate::Open(directory.path(), {}).has_value());
+  WriteFileAtomically(directory / "tokenizer_config.json", R"({"chat_template": [
     {"name": "tool_use", "template": "tools"}, {"name": "default", "template": "{{ bos_token }}one"}]})");
-  EXPECT_EQ(ChatTemplate::Open(directory.path())->Render(kMessages, false), "<s>one");
+  EXPECT_EQ(ChatTemplate::Open(directory.path(), {{"bos_token", "<s>"}})->Render(kMessages, false), "<s>one");
   WriteFileAtomically(directory / "chat_template.jinja", "{{ bos_token }}two");
-  EXPECT_EQ(ChatTemplate::Open(directory.path())->Render(kMessages, false), "<s>two");
-  EXPECT_EQ(ChatTemplate::Open(directory.path())->Render(kMessages, false, {{"bos_token", "!"}}), "!two");
+  EXPECT_EQ(ChatTemplate::Open(directory.path(), {{"bos_token", "<s>"}})->Render(kMessages, false), "<s>two");
+  EXPECT_EQ(
+      ChatTemplate::Open(directory.path(), {{"bos_token", "<s>"}})->Render(kMessages, false, {{"bos_token", "!"}}),
+      "!two");
 }
 
 TEST(ChatTemplateSource, ToolsTakeTheirOwnTemplate) {
   TempDir directory;
   WriteFileAtomically(directory / "tokenizer_config.json", R"({"chat_template": [
     {"name": "tool_use", "template": "tools"}, {"name": "default", "template": "plain"}]})");
-  const auto chat = ChatTemplate::Open(directory.path());
+  const auto chat = ChatTemplate::Open(directory.path(), {});
   EXPECT_EQ(chat->Render(kMessages, false, {{"tools", Json::array()}}), "tools");
   EXPECT_EQ(chat->Render(kMessages, false, {{"tools", nullptr}}), "plain");
 }
@@ -53,27 +57,27 @@ TEST(ChatTemplateSource, FilesWinOverTheConfigAndSaySo) {
 TEST(ChatTemplateSource, OneThatCannotBeReadCostsChatOnly) {
   TempDir directory;
   WriteFileAtomically(directory / "chat_template.jinja", "\n{% for %}");
-  const auto chat = ChatTemplate::Open(directory.path());
+  const auto chat = ChatTemplate::Open(directory.path(), {});
   ASSERT_TRUE(chat.has_value());
   EXPECT_NE(chat->problem()->find("chat_template.jinja:2: expected a name"), std::string::npos) << *chat->problem();
   EXPECT_ERROR(chat->Render(kMessages, true), "chat_template.jinja:2: expected a name");
   EXPECT_ERROR(chat->Apply(kMessages, true), "--chat-template FILE replaces the template");
 
   WriteFileAtomically(directory / "mine", "mine");
-  const auto replaced = ChatTemplate::Open(directory.path(), (directory / "mine").string());
+  const auto replaced = ChatTemplate::Open(directory.path(), {}, (directory / "mine").string());
   EXPECT_FALSE(replaced->problem().has_value());
   EXPECT_EQ(replaced->Render(kMessages, true), "mine");
   WriteFileAtomically(directory / "mine", "{{");
-  EXPECT_ERROR(ChatTemplate::Open(directory.path(), (directory / "mine").string()), "mine:1: not closed with }}");
+  EXPECT_ERROR(ChatTemplate::Open(directory.path(), {}, (directory / "mine").string()), "mine:1: not closed with }}");
 }
 
 TEST(ChatTemplateSource, AnEntryThatIsNoTemplateCostsChatOnly) {
   TempDir directory;
   WriteFileAtomically(directory / "tokenizer_config.json", R"({"chat_template": {"default": "d", "tool_use": "t"}})");
-  EXPECT_EQ(ChatTemplate::Open(directory.path())->Render(kMessages, true), "d");
+  EXPECT_EQ(ChatTemplate::Open(directory.path(), {})->Render(kMessages, true), "d");
   for (const char* entry : {"5", R"([{"template": "t"}])"}) {
     WriteFileAtomically(directory / "tokenizer_config.json", fmt::format(R"({{"chat_template": {}}})", entry));
-    const auto chat = ChatTemplate::Open(directory.path());
+    const auto chat = ChatTemplate::Open(directory.path(), {});
     ASSERT_TRUE(chat && chat->problem()) << entry;
     EXPECT_NE(chat->problem()->find("--chat-template FILE replaces"), std::string::npos) << *chat->problem();
   }
@@ -83,7 +87,7 @@ TEST(ChatTemplateSource, NoDefaultCostsChatWithoutToolsOnly) {
   TempDir directory;
   WriteFileAtomically(directory / "tokenizer_config.json",
                       R"({"chat_template": [{"name": "tool_use", "template": "tools"}]})");
-  const auto chat = ChatTemplate::Open(directory.path());
+  const auto chat = ChatTemplate::Open(directory.path(), {});
   EXPECT_ERROR(chat->Render(kMessages, true), "holds no chat template named \"default\", only tool_use");
   EXPECT_EQ(chat->Render(kMessages, true, {{"tools", Json::array()}}), "tools");
   EXPECT_TRUE(chat->problem());
@@ -92,19 +96,31 @@ TEST(ChatTemplateSource, NoDefaultCostsChatWithoutToolsOnly) {
 
 TEST(ChatTemplateSource, SpecialTokensAreVariables) {
   TempDir directory;
-  WriteFileAtomically(directory / "tokenizer_config.json", R"({"eos_token": "</s>", "sep_token": null})");
+  WriteFileAtomically(directory / "chat_template.jinja", "{{ eos_token }}{{ bos_token is defined }}");
+  EXPECT_EQ(ChatTemplate::Open(directory.path(), {{"eos_token", "</s>"}})->Render(kMessages, true), "</s>False");
+  // A tokenizer's own: the map overrules tokenizer_config.json, and what no file says is the class's.
+  WriteTinyTokenizer(directory.path());
+  WriteFileAtomically(directory / "tokenizer_config.json",
+                      R"({"tokenizer_class": "GPT2Tokenizer", "eos_token": "</s>", "sep_token": null})");
   WriteFileAtomically(directory / "special_tokens_map.json", R"({"eos_token": "no", "sep_token": "<sep>"})");
-  WriteFileAtomically(directory / "chat_template.jinja", "{{ eos_token }}{{ sep_token }}{{ bos_token is defined }}");
-  // As the tokenizer has them: the map overrules tokenizer_config.json.
-  EXPECT_EQ(ChatTemplate::Open(directory.path())->Render(kMessages, true), "no<sep>False");
+  WriteFileAtomically(directory / "chat_template.jinja", "{{ eos_token }}{{ sep_token }}{{ bos_token }}");
+  const auto chat = ChatTemplate::Open(directory.path(), Tokenizer::Open(directory.path())->special_tokens());
+  EXPECT_EQ(chat->Render(kMessages, true), "no<sep><|endoftext|>");
 }
 
-TEST(ChatTemplateSource, AppliesAsTransformersDoes) {
-  const ChatTemplate chat("{{ messages[0] }}{{ tools is none }}{{ documents is none }}", "test");
-  EXPECT_EQ(chat.Apply(Json::parse(R"([{"role": "user", "content": null}])"), true), "{'role': 'user'}TrueTrue");
-  EXPECT_EQ(chat.Apply(Json::parse(R"([{"reasoning": "r"}])"), true, {{"tools", Json::array()}}),
-            "{'thinking': 'r', 'reasoning': 'r', 'reasoning_content': 'r'}FalseTrue");
-  EXPECT_ERROR(chat.Apply(Json::array(), true), "needs at least one message");
+TEST(ChatTemplateSource, AFileInPlaceOfThemMayBeJson) {
+  TempDir directory;
+  const std::string file = (directory / "mine.json").string();
+  const auto render = [&](const char* text) {
+    WriteFileAtomically(file, text);
+    return ChatTemplate::Open(directory.path(), {}, file)->Render(kMessages, true);
+  };
+  EXPECT_EQ(render(R"({"bos_token": "<s>", "chat_template": "{{ 'one' }}"})"), "one");
+  EXPECT_EQ(render(R"({"chat_template": [{"name": "default", "template": "two"}]})"), "two");
+  EXPECT_EQ(render("\n{\"chat_template\": \"three\"}"), "three");
+  EXPECT_EQ(render("{{ 'four' }}"), "four");
+  EXPECT_EQ(render("[5]"), "[5]");
+  EXPECT_ERROR(render(R"({"bos_token": "<s>"})"), "mine.json: is JSON without a chat_template");
 }
 
 }  // namespace

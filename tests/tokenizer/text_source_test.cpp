@@ -33,7 +33,7 @@ class TextSourceTest : public testing::Test {
     return source;
   }
   Texts Read(const std::string& name, const std::string& content, const std::string& field = "") const {
-    return ReadTexts(Write(name, content, field), dir_ / "model");
+    return ReadTexts(Write(name, content, field), dir_ / "model", *tokenizer_);
   }
   // The documents, as the tokenizer reads them back.
   std::string Rendered(const Texts& texts) const {
@@ -51,11 +51,79 @@ TEST_F(TextSourceTest, PlainTextIsOneDocumentWithNothingAdded) {
   EXPECT_EQ(texts.kind, Texts::Kind::kPlain);
   EXPECT_EQ(Encode(texts, *tokenizer_, false, ""), tokenizer_->Encode("one\n\ntwo {\"text\": 1}\n", false));
   EXPECT_EQ(Describe(texts), "text");
-  testing::internal::CaptureStderr();
-  EXPECT_EQ(Read("page.txt", "\n<!DOCTYPE html>\n").documents, Strings{"\n<!DOCTYPE html>\n"});
-  EXPECT_NE(testing::internal::GetCapturedStderr().find("page.txt is a web page (HTML)"), std::string::npos);
   EXPECT_ERROR(Read("empty.txt", ""), "empty.txt: is empty");
   EXPECT_ERROR(Read("bad.txt", "caf\xe9"), "bad.txt: byte 3 is 0xe9");
+}
+
+TEST_F(TextSourceTest, TextThatSeemsToBeWrittenForProgramsIsWarnedOf) {
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 2; ++i)
+    EXPECT_EQ(Read("page.txt", "\n<!DOCTYPE html>\n").documents, Strings{"\n<!DOCTYPE html>\n"});
+  Read("object.txt", "{\n\"a\": 1\n}");
+  TextSource meant = Write("meant.txt", "<html>");
+  meant.format = "text";
+  ReadTexts(meant, dir_ / "model", *tokenizer_);
+  const std::string log = testing::internal::GetCapturedStderr();
+  const size_t first = log.find("page.txt: seems to be a web page (HTML), and is taken as text");
+  EXPECT_NE(first, std::string::npos) << log;
+  EXPECT_EQ(log.find("page.txt", first + 1), std::string::npos) << log;
+  EXPECT_NE(log.find("object.txt: seems to be one JSON value"), std::string::npos) << log;
+  EXPECT_EQ(log.find("meant.txt"), std::string::npos) << log;
+}
+
+TEST_F(TextSourceTest, OtherFieldsWithTextsAreTold) {
+  const std::string chat = R"([{"role": "user", "content": "Hi"}])";
+  const auto log_of = [&](const std::string& name, const std::string& record, const std::string& field = "") {
+    testing::internal::CaptureStderr();
+    Read(name, record + "\n" + record, field);
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_NE(log_of("a.jsonl", R"({"text": "T", "messages": )" + chat + "}")
+                .find("a.jsonl: has records with messages beside text; text is taken (field=NAME names another)"),
+            std::string::npos);
+  EXPECT_NE(log_of("b.jsonl", R"({"text": "T", "prompt": "P"})").find("prompt beside text"), std::string::npos);
+  EXPECT_NE(log_of("c.jsonl", R"({"conversations": )" + chat + R"(, "messages": )" + chat + "}")
+                .find("conversations beside messages; messages is taken"),
+            std::string::npos);
+  EXPECT_EQ(log_of("d.jsonl", R"({"messages": )" + chat + R"(, "prompt": "Hi"})"), "");  // its beginning
+  EXPECT_EQ(log_of("e.jsonl", R"({"text": "T", "messages": [], "prompt": null})"), "");
+  EXPECT_EQ(log_of("f.jsonl", R"({"text": "T", "messages": )" + chat + "}", "text"), "");
+}
+
+TEST_F(TextSourceTest, ToolsOfLlamaFactoryAreThoseOfMessages) {
+  std::ofstream(dir_ / "model" / "chat_template.jinja")
+      << "{{ tools | tojson }}{% for m in messages %}|{{ m.role }}:{{ m.content }}"
+         "{% for c in m.tool_calls %}{{ c.function.name }}{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}";
+  const Json call = {{"name", "f"}, {"arguments", {{"x", 1}}}};
+  const auto record = [&](const Json& calls, const Json& tools) {
+    return Json{{"conversations",
+                 {{{"from", "human"}, {"value", "Q"}},
+                  {{"from", "function_call"}, {"value", calls.dump()}},
+                  {{"from", "observation"}, {"value", "42"}},
+                  {{"from", "gpt"}, {"value", "A"}}}},
+                {"tools", tools.dump()}}
+        .dump();
+  };
+  const std::string chat = "|user:Q|assistant:f{\"x\": 1}|tool:42|assistant:A";
+  const std::string tools = R"([{"type": "function", "function": {"name": "f"}}])";
+  const Json bare = Json::array({{{"name", "f"}}});
+  EXPECT_EQ(Read("a.jsonl", record(call, bare)).documents, Strings{tools + chat});
+  EXPECT_EQ(Read("a.jsonl", record(Json::array({call}), Json::parse(tools))).documents, Strings{tools + chat});
+  EXPECT_EQ(Read("a.jsonl", record({{"name", "f"}, {"arguments", "{\"x\": 1}"}}, bare)).documents,
+            Strings{tools + chat});
+  EXPECT_ERROR(Read("a.jsonl", record({{"name", "f"}}, bare)),
+               "conversations[1].value: [0]: key \"arguments\" is missing");
+  EXPECT_ERROR(Read("a.jsonl", record({{"name", "f"}, {"arguments", 1}}, bare)), "arguments: found number");
+  EXPECT_ERROR(Read("a.jsonl", record(call, {{"name", "f"}})), "tools: is the text of object, expected an array");
+
+  // A template that knows nothing of them.
+  std::ofstream(dir_ / "model" / "chat_template.jinja") << "{% for m in messages %}{{ m.content }}{% endfor %}";
+  testing::internal::CaptureStderr();
+  EXPECT_ERROR(Read("lost.jsonl", record(call, bare)), "lost.jsonl:1: messages[1] calls a tool, of which the chat");
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("makes nothing of tools"), std::string::npos);
+  std::ofstream(dir_ / "model" / "chat_template.jinja") << "{% for m in messages if m.role != 'tool' %}"
+                                                           "{{ m.content }}{{ m.tool_calls }}{% endfor %}";
+  EXPECT_ERROR(Read("lost.jsonl", record(call, bare)), "messages[2] is the answer of a tool, of which");
 }
 
 TEST_F(TextSourceTest, RecordsAreDocumentsEachWithAnEndToken) {
@@ -73,7 +141,7 @@ TEST_F(TextSourceTest, RecordsAreDocumentsEachWithAnEndToken) {
   // As text where that is asked for.
   TextSource source = Write("a.jsonl", lines);
   source.format = "text";
-  EXPECT_EQ(ReadTexts(source, dir_ / "model").documents, Strings{lines});
+  EXPECT_EQ(ReadTexts(source, dir_ / "model", *tokenizer_).documents, Strings{lines});
   // A document that ends with an end token gets no second one.
   EXPECT_EQ(Rendered(Read("d.jsonl", Json({{"text", "one" + end}}).dump())), "one" + end);
 }
@@ -124,7 +192,7 @@ TEST_F(TextSourceTest, RecordsThatCannotBeReadAreErrorsWithTheirLine) {
   EXPECT_ERROR(Read("a.TSV", "text\tlabel\n"), "a.TSV: is a table");
   TextSource plain = Write("a.txt", "x", "text");
   plain.format = "text";
-  EXPECT_ERROR(ReadTexts(plain, dir_ / "model"), "is read as plain text, which has no field \"text\"");
+  EXPECT_ERROR(ReadTexts(plain, dir_ / "model", *tokenizer_), "is read as plain text, which has no field \"text\"");
 }
 
 TEST_F(TextSourceTest, ChatsThatWouldLoseSomethingAreErrors) {
@@ -136,9 +204,13 @@ TEST_F(TextSourceTest, ChatsThatWouldLoseSomethingAreErrors) {
   EXPECT_ERROR(read(R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})"),
                "messages[0].content[0]: is of type image_url, which a text model cannot be given");
   EXPECT_ERROR(read(R"({"conversations": [{"from": "function_call", "value": "x"}]})"),
-               "conversations[0].from: \"function_call\" is no speaker that is known");
+               "conversations[0].value: not valid JSON");
+  EXPECT_ERROR(read(R"({"conversations": [{"from": "bing", "value": "x"}]})"),
+               "conversations[0].from: \"bing\" is no speaker that is known");
   EXPECT_ERROR(read(R"({"system": "S", "messages": [{"role": "system", "content": "T"}]})"), "keep one");
-  EXPECT_ERROR(read(R"({"tools": "x", "messages": [{"role": "user", "content": "T"}]})"), "tools: expected an array");
+  EXPECT_ERROR(read(R"({"tools": "x", "messages": [{"role": "user", "content": "T"}]})"), "tools: not valid JSON");
+  EXPECT_ERROR(read(R"({"tools": {"x": 1}, "messages": [{"role": "user", "content": "T"}]})"),
+               "tools: expected an array");
   std::ofstream(dir_ / "model" / "chat_template.jinja") << "{{ raise_exception('after you') }}";
   EXPECT_ERROR(read(R"({"messages": [{"role": "user", "content": "T"}]})"), "a.jsonl:1: ");
   EXPECT_ERROR(read(R"({"messages": [{"role": "user", "content": "T"}]})"), "after you");

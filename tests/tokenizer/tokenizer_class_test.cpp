@@ -102,6 +102,54 @@ TEST_F(TokenizerClass, LlamaPutsASpaceBeforeTheTextOnly) {
   EXPECT_EQ(Encode("a<s>a"), (Ids{3, 1, 3}));
 }
 
+TEST_F(TokenizerClass, DefaultTokensHoldTheirRoles) {
+  Write("tokenizer.json", PiecesFile());
+  const auto roles = [&] { return Tokenizer::Open(dir_.path())->special_tokens(); };
+  EXPECT_EQ(roles(), Json::object());
+  EXPECT_EQ(Tokenizer::Open(dir_.path())->eos(), std::nullopt);
+  Write("tokenizer_config.json", {{"tokenizer_class", "LlamaTokenizer"}});
+  EXPECT_EQ(Tokenizer::Open(dir_.path())->bos(), 1);
+  EXPECT_EQ(Tokenizer::Open(dir_.path())->eos(), 2);
+  EXPECT_EQ(roles(), (Json{{"bos_token", "<s>"}, {"eos_token", "</s>"}, {"unk_token", "<unk>"}}));
+  // What a file says counts, null too.
+  Write("tokenizer_config.json", {{"tokenizer_class", "LlamaTokenizer"}, {"bos_token", nullptr}, {"eos_token", "a"}});
+  EXPECT_EQ(Tokenizer::Open(dir_.path())->bos(), std::nullopt);
+  EXPECT_EQ(Tokenizer::Open(dir_.path())->eos(), 3);
+  EXPECT_EQ(roles(), (Json{{"eos_token", "a"}, {"unk_token", "<unk>"}}));
+}
+
+TEST_F(TokenizerClass, CodeLlamaAlwaysBeginsAText) {
+  Write("tokenizer.json", PiecesFile());
+  Write("tokenizer_config.json", {{"tokenizer_class", "CodeLlamaTokenizerFast"}, {"add_bos_token", false}});
+  EXPECT_EQ(Encode("a<s>a?"), (Ids{1, 5, 1, 3, 0}));
+  EXPECT_EQ(Encode("<FILL_ME>a"), (Ids{1, 10, 3}));  // the fifth of its own tokens
+  EXPECT_EQ(Tokenizer::Open(dir_.path())->Decode(Ids{5}, false), "a");
+  Write("tokenizer_config.json", {{"tokenizer_class", "CodeLlamaTokenizer"}, {"bos_token", nullptr}});
+  EXPECT_EQ(Encode("a"), (Ids{5}));
+  Write("tokenizer_config.json", {{"tokenizer_class", "Phi3Tokenizer"}});  // another name of LlamaTokenizer
+  EXPECT_EQ(Encode("a?"), (Ids{5}));
+}
+
+TEST_F(TokenizerClass, GemmaPutsNoSpaceBeforeAText) {
+  Write("tokenizer.json", PiecesFile());
+  Write("tokenizer_config.json", {{"tokenizer_class", "GemmaTokenizerFast"}, {"add_prefix_space", true}});
+  EXPECT_EQ(Encode("a a?"), (Ids{3, 5, 0}));
+  EXPECT_EQ(Tokenizer::Open(dir_.path())->Decode(Ids{5}, false), " a");
+  EXPECT_EQ(Tokenizer::Open(dir_.path())->bos(), 6);  // "<bos>", which is new
+}
+
+TEST_F(TokenizerClass, GptNeoXAndCohereBringFormC) {
+  Json file = ByteLevelFile();
+  file["model"]["vocab"]["\u00c3"] = 14;  // the two bytes of e with an acute accent
+  file["model"]["vocab"]["\u00a9"] = 15;
+  Write("tokenizer.json", file);
+  Write("tokenizer_config.json", {{"tokenizer_class", "GPTNeoXTokenizer"}});
+  EXPECT_EQ(Encode("A12e\u0301"), (Ids{3, 6, 14, 15}));  // and no post-processor
+  EXPECT_EQ(Tokenizer::Open(dir_.path())->special_tokens()["pad_token"], "<|padding|>");
+  Write("tokenizer_config.json", {{"tokenizer_class", "CohereTokenizer"}});
+  EXPECT_EQ(Encode("A12e\u0301"), (Ids{0, 3, 4, 5, 14, 15}));  // the file's post-processor, digits one by one
+}
+
 TEST_F(TokenizerClass, AVocabularyOfAnotherKindIsTakenAsItStands) {
   Write("tokenizer.json", PiecesFile());
   Write("config.json", {{"model_type", "qwen2"}});
