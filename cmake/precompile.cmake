@@ -3,7 +3,7 @@
 set(common <fmt/format.h> <nlohmann/json.hpp> <filesystem> <functional> <map> <sstream>)
 target_precompile_headers(ecld_core PRIVATE ${common})  # by itself: it may be position independent
 target_precompile_headers(ecld_profile PRIVATE ${common})
-foreach(room checkpoint runtime serve eval)
+foreach(room jinja checkpoint runtime serve measure eval profiler report)
   target_precompile_headers(ecld_${room} REUSE_FROM ecld_profile)
 endforeach()
 target_precompile_headers(ecld_cli_device PRIVATE ${common} <CLI/CLI.hpp>)

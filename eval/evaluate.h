@@ -10,8 +10,8 @@
 #include "checkpoint/config.h"
 #include "checkpoint/tokenizer/text_source.h"
 #include "core/json.h"
-#include "eval/device.h"
 #include "eval/windows.h"
+#include "measure/device.h"
 #include "runtime/options.h"
 
 namespace ecld {

@@ -1,11 +1,11 @@
 #include "checkpoint/tokenizer/chat_template.h"
 
-#include "checkpoint/tokenizer/jinja/interpreter.h"
-#include "checkpoint/tokenizer/jinja/parser.h"
 #include "checkpoint/tokenizer/tokenizer_config.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/log.h"
+#include "jinja/interpreter.h"
+#include "jinja/parser.h"
 
 namespace ecld {
 

@@ -1,4 +1,4 @@
-#include "eval/report/report.h"
+#include "report/report.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 #include "core/files.h"
 #include "core/slug.h"
 #include "core/svg_chart.h"
-#include "eval/report/report_charts.h"
+#include "report/report_charts.h"
 
 namespace ecld {
 namespace {

@@ -4,20 +4,26 @@ import re
 ARROWS = {
     "core": "",
     "profile": "core",
+    "jinja": "core",
     "kernels": "core",
-    "checkpoint": "core kernels/packing",
+    "checkpoint": "core jinja kernels/packing",
     "runtime": "core kernels checkpoint",
-    "serve": "core kernels checkpoint runtime",
-    "eval": "core profile kernels checkpoint runtime",
-    "cli/device": "core profile kernels checkpoint runtime serve eval",
+    "serve": "core jinja checkpoint runtime",
+    "measure": "core kernels runtime",
+    "eval": "core jinja checkpoint runtime measure",
+    "profiler": "core profile kernels checkpoint runtime measure eval",
+    "report": "core profile eval",
+    "cli/device": "core profile jinja kernels checkpoint runtime serve measure eval profiler report",
     "model": "core kernels checkpoint",
     "prune": "core checkpoint model",
     "quantize": "core kernels/packing checkpoint model",
     "distill": "core kernels/packing checkpoint model",
-    "recipes": "core profile kernels checkpoint runtime eval model prune quantize distill",
-    "cli/workbench": "core profile kernels checkpoint runtime serve eval cli/device model prune quantize distill recipes",
+    "recipes": "core profile jinja kernels checkpoint runtime measure model prune quantize distill",
+    "cli/workbench": "core profile jinja kernels checkpoint runtime serve measure eval profiler report cli/device "
+                     "model prune quantize distill recipes",
 }
-DEVICE_HALF = ("core", "profile", "kernels", "checkpoint", "runtime", "serve", "eval", "cli/device")
+DEVICE_HALF = ("core", "profile", "jinja", "kernels", "checkpoint", "runtime", "serve", "measure", "eval", "profiler",
+               "report", "cli/device")
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 TORCH = re.compile(r"^(torch|ATen|c10)/")
 
