@@ -249,19 +249,17 @@ Json ToJson(const std::vector<BenchResult>& results, const BenchOptions& options
   const DeviceFacts facts = ReadDeviceFacts();
   Json models = Json::array();
   for (const BenchResult& result : results) models.push_back(ToJson(result));
-  return {{"schema", kBenchSchema},
-          {"version", 1},
-          {"tool", kProgramVersion},
-          {"device",
-           {{"cpu", facts.cpu},
-            {"isa", facts.isa},
-            {"features", facts.features},
-            {"cores", facts.cores},
-            {"threads", pool.size()}}},
-          {"precision", Name(options.runtime.precision)},
-          {"kv", Name(options.runtime.Kv())},
-          {"read_Bps", read_Bps},
-          {"models", std::move(models)}};
+  return NewDocument(kBenchDocument, {{"tool", kProgramVersion},
+                                      {"device",
+                                       {{"cpu", facts.cpu},
+                                        {"isa", facts.isa},
+                                        {"features", facts.features},
+                                        {"cores", facts.cores},
+                                        {"threads", pool.size()}}},
+                                      {"precision", Name(options.runtime.precision)},
+                                      {"kv", Name(options.runtime.Kv())},
+                                      {"read_Bps", read_Bps},
+                                      {"models", std::move(models)}});
 }
 
 }  // namespace ecld

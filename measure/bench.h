@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/document.h"
 #include "core/json.h"
 #include "core/threads.h"
 #include "measure/energy_meter.h"
@@ -25,7 +26,7 @@
 
 namespace ecld {
 
-inline constexpr std::string_view kBenchSchema = "ecld.bench";
+inline constexpr DocumentKind kBenchDocument{"ecld.bench", "1.0.0"};
 
 struct BenchOptions {
   int64_t prompt_tok = 512;               // of a prefill test; 0: none
@@ -71,7 +72,7 @@ BenchResult Bench(const std::filesystem::path& model, const BenchOptions& option
 BenchResult BenchGpu(const std::filesystem::path& model, const BenchOptions& options, GpuOptions gpu,
                      std::unique_ptr<StepMachine> machine, double read_Bps, EnergyMeter* meter, ThreadPool& pool);
 
-// schema "ecld.bench", version 1: device, read_Bps, and an object for each model.
+// A kBenchDocument: device, read_Bps, and an object for each model.
 Json ToJson(const std::vector<BenchResult>& results, const BenchOptions& options, double read_Bps,
             const ThreadPool& pool);
 

@@ -178,16 +178,14 @@ Json ToJson(const KernelBenchResult& result, int threads) {
                     {"roof_frac", row.roof_share},
                     {"to_dense", row.to_dense ? Json(*row.to_dense) : Json()}});
   }
-  return {{"schema", "ecld.bench_kernels"},
-          {"version", 1},
-          {"program", kProgramVersion},
-          {"cpu", ReadDeviceFacts().cpu},
-          {"threads", threads},
-          {"timer", kTimer},
-          {"roof", ToJson(result.roof)},
-          {"weights_B", result.weights_B},
-          {"left_out", result.left_out},
-          {"rows", std::move(rows)}};
+  return NewDocument(kKernelBenchDocument, {{"program", kProgramVersion},
+                                            {"cpu", ReadDeviceFacts().cpu},
+                                            {"threads", threads},
+                                            {"timer", kTimer},
+                                            {"roof", ToJson(result.roof)},
+                                            {"weights_B", result.weights_B},
+                                            {"left_out", result.left_out},
+                                            {"rows", std::move(rows)}});
 }
 
 }  // namespace ecld

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/document.h"
 #include "core/json.h"
 #include "kernels/packing/packed_format.h"
 #include "measure/kernel_shapes.h"
@@ -46,11 +47,13 @@ struct KernelBenchResult {
   int64_t left_out = 0;  // points beyond limit_ms
 };
 
+inline constexpr DocumentKind kKernelBenchDocument{"ecld.bench_kernels", "1.0.0"};
+
 // THROWS Error for an unknown kernel, bits, group size, a matrix whose copies do not fit into half of the memory.
 KernelBenchResult BenchKernels(const std::vector<KernelShape>& shapes, const KernelBenchOptions& options,
                                ThreadPool& pool);
 
-// Schema "ecld.bench_kernels", version 1.
+// A kKernelBenchDocument.
 Json ToJson(const KernelBenchResult& result, int threads);
 
 }  // namespace ecld

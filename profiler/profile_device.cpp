@@ -11,7 +11,7 @@
 #include "eval/evaluate.h"
 #include "measure/device.h"
 #include "measure/energy_meter.h"
-#include "profile/energy_fit.h"
+#include "profile/score/energy_fit.h"
 #include "profiler/profile_manifest.h"
 #include "profiler/profile_tables.h"
 #include "profiler/split_quality.h"

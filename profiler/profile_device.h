@@ -1,7 +1,7 @@
 #pragma once
-// The device profile of a checkpoint (profile/profile.h), made in one of three ways: measured on this machine, modelled
-// for a device of the catalogue, or, of one that is there, scored anew. Each writes the profile and returns what was
-// read back.
+// The device profile of a checkpoint (profile/format/profile.h), made in one of three ways: measured on this machine,
+// modelled for a device of the catalogue, or, of one that is there, scored anew. Each writes the profile and returns
+// what was read back.
 
 #include <cstdint>
 #include <filesystem>
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "checkpoint/tokenizer/text_source.h"
-#include "profile/profile.h"
+#include "profile/format/profile.h"
 #include "profiler/profile_scores.h"
 #include "runtime/options.h"
 

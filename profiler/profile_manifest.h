@@ -4,7 +4,7 @@
 #include "core/json.h"
 #include "core/threads.h"
 #include "measure/device.h"
-#include "profile/catalogue.h"
+#include "profile/score/catalogue.h"
 #include "profiler/profile_device.h"
 #include "runtime/model.h"
 

@@ -2,7 +2,7 @@
 
 #include "measure/load.h"
 #include "measure/requests.h"
-#include "profile/energy_fit.h"
+#include "profile/score/energy_fit.h"
 #include "profiler/profile_tables.h"
 
 namespace ecld {

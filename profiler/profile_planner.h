@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "eval/scored_items.h"
-#include "profile/profile.h"
+#include "profile/format/profile.h"
 
 namespace ecld {
 

@@ -2,11 +2,11 @@
 
 #include <map>
 #include <set>
-#include <span>
 
 #include "core/error.h"
+#include "core/metric_table.h"
 #include "eval/evaluate.h"
-#include "eval/tasks/evaluate_tasks.h"
+#include "eval/tasks/hallucination.h"
 #include "eval/uncertainty.h"
 #include "profiler/profile_planner.h"
 
@@ -15,24 +15,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What a metric of `eval --tasks` is in quality.csv. Those of the second kind stand in the result's section on
-// hallucination.
-struct MetricName {
-  std::string_view of_eval, of_profile;
-};
-constexpr MetricName kTaskMetrics[] = {
-    {"acc", "acc"},         {"acc_norm", "acc"},   {"acc_bytes", "acc"},       {"acc_tok", "acc"},
-    {"exact_match", "acc"}, {"perplexity", "ppl"}, {"word_perplexity", "ppl"}, {"byte_perplexity", "ppl"}};
-constexpr MetricName kHallucinationMetrics[] = {{"imitative_falsehood", "halluc_rate"},
-                                                {"imitative_falsehood_mc1", "halluc_rate"},
-                                                {"recognition_error", "halluc_rate"},
-                                                {"abstain_rate", "abstain_frac"}};
-
-// "exact_match,strict-match" is an exact_match.
-std::optional<std::string> ProfileMetric(std::span<const MetricName> names, std::string_view metric) {
-  for (const MetricName& name : names)
-    if (metric.substr(0, metric.find(',')) == name.of_eval) return std::string(name.of_profile);
-  return std::nullopt;
+// What a metric of `eval --tasks` is in quality.csv, and a figure of the result's section on hallucination; empty: it
+// is not there.
+using ProfileName = std::string_view (*)(std::string_view name);
+std::string_view OfMetric(std::string_view name) {
+  const MetricRow* row = FindMetric(name);
+  return row ? row->of_profile : std::string_view();
+}
+std::string_view OfFigure(std::string_view name) {
+  const FigureRow* row = FindFigure(name);
+  return row ? row->as.of_profile : std::string_view();
 }
 
 class Scores {
@@ -55,13 +47,11 @@ class Scores {
   void Add(const fs::path& file) {
     const Json json = ReadJsonFile(file);
     const JsonView result(json, file.string());
-    const std::string schema = result.At("schema").String();
-    if (schema != kEvalSchema && schema != kTasksSchema)
-      Fail(result.At("schema").Where(), "expected \"{}\" or \"{}\", found \"{}\"", kEvalSchema, kTasksSchema, schema);
+    const DocumentKind& kind = KindOf(result, {&kEvalDocument, &kTasksDocument});
     const JsonView weights = result.At("model").At("weights_sha256");
     if (weights.String() != weights_sha256_)
       Fail(weights.Where(), "is the result of another checkpoint than the one profiled");
-    if (schema == kEvalSchema)
+    if (&kind == &kEvalDocument)
       AddText(result);
     else
       AddTasks(result);
@@ -91,7 +81,7 @@ class Scores {
     const JsonView tasks = result.At("tasks");
     for (size_t i = 0; i < tasks.Size(); ++i) {
       const JsonView task = tasks.At(i);
-      AddMetrics(kTaskMetrics, task, task.At("metrics"), task.At("data").At("sha256").String());
+      AddMetrics(OfMetric, task, task.At("metrics"), task.At("data").At("sha256").String());
       AddDataset(task.At("task").String(), task.At("items").Int(), task.At("data").At("sha256").String(), result);
       if (task.Has("uncertainty") && !samples_.empty()) AddAnswers(task, result);
     }
@@ -105,14 +95,13 @@ class Scores {
     for (size_t i = 0; i < metrics.Size(); ++i)
       for (size_t k = 0; k < tasks.Size(); ++k)
         if (const JsonView task = tasks.At(k); task.At("task").String() == metrics.At(i).At("task").String())
-          AddMetric(kHallucinationMetrics, task.At("task").String(), task.At("shots").At("count").Int(), metrics.At(i),
+          AddMetric(OfFigure, task.At("task").String(), task.At("shots").At("count").Int(), metrics.At(i),
                     metrics.At(i).At("scorer").String(), task.At("data").At("sha256").String());
   }
 
-  void AddMetrics(std::span<const MetricName> names, const JsonView& task, const JsonView& metrics,
-                  const std::string& sha256) {
+  void AddMetrics(ProfileName of_profile, const JsonView& task, const JsonView& metrics, const std::string& sha256) {
     for (size_t i = 0; i < metrics.Size(); ++i)
-      AddMetric(names, task.At("task").String(), task.At("shots").At("count").Int(), metrics.At(i),
+      AddMetric(of_profile, task.At("task").String(), task.At("shots").At("count").Int(), metrics.At(i),
                 metrics.At(i).At("scorer").String(), sha256);
   }
 
@@ -122,17 +111,17 @@ class Scores {
       const JsonView task = tasks.At(i);
       if (task.StringOr("group", "") != group) continue;
       for (size_t k = 0; k < metrics.Size(); ++k)
-        AddMetric(kTaskMetrics, group, task.At("shots").At("count").Int(), metrics.At(k),
+        AddMetric(OfMetric, group, task.At("shots").At("count").Int(), metrics.At(k),
                   task.At("metrics").At(size_t{0}).At("scorer").String(), "");
       return;
     }
   }
 
-  void AddMetric(std::span<const MetricName> names, const std::string& task, int64_t shots, const JsonView& metric,
+  void AddMetric(ProfileName of_profile, const std::string& task, int64_t shots, const JsonView& metric,
                  const std::string& scorer, const std::string& sha256) {
     const std::string name = metric.At("name").String();
-    if (const auto known = ProfileMetric(names, name))
-      AddQuality(task, *known, PlainCell(scorer + "/" + name), shots, metric, sha256);
+    if (const std::string_view known = of_profile(name); !known.empty())
+      AddQuality(task, std::string(known), PlainCell(scorer + "/" + name), shots, metric, sha256);
   }
 
   void AddQuality(const std::string& task, const std::string& name, const std::string& format, int64_t shots,
@@ -166,7 +155,8 @@ class Scores {
   }
 
   void AddAnswers(const JsonView& task, const JsonView& result) {
-    const ScoredItems now = ReadScoredItems(task, samples_, weights_sha256_);
+    const bool hallucination = WrongIsHallucination(result, task.At("task").String());
+    const ScoredItems now = ReadScoredItems(task, hallucination, samples_, weights_sha256_);
     AddItems(now);
     for (std::string_view aggregate : kUncertaintyAggregates) AddBins(now, aggregate);
     planner_.Add(now, "all", now.items);
@@ -176,7 +166,7 @@ class Scores {
                                              : weights_sha256_;
     // Difficulty is never what the judged model finds difficult.
     if (reference_sha256 == weights_sha256_) return planner_.AddLengths(now, now.items);
-    const ScoredItems before = ReadScoredItems(task, samples_ / "reference", reference_sha256);
+    const ScoredItems before = ReadScoredItems(task, hallucination, samples_ / "reference", reference_sha256);
     std::vector<ScoredItem> easy, hard;
     for (size_t i = 0; i < now.items.size(); ++i) (before.items[i].correct ? easy : hard).push_back(now.items[i]);
     for (const auto& [name, items] : {std::pair{"reference right", &easy}, {"reference wrong", &hard}}) {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "profile/profile.h"
+#include "profile/format/profile.h"
 
 namespace ecld {
 

@@ -10,8 +10,8 @@
 #include "core/threads.h"
 #include "measure/energy_meter.h"
 #include "measure/measure.h"
-#include "profile/catalogue.h"
-#include "profile/profile.h"
+#include "profile/format/profile.h"
+#include "profile/score/catalogue.h"
 #include "runtime/model.h"
 
 namespace ecld {

@@ -11,7 +11,7 @@
 #include "checkpoint/tokenizer/text_source.h"
 #include "core/json.h"
 #include "eval/windows.h"
-#include "profile/profile.h"
+#include "profile/format/profile.h"
 #include "profiler/channel.h"
 
 namespace ecld {

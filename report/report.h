@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/json.h"
-#include "profile/profile.h"
+#include "profile/format/profile.h"
 
 namespace ecld {
 

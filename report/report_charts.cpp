@@ -6,6 +6,9 @@
 #include <map>
 #include <set>
 
+#include "core/metric_table.h"
+#include "profile/query/sections.h"
+
 namespace ecld {
 namespace {
 
@@ -13,13 +16,17 @@ constexpr double kMega = 1e6;
 
 // Where a figure of quality is worth a chart, and whether more of it is better.
 std::optional<bool> HigherIsBetter(const ReportFigure& figure) {
-  const auto ends = [&](std::string_view end) { return figure.name.ends_with(end); };
-  if (figure.metric == "hallucination" && figure.name.find("imitative_falsehood") != std::string::npos && !ends("_mc1"))
-    return false;
-  if (figure.metric != "accuracy") return std::nullopt;
-  if (ends(", perplexity") || ends(", kl") || ends("word_perplexity")) return false;
-  if (ends(", acc") || figure.name.starts_with("mean of acc")) return true;
-  return std::nullopt;
+  const size_t comma = figure.name.rfind(", ");
+  const std::string_view name = std::string_view(figure.name).substr(comma == std::string::npos ? 0 : comma + 2);
+  const MetricRow* row = nullptr;
+  if (figure.metric == "hallucination") {
+    if (const FigureRow* of_hallucination = FindFigure(name)) row = &of_hallucination->as;
+  } else if (figure.metric == "accuracy") {
+    if (figure.name.starts_with("mean of acc")) return true;
+    if (name == "kl") return false;
+    row = FindMetric(name);
+  }
+  return row && row->charted ? std::optional(row->higher_is_better) : std::nullopt;
 }
 
 // Names of figures of quality that at least one subject has with a value, in their order; a mean, where there is one,
@@ -139,7 +146,7 @@ ReportChart PhaseChart(const Report& report, const char* column, const char* x_c
     for (const DeviceProfile& profile : subject.profiles) {
       if (!profile.tables.contains("phase")) continue;
       const Table& phase = profile.At("phase");
-      const std::string device = profile.device["id"].get<std::string>();
+      const std::string device = DeviceOf(profile).id;
       const std::string name = subject.profiles.size() > 1 ? subject.name + " on " + device : subject.name;
       for (ChartSeries& line : LinesByBatch(phase, column, x_column, name, StyleOf(report, subject)))
         chart.series.push_back(std::move(line));

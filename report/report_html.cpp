@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/progress.h"
+#include "profile/query/sections.h"
 #include "report/report_charts.h"
 
 namespace ecld {
@@ -207,7 +208,7 @@ std::string SubjectTable(const Report& report) {
       "<tbody>";
   for (const ReportSubject& subject : report.subjects) {
     std::vector<std::string> devices;
-    for (const DeviceProfile& profile : subject.profiles) devices.push_back(profile.device["name"].get<std::string>());
+    for (const DeviceProfile& profile : subject.profiles) devices.push_back(DeviceOf(profile).name);
     const bool known = subject.params > 0 && subject.weights_B > 0;
     html += fmt::format(
         "<tr><th scope=\"row\">{}{}</th><td "

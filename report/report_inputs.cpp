@@ -1,11 +1,14 @@
 #include <algorithm>
+#include <set>
 
+#include "core/document.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/hash.h"
 #include "eval/evaluate.h"
 #include "eval/tasks/evaluate_tasks.h"
-#include "profile/scorecard.h"
+#include "profile/query/sections.h"
+#include "profile/score/scorecard.h"
 #include "report/report.h"
 
 namespace ecld {
@@ -13,7 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kRunFile = "ecld.report";
 constexpr std::string_view kAggregate = "mean";  // of the uncertainties of an answer's tokens, for the curves
 
 std::string BaseName(const std::string& directory) {
@@ -38,27 +40,27 @@ class ReportReader {
     if (!named && path.extension() != ".json") return;
     const Json json = ReadJsonFile(path);
     const JsonView view(json, path.string());
-    const std::string schema = json.is_object() ? view.StringOr("schema", "") : "";
-    if (schema == kEvalSchema)
-      AddEval(view);
-    else if (schema == kTasksSchema)
-      AddTasks(view);
-    else if (schema == kScorecardSchema)
-      AddScorecards(view);
-    else if (schema == kRunFile)
-      AddRun(view);
-    else if (!named)
-      return;
-    else
-      Fail(path.string(), "its schema is \"{}\"; a report is made of {}, {}, {}, {} and of device profiles", schema,
-           kEvalSchema, kTasksSchema, kScorecardSchema, kRunFile);
-    RequireVersionOne(view);
+    const auto reader = std::ranges::find_if(kReaders, [&](const auto& each) { return IsDocument(json, *each.kind); });
+    if (reader == std::end(kReaders)) {
+      if (!named) return;
+      Fail(path.string(), "its schema is \"{}\"; a report is made of {}, {}, {}, {} and of device profiles",
+           json.is_object() ? view.StringOr("schema", "") : "", kReaders[0].kind->schema, kReaders[1].kind->schema,
+           kReaders[2].kind->schema, kReaders[3].kind->schema);
+    }
+    RequireKind(view, *reader->kind);
+    (this->*reader->read)(view);
     Note(path);
   }
 
   Report Take() { return std::move(report_); }
 
  private:
+  struct Reader {
+    const DocumentKind* kind;
+    void (ReportReader::*read)(const JsonView& document);
+  };
+  static const Reader kReaders[4];
+
   void AddFolder(const fs::path& folder) {
     std::vector<fs::path> entries;
     for (const auto& entry : fs::directory_iterator(folder)) entries.push_back(entry.path());
@@ -67,12 +69,6 @@ class ReportReader {
     for (const fs::path& entry : entries) Add(entry, false);
     if (report_.sources.size() == before)
       Fail(folder.string(), "holds no result of `eval --json`, `scores --json` or `compress`, and no device profile");
-  }
-
-  static void RequireVersionOne(const JsonView& view) {
-    const JsonView version = view.At(view.Has("schema_version") ? "schema_version" : "version");
-    const std::string text = version.json().is_string() ? version.String() : version.json().dump();
-    if (text != "1" && !text.starts_with("1.")) Fail(version.Where(), "version {} is not known here; 1 is", text);
   }
 
   void Note(const fs::path& path) { report_.sources.emplace_back(path.string(), Sha256HexOfFile(path)); }
@@ -138,21 +134,29 @@ class ReportReader {
     }
   }
 
+  static std::set<std::string> TasksOfHallucination(const JsonView& view) {
+    std::set<std::string> tasks;
+    if (!view.Has("hallucination")) return tasks;
+    const JsonView metrics = view.At("hallucination").At("metrics");
+    for (size_t i = 0; i < metrics.Size(); ++i) tasks.insert(metrics.At(i).StringOr("task", ""));
+    return tasks;
+  }
+
   void AddTasks(const JsonView& view) {
     ReportSubject& subject = SubjectOf(view.At("model"));
-    const bool judged = view.Has("hallucination");
+    const std::set<std::string> judged = TasksOfHallucination(view);
     for (size_t i = 0; i < view.At("tasks").Size(); ++i) {
       const JsonView task = view.At("tasks").At(i);
       const std::string name = task.At("task").String();
       // What hallucination is made of stands there.
-      if (!name.starts_with("truthfulqa") && !name.starts_with("halueval"))
+      if (!judged.contains(name))
         for (size_t j = 0; j < task.At("metrics").Size(); ++j) {
           const JsonView metric = task.At("metrics").At(j);
           AddFigure(subject, FigureOf(metric, fmt::format("{}, {}", name, metric.At("name").String()), "accuracy"));
         }
       AddCurve(subject, name, task);
     }
-    if (!judged) return;
+    if (!view.Has("hallucination")) return;
     const JsonView metrics = view.At("hallucination").At("metrics");
     for (size_t i = 0; i < metrics.Size(); ++i) {
       const JsonView metric = metrics.At(i);
@@ -217,17 +221,15 @@ class ReportReader {
 
   void AddProfile(const fs::path& directory) {
     DeviceProfile profile = ReadProfile(directory);
-    const JsonView variant(profile.variant, (directory / "profile.json").string(), "variant");
-    ReportSubject& subject = Subject(variant.At("weights_sha256").String());
-    subject.name = variant.At("id").String();
-    subject.weights_B = variant.At("file_B").Number();
-    subject.params = variant.At("params").Number();
-    if (subject.format.empty()) {
-      const double bits = variant.At("quant").At("bits").Number();
-      subject.format = fmt::format("{:.3g} bits", bits);
-    }
-    if (variant.Has("uncertainty")) {
-      const JsonView tasks = variant.At("uncertainty");
+    const Variant variant = VariantOf(profile);
+    ReportSubject& subject = Subject(variant.weights_sha256);
+    subject.name = variant.id;
+    subject.weights_B = static_cast<double>(variant.file_B);
+    subject.params = static_cast<double>(variant.params);
+    if (subject.format.empty()) subject.format = fmt::format("{:.3g} bits", variant.quant.bits);
+    if (const JsonView section(profile.variant, (directory / "profile.json").string(), "variant");
+        section.Has("uncertainty")) {
+      const JsonView tasks = section.At("uncertainty");
       for (const std::string& task : tasks.Keys())
         if (tasks.At(task).Has(kAggregate))
           AddCurvePoints(subject, task, tasks.At(task).At(kAggregate), "coverage_acc");
@@ -288,6 +290,11 @@ class ReportReader {
   DeviceCatalogue catalogue_;
   Report report_;
 };
+
+const ReportReader::Reader ReportReader::kReaders[4] = {{&kEvalDocument, &ReportReader::AddEval},
+                                                        {&kTasksDocument, &ReportReader::AddTasks},
+                                                        {&kScorecardDocument, &ReportReader::AddScorecards},
+                                                        {&kRunDocument, &ReportReader::AddRun}};
 
 }  // namespace
 

@@ -7,11 +7,14 @@
 #include "checkpoint/foreign/translation.h"
 #include "cli/device/output.h"
 #include "cli/device/verbs.h"
+#include "core/document.h"
 #include "core/progress.h"
 #include "runtime/tile_cache.h"
 
 namespace ecld {
 namespace {
+
+constexpr DocumentKind kInspectDocument{"ecld.inspect", "1.0.0"};
 
 struct Flags {
   std::string model, json;
@@ -36,15 +39,13 @@ Json Describe(const Checkpoint& checkpoint) {
                        {"shape", spec.shape},
                        {"format", FormatOf(checkpoint, spec)},
                        {"bytes", BytesOf(checkpoint, spec)}});
-  Json description = {{"schema", "ecld.inspect"},
-                      {"version", 1},
-                      {"directory", checkpoint.directory().string()},
-                      {"params", ParameterCount(checkpoint.config())},
-                      {"weights_B", checkpoint.WeightBytes()},
-                      {"interleaved_B", TileCache::FileBytes(checkpoint.directory())},
-                      {"notes", checkpoint.notes()},
-                      {"config", ToJson(checkpoint.config())},
-                      {"tensors", std::move(tensors)}};
+  Json description = NewDocument(kInspectDocument, {{"directory", checkpoint.directory().string()},
+                                                    {"params", ParameterCount(checkpoint.config())},
+                                                    {"weights_B", checkpoint.WeightBytes()},
+                                                    {"interleaved_B", TileCache::FileBytes(checkpoint.directory())},
+                                                    {"notes", checkpoint.notes()},
+                                                    {"config", ToJson(checkpoint.config())},
+                                                    {"tensors", std::move(tensors)}});
   if (checkpoint.translation()) description["quantized_already"] = checkpoint.translation()->ToJson();
   return description;
 }

@@ -18,6 +18,7 @@
 #include "cli/device/runtime_flags.h"
 #include "cli/device/sampling_flags.h"
 #include "cli/device/verbs.h"
+#include "core/document.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text_encoding.h"
@@ -25,6 +26,8 @@
 
 namespace ecld {
 namespace {
+
+constexpr DocumentKind kGenerationDocument{"ecld.generation", "1.0.0"};
 
 struct Flags {
   std::string model, prompt, system, json, kernel, chat_template;
@@ -121,14 +124,12 @@ class Speaker {
     const auto tokens = static_cast<int64_t>(generation.tokens.size());
     LogInfo("{} prompt tokens ({} of them run) in {:.0f} ms, {} tokens in {:.0f} ms", prompt_tok, prompt_tok - known,
             generation.prefill_ms, tokens, generation.decode_ms);
-    return {{"schema", "ecld.generation"},
-            {"version", 1},
-            {"text", text},
-            {"tokens", generation.tokens},
-            {"end", kEnds[static_cast<int>(generation.end)]},
-            {"prompt_tok", prompt_tok},
-            {"prefill_ms", generation.prefill_ms},
-            {"decode_ms", generation.decode_ms}};
+    return NewDocument(kGenerationDocument, {{"text", text},
+                                             {"tokens", generation.tokens},
+                                             {"end", kEnds[static_cast<int>(generation.end)]},
+                                             {"prompt_tok", prompt_tok},
+                                             {"prefill_ms", generation.prefill_ms},
+                                             {"decode_ms", generation.decode_ms}});
   }
 
   const Flags& flags_;

@@ -7,6 +7,7 @@
 #include "checkpoint/tokenizer/tokenizer.h"
 #include "cli/device/output.h"
 #include "cli/workbench/verbs.h"
+#include "core/document.h"
 #include "core/error.h"
 #include "core/progress.h"
 #include "recipes/pass_table.h"
@@ -16,6 +17,8 @@
 namespace ecld {
 namespace {
 
+constexpr DocumentKind kValidationDocument{"ecld.validation", "1.0.0"};
+
 struct Flags {
   std::string target, json;
 };
@@ -23,11 +26,8 @@ struct Flags {
 void ValidateRecipe(const Flags& flags) {
   Recipe recipe = ReadRecipe(flags.target);
   PrepareStages(recipe);
-  if (WriteJson(flags.json, {{"schema", "ecld.validation"},
-                             {"version", 1},
-                             {"kind", "recipe"},
-                             {"name", recipe.name},
-                             {"stages", recipe.stages.size()}}))
+  if (WriteJson(flags.json, NewDocument(kValidationDocument,
+                                        {{"kind", "recipe"}, {"name", recipe.name}, {"stages", recipe.stages.size()}})))
     return;
   fmt::print("{}: a recipe of {} stages, and all options are known. Resolved:\n\n{}", flags.target,
              recipe.stages.size(), recipe.Resolved());
@@ -40,12 +40,10 @@ void ValidateCheckpoint(const Flags& flags) {
   if (tokens > checkpoint.config().vocab_size)
     Fail(flags.target, "its tokenizer has {} tokens, but the model a vocabulary of only {}", tokens,
          checkpoint.config().vocab_size);
-  if (WriteJson(flags.json, {{"schema", "ecld.validation"},
-                             {"version", 1},
-                             {"kind", "checkpoint"},
-                             {"tensors", verified.tensors},
-                             {"weights_B", verified.bytes},
-                             {"tokens", tokens}}))
+  if (WriteJson(flags.json, NewDocument(kValidationDocument, {{"kind", "checkpoint"},
+                                                              {"tensors", verified.tensors},
+                                                              {"weights_B", verified.bytes},
+                                                              {"tokens", tokens}})))
     return;
   fmt::print("{}: a checkpoint of {} tensors, {}, complete and sane; its tokenizer has {} tokens\n", flags.target,
              verified.tensors, FormatBytes(verified.bytes), tokens);

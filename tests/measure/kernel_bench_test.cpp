@@ -112,7 +112,7 @@ TEST(KernelBench, TimesEveryOpWithEveryImplementation) {
 
   const Json json = ToJson(result, 2);
   EXPECT_EQ(json["schema"], "ecld.bench_kernels");
-  EXPECT_EQ(json["version"], 1);
+  EXPECT_EQ(json["schema_version"], "1.0.0");
   EXPECT_EQ(json["rows"].size(), result.rows.size());
   EXPECT_EQ(json["rows"][0]["sizes"], (Json{{"out_features", 48}, {"in_features", 64}}));
 }

@@ -6,7 +6,7 @@
 #include "eval/tasks/evaluate_tasks.h"
 #include "eval/tasks/sample_log.h"
 #include "measure/measure.h"
-#include "profile/lookup.h"
+#include "profile/query/lookup.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/testing/tiny_checkpoint.h"
@@ -35,10 +35,10 @@ class ProfileScores : public testing::Test {
     WriteFileAtomically(*dir_ / "pick.yaml", "task: pick\nscorer: own 1\n" + data + text +
                                                  "choices: [\"{{ a }}\", \"{{ b }}\"]\ngold: \"{{ gold }}\"\n"
                                                  "metrics: [acc, acc_norm]\n");
-    // Under the name of a task whose wrong answers are hallucinations.
-    WriteFileAtomically(*dir_ / "true.yaml", "task: truthfulqa_mc1\nscorer: own 1\n" + data + text +
+    // A task whose wrong answers are hallucinations, by what its file says.
+    WriteFileAtomically(*dir_ / "true.yaml", "task: invented\nscorer: own 1\n" + data + text +
                                                  "choices: [\"{{ a }}\", \"{{ b }}\"]\ngold: \"{{ gold }}\"\n"
-                                                 "metrics: [acc]\n");
+                                                 "metrics: [acc]\nmeasures: [wrong_answer]\n");
     WriteFileAtomically(*dir_ / "write.yaml", "task: write\nkind: generate\nscorer: own 1\n" + data + text +
                                                   "target: \"{{ a }}\"\nuntil: [\"e\"]\nmax_tokens: 12\n"
                                                   "metrics: [exact_match]\n");
@@ -99,9 +99,8 @@ TEST_F(ProfileScores, QualityHasEveryMetricUnderItsScorer) {
   ASSERT_EQ(values.size(), 5u);
   EXPECT_TRUE(values.contains("pick acc own 1/acc_norm"));
   EXPECT_TRUE(values.contains("write acc own 1/exact_match:none"));
-  EXPECT_EQ(values.at("truthfulqa_mc1 acc own 1/acc"), values.at("pick acc own 1/acc"));
-  EXPECT_NEAR(values.at("truthfulqa_mc1 halluc_rate ecld/imitative_falsehood_mc1"), 1 - values.at("pick acc own 1/acc"),
-              1e-12);
+  EXPECT_EQ(values.at("invented acc own 1/acc"), values.at("pick acc own 1/acc"));
+  EXPECT_NEAR(values.at("invented halluc_rate ecld/wrong_answer"), 1 - values.at("pick acc own 1/acc"), 1e-12);
   EXPECT_EQ(profile.provenance["datasets"].size(), 3u);
   EXPECT_EQ(profile.provenance["datasets"][0]["precision"], "exact");
 }
@@ -123,7 +122,7 @@ TEST_F(ProfileScores, EveryAnswerIsAnItemAndFallsIntoOneBin) {
     const std::string key = fmt::format("{} {}", bins.Text(row, "task"), bins.Text(row, "agg"));
     answers[key] += *bins.Count(row, "n");
     tokens[key] += std::lround(static_cast<double>(*bins.Count(row, "n")) * *bins.Number(row, "gen_tok_mean"));
-    EXPECT_EQ(bins.Number(row, "halluc_rate").has_value(), bins.Text(row, "task") == "truthfulqa_mc1");
+    EXPECT_EQ(bins.Number(row, "halluc_rate").has_value(), bins.Text(row, "task") == "invented");
   }
   EXPECT_EQ(answers.size(), 3u * 5);
   int64_t written = 0;
@@ -215,7 +214,7 @@ TEST_F(ProfileScores, ForeseenLengthsAreComparedWithTheActualOnes) {
 TEST_F(ProfileScores, NewErrorsAreThoseOfTheResult) {
   const Json errors = Scored().variant["new_errors"];
   const Json result = ReadJsonFile(*dir_ / "tasks.json");
-  EXPECT_EQ(errors["new_errors"], result["tasks"][1]["against_reference"]["new_errors"]) << "truthfulqa_mc1 alone";
+  EXPECT_EQ(errors["new_errors"], result["tasks"][1]["against_reference"]["new_errors"]) << "invented alone";
   EXPECT_EQ(errors["n"], kItems);
   EXPECT_EQ(errors["reference_weights_sha256"], reference_weights_);
 }

@@ -66,7 +66,7 @@ Json ScorecardJson(const char* sha256) {
 
 Json RunJson() {
   return {{"schema", "ecld.report"},
-          {"version", 1},
+          {"schema_version", "1.0.0"},
           {"recipe", {{"name", "budget"}}},
           {"stages",
            {{{"pass", "quantize.allocate"},
@@ -224,7 +224,8 @@ TEST_F(ReportTest, WhatCannotBeReadIsRefused) {
   EXPECT_ERROR(ReadReport({dir_ / "empty"}), "empty: holds no result of");
   Json newer = TasksResultJson("aa", "dense", 0.5);
   newer["schema_version"] = "2.0.0";
-  EXPECT_ERROR(ReadReport({Put("x.json", newer)}), "x.json: schema_version: version 2.0.0 is not known here");
+  EXPECT_ERROR(ReadReport({Put("x.json", newer)}),
+               "x.json: schema_version: version \"2.0.0\" is not known here; 1.x is");
   Json broken = TasksResultJson("aa", "dense", 0.5);
   broken["tasks"][0]["metrics"][0]["value"] = "high";
   EXPECT_ERROR(ReadReport({Put("x.json", broken)}), "tasks[0].metrics[0].value: expected a number");
