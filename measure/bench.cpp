@@ -13,6 +13,7 @@
 #include "measure/device.h"
 #include "measure/load.h"
 #include "measure/requests.h"
+#include "runtime/inspect.h"
 
 namespace ecld {
 namespace {
@@ -134,8 +135,7 @@ void MeasureRow(GpuDecoder& decoder, const BenchOptions& options, EnergyMeter* m
 std::string FormatsOf(const Checkpoint& checkpoint) {
   std::set<std::string> names;
   for (const TensorSpec& spec : checkpoint.table())
-    if (spec.matrix())
-      names.insert(spec.format ? spec.format->Name() : std::string(Name(checkpoint.Stored(spec.name).dtype)));
+    if (spec.matrix()) names.insert(StoredFormat(checkpoint, spec));
   return fmt::format("{}", fmt::join(names, ", "));
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 // How fast a checkpoint runs on this machine: reading prompts (prefill) and continuing them (decode), over batch sizes
 // and contexts, each test named as llama-bench names it ("pp512", "tg128 @ d512"), so that both can be compared line by
-// line. A device profile (profile_device.h) has more about the model; this has what one asks of a program.
+// line. A device profile (profiler/profile_device.h) has more about the model; this has what one asks of a program.
 //
 // A rate is tokens of all sequences over the median of the repetitions. Prefill computes the logits of the last token
 // only, decode those of every token; tokens are random, and choosing the next one is not timed. Before the repetitions

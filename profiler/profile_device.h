@@ -30,7 +30,6 @@ struct ProfileOptions {
   std::string device_id;                                   // name of the device; empty: from the CPU's
   std::string variant_id;                                  // name of the model variant; empty: the directory's name
   std::string base_model;                                  // what the variant was made from; empty: not known
-  std::string recipe_sha256;                               // of the resolved recipe; empty: not known
 };
 
 // Whole-model phases, each layer, each matrix product, load times, as they were measured here: a point skipped for time

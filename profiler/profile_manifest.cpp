@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/hash.h"
 #include "core/slug.h"
 #include "eval/evaluate.h"
 #include "measure/load.h"
@@ -13,6 +14,12 @@ namespace ecld {
 namespace {
 
 Json OrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+// Of the resolved recipe, which a run leaves in what it made.
+Json RecipeSha256(const std::filesystem::path& directory) {
+  const std::filesystem::path recipe = directory / "recipe.yaml";
+  return std::filesystem::exists(recipe) ? Json(Sha256HexOfFile(recipe)) : Json(nullptr);
+}
 
 double StoredBits(const TensorSpec& spec, const Checkpoint& checkpoint) {
   if (spec.format) return spec.format->bits;
@@ -125,7 +132,7 @@ Json VariantSection(const ProfileOptions& options, const RuntimeModel& model) {
   if (directory.filename().empty()) directory = directory.parent_path();
   return {{"id", options.variant_id.empty() ? directory.filename().string() : options.variant_id},
           {"base_model", OrNull(options.base_model)},
-          {"recipe_sha256", OrNull(options.recipe_sha256)},
+          {"recipe_sha256", RecipeSha256(options.model)},
           {"weights_sha256", WeightsSha256(options.model)},
           {"config_sha256", checkpoint.ConfigSha256()},
           {"arch", arch},

@@ -23,7 +23,7 @@ struct ReportFigure {
   std::optional<std::pair<double, double>> interval;
   int64_t n = 0;
   std::string method;
-  bool headline = false;  // see Figure of profile/scorecard.h
+  bool headline = false;  // see Figure of profile/score/scorecard.h
 };
 
 // How often the surest share of the answers to a task are wrong.

@@ -6,7 +6,9 @@
 #include <map>
 #include <set>
 
+#include "core/files.h"
 #include "core/metric_table.h"
+#include "core/slug.h"
 #include "profile/query/sections.h"
 
 namespace ecld {
@@ -262,6 +264,18 @@ std::vector<ReportChart> LatencyCharts(const Report& report) {
                                .series = {}}));
   std::erase_if(charts, [](const ReportChart& chart) { return chart.chart.series.empty(); });
   return charts;
+}
+
+std::vector<std::filesystem::path> WriteCharts(const Report& report, const std::filesystem::path& folder) {
+  std::filesystem::create_directories(folder);
+  std::vector<std::filesystem::path> paths;
+  for (const auto& charts :
+       {FrontierCharts(report), SensitivityCharts(report), RiskCharts(report), LatencyCharts(report)})
+    for (const ReportChart& chart : charts) {
+      paths.push_back(folder / (Slug(chart.chart.title) + ".svg"));
+      WriteFileAtomically(paths.back(), SvgFile(chart.chart));
+    }
+  return paths;
 }
 
 }  // namespace ecld

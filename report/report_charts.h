@@ -1,6 +1,7 @@
 #pragma once
 // The charts of a report's page. Each list is empty where the report has nothing to draw.
 
+#include <filesystem>
 #include <vector>
 
 #include "core/svg_chart.h"
@@ -18,6 +19,9 @@ std::vector<ReportChart> FrontierCharts(const Report& report);
 std::vector<ReportChart> SensitivityCharts(const Report& report);
 std::vector<ReportChart> RiskCharts(const Report& report);
 std::vector<ReportChart> LatencyCharts(const Report& report);
+
+// All of them as files of a folder, which is made where there is none. Returns their paths. THROWS Error.
+std::vector<std::filesystem::path> WriteCharts(const Report& report, const std::filesystem::path& folder);
 
 // The subject's own number of colour and mark.
 int StyleOf(const Report& report, const ReportSubject& subject);

@@ -7,7 +7,6 @@
 #include "cli/device/output.h"
 #include "cli/device/runtime_flags.h"
 #include "cli/device/verbs.h"
-#include "core/hash.h"
 #include "profiler/profile_device.h"
 
 namespace ecld {
@@ -30,8 +29,6 @@ DeviceProfile Make(const Flags& flags) {
 void Run(Flags flags) {
   ProfileOptions& options = flags.profile;
   options.split_text = ParseTextSource(flags.split_text, true);
-  if (const auto recipe = options.model / "recipe.yaml"; std::filesystem::exists(recipe))
-    options.recipe_sha256 = Sha256HexOfFile(recipe);
   const DeviceProfile profile = Make(flags);
   if (WriteJson(flags.json, ReadJsonFile(options.out / "profile.json"))) return;
   std::vector<std::vector<std::string>> rows = {{"table", "rows", "status"}};

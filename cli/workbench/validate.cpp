@@ -4,11 +4,9 @@
 #include <filesystem>
 #include <memory>
 
-#include "checkpoint/tokenizer/tokenizer.h"
 #include "cli/device/output.h"
 #include "cli/workbench/verbs.h"
 #include "core/document.h"
-#include "core/error.h"
 #include "core/progress.h"
 #include "recipes/pass_table.h"
 #include "recipes/shipped.h"
@@ -34,12 +32,7 @@ void ValidateRecipe(const Flags& flags) {
 }
 
 void ValidateCheckpoint(const Flags& flags) {
-  const Checkpoint checkpoint = Checkpoint::Open(flags.target);
-  const Verified verified = VerifyValues(checkpoint);
-  const int64_t tokens = Tokenizer::Open(flags.target)->vocab_size();
-  if (tokens > checkpoint.config().vocab_size)
-    Fail(flags.target, "its tokenizer has {} tokens, but the model a vocabulary of only {}", tokens,
-         checkpoint.config().vocab_size);
+  const auto [verified, tokens] = VerifyModel(flags.target);
   if (WriteJson(flags.json, NewDocument(kValidationDocument, {{"kind", "checkpoint"},
                                                               {"tensors", verified.tensors},
                                                               {"weights_B", verified.bytes},
