@@ -12,7 +12,7 @@
 #include "benchmarks/gpu_candidates.h"
 #include "benchmarks/gpu_options.h"
 #include "benchmarks/gpu_report.h"
-#include "eval/kernel_shapes.h"
+#include "measure/kernel_shapes.h"
 
 namespace ecld {
 

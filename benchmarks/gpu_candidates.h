@@ -11,9 +11,9 @@
 #include "benchmarks/cublas_lt.h"
 #include "benchmarks/torch_int4.h"
 #include "core/random.h"
-#include "eval/measure.h"
 #include "kernels/cuda/graph.h"
 #include "kernels/gemm/cuda_gemm.h"
+#include "measure/measure.h"
 
 namespace ecld {
 

@@ -12,10 +12,10 @@
 #include <exception>
 #include <vector>
 
-#include "eval/kernel_shapes.h"
-#include "eval/kernel_weights.h"
-#include "eval/measure.h"
 #include "kernels/gemm/gemm.h"
+#include "measure/kernel_shapes.h"
+#include "measure/kernel_weights.h"
+#include "measure/measure.h"
 
 namespace ecld {
 namespace {

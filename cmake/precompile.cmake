@@ -2,9 +2,9 @@
 # one of them compiles all the same, so the builds that tests run on read every header.
 set(common <fmt/format.h> <nlohmann/json.hpp> <filesystem> <functional> <map> <sstream>)
 target_precompile_headers(ecld_core PRIVATE ${common})  # by itself: it may be position independent
-target_precompile_headers(ecld_profile PRIVATE ${common})
-foreach(room checkpoint runtime serve eval)
-  target_precompile_headers(ecld_${room} REUSE_FROM ecld_profile)
+target_precompile_headers(ecld_profile_format PRIVATE ${common})
+foreach(room profile_query profile_score profile_export jinja checkpoint runtime serve measure eval profiler report)
+  target_precompile_headers(ecld_${room} REUSE_FROM ecld_profile_format)
 endforeach()
 target_precompile_headers(ecld_cli_device PRIVATE ${common} <CLI/CLI.hpp>)
 if(ECLD_WORKBENCH)

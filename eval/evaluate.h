@@ -9,9 +9,10 @@
 
 #include "checkpoint/config.h"
 #include "checkpoint/tokenizer/text_source.h"
+#include "core/document.h"
 #include "core/json.h"
-#include "eval/device.h"
 #include "eval/windows.h"
+#include "measure/device.h"
 #include "runtime/options.h"
 
 namespace ecld {
@@ -68,8 +69,7 @@ struct EvalResult {
 // positions; a tokenizer or vocabulary that differs from the reference's; a logit that is NaN or infinite.
 EvalResult Evaluate(const EvalOptions& options);
 
-inline constexpr std::string_view kEvalSchema = "ecld.eval";
-inline constexpr std::string_view kEvalVersion = "1.1.0";
+inline constexpr DocumentKind kEvalDocument{"ecld.eval", "1.1.0"};
 
 // Every figure with its unit, standard error, 95 % interval, method and conditions.
 Json ToJson(const EvalResult& result);

@@ -57,7 +57,7 @@ Json RuntimeJson(const RuntimeOptions& options, const std::string& kernels) {
 }
 
 Json ToJson(const EvalResult& result) {
-  Json json = {{"schema", kEvalSchema}, {"schema_version", kEvalVersion}};
+  Json json = NewDocument(kEvalDocument);
   json["model"] = ToJson(result.model);
   json["reference"] = result.reference ? ToJson(*result.reference) : Json(nullptr);
   json["text"] = {{"file", result.text_file}, {"sha256", result.text_sha256}, {"size_B", result.text_B}};

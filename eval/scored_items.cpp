@@ -3,18 +3,18 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "eval/tasks/hallucination.h"
+#include "eval/tasks/metrics.h"
 #include "eval/tasks/sample_log.h"
 
 namespace ecld {
 
-ScoredItems ReadScoredItems(const JsonView& task, const std::filesystem::path& folder,
+ScoredItems ReadScoredItems(const JsonView& task, bool hallucination, const std::filesystem::path& folder,
                             const std::string& weights_sha256) {
-  ScoredItems found{.task = task.At("task").String()};
-  found.hallucination = WrongIsHallucination(found.task);
+  ScoredItems found{.task = task.At("task").String(), .hallucination = hallucination};
   const std::filesystem::path path = folder / (found.task + ".jsonl");
   const LoggedSamples log = ReadSampleLog(path);
   const JsonView heading(log.heading, path.string() + ":1");
+  RequireKind(heading, kSamplesDocument);
   const auto same = [&](const char* key, const std::string& expected) {
     if (heading.At(key).String() != expected)
       Fail(heading.At(key).Where(), "is {}, the result was made with {}", heading.At(key).String(), expected);

@@ -25,9 +25,9 @@ struct ScoredItems {
   std::vector<ScoredItem> items;
 };
 
-// task: its part of the result of `eval --tasks`. THROWS Error: the log below folder is of other weights, another task
-// or other data, or lacks items or their uncertainty.
-ScoredItems ReadScoredItems(const JsonView& task, const std::filesystem::path& folder,
+// task: its part of the result of `eval --tasks`. hallucination: as WrongIsHallucination says of it. THROWS Error: the
+// log below folder is of other weights, another task or other data, or lacks items or their uncertainty.
+ScoredItems ReadScoredItems(const JsonView& task, bool hallucination, const std::filesystem::path& folder,
                             const std::string& weights_sha256);
 
 // "<task>/<item>", as a cell of a table.

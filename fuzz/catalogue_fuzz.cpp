@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "profile/catalogue.h"
+#include "profile/score/catalogue.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {

@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "profile/manifest.h"
-#include "profile/table.h"
+#include "profile/format/manifest.h"
+#include "profile/format/table.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;

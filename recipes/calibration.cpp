@@ -6,6 +6,7 @@
 #include "checkpoint/tokenizer/tokenizer.h"
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/json.h"
 #include "core/random.h"
 
 namespace ecld {
@@ -127,6 +128,20 @@ Json ToJson(const std::vector<CalibrationFile>& files) {
                     {"tokens", file.tokens},
                     {"windows", file.windows}});
   return json;
+}
+
+std::string CalibrationOverride(const std::vector<std::string>& arguments) {
+  Json files = Json::array();
+  for (const std::string& argument : arguments) {
+    const TextSource source = ParseTextSource(argument), plain;
+    Json file = {{"path", std::filesystem::absolute(source.path).lexically_normal().string()}};
+    if (source.format != plain.format) file["format"] = source.format;
+    if (source.field != plain.field) file["field"] = source.field;
+    if (source.weight != plain.weight) file["weight"] = source.weight;
+    files.push_back(std::move(file));
+  }
+  const bool one = files.size() == 1 && files[0].size() == 1;
+  return "calibration.text=" + (one ? files[0]["path"] : files).dump();
 }
 
 }  // namespace ecld

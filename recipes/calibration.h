@@ -48,4 +48,9 @@ Json ToJson(const std::vector<CalibrationFile>& files);
 // THROWS Error when a window has more tokens than the model has positions.
 void CheckWindow(const CalibrationOptions& options, const Checkpoint& model);
 
+// Files as a command line names them (ParseTextSource), as the override of a recipe that says the same:
+// "calibration.text=...": the path of one file that says nothing more, or a list. As JSON, which YAML reads too: a path
+// may hold anything.
+std::string CalibrationOverride(const std::vector<std::string>& arguments);
+
 }  // namespace ecld

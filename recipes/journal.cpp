@@ -1,9 +1,12 @@
 #include "recipes/journal.h"
 
+#include "core/document.h"
 #include "core/error.h"
 
 namespace ecld {
 namespace {
+
+constexpr DocumentKind kJournalDocument{"ecld.journal", "1.0.0"};
 
 struct Part {
   const char* key;
@@ -46,8 +49,11 @@ Journal::Journal(const std::filesystem::path& work, const RunIdentity& identity)
   }
   Json json = ReadJsonFile(path_);
   JsonView view(json, path_.string());
-  if (view.At("schema").String() != "ecld.journal" || view.At("version").Int() != 1)
-    Fail(path_.string(), "is not a journal this ECLD reads; --restart starts the run over");
+  try {
+    RequireKind(view, kJournalDocument);
+  } catch (const Error& error) {
+    Fail(path_.string(), "is not a journal this ECLD reads; --restart starts the run over ({})", error.what());
+  }
   if (std::string changed = Difference(ParseRunIdentity(view.At("identity")), identity); !changed.empty())
     Fail(work.string(),
          "holds an unfinished run, and since then {} changed; give the command of that run to finish it, or --restart "
@@ -67,8 +73,7 @@ void Journal::Record(size_t stage, const Json& entry) {
 }
 
 void Journal::Save() const {
-  WriteJsonFile(path_,
-                {{"schema", "ecld.journal"}, {"version", 1}, {"identity", ToJson(identity_)}, {"stages", stages_}});
+  WriteJsonFile(path_, NewDocument(kJournalDocument, {{"identity", ToJson(identity_)}, {"stages", stages_}}));
 }
 
 }  // namespace ecld

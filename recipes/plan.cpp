@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "checkpoint/foreign/translation.h"
+#include "core/document.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/memory.h"
@@ -12,6 +13,8 @@
 
 namespace ecld {
 namespace {
+
+constexpr DocumentKind kPlanDocument{"ecld.plan", "1.0.0"};
 
 template <class Needed>
 bool AnyStage(const std::vector<PreparedStage>& stages, Needed needed) {
@@ -114,14 +117,12 @@ Json ToJson(const RunPlan& plan) {
                       {"time_s", seconds(planned.seconds)},
                       {"notes", planned.notes}});
   }
-  Json json = {{"schema", "ecld.plan"},
-               {"version", 1},
-               {"stages", stages},
-               {"peak_memory_B", plan.peak_memory_B},
-               {"memory_budget_B", plan.memory_budget_B},
-               {"disk_B", plan.disk_B},
-               {"free_disk_B", plan.free_disk_B},
-               {"time_s", seconds(plan.seconds)}};
+  Json json = NewDocument(kPlanDocument, {{"stages", stages},
+                                          {"peak_memory_B", plan.peak_memory_B},
+                                          {"memory_budget_B", plan.memory_budget_B},
+                                          {"disk_B", plan.disk_B},
+                                          {"free_disk_B", plan.free_disk_B},
+                                          {"time_s", seconds(plan.seconds)}});
   if (!plan.quantized_already.is_null()) json["quantized_already"] = plan.quantized_already;
   return json;
 }

@@ -7,6 +7,7 @@
 
 #include "checkpoint/foreign/translation.h"
 #include "checkpoint/side_files.h"
+#include "core/document.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/hash.h"
@@ -241,19 +242,18 @@ Json Runner::Publish(const Journal& journal) {
   for (const auto& file : FindSideFiles(request_.model, Weights::kChanged).left_out)
     left_out.push_back({{"name", file.name}, {"why", file.why}});
   if (input_.translation()) described_input["quantized_already"] = input_.translation()->ToJson();
-  Json report = {{"schema", "ecld.report"},
-                 {"version", 1},
-                 {"tool", kProgramVersion},
-                 {"recipe", {{"name", recipe_.name}, {"sha256", Sha256Hex(recipe_.Resolved())}}},
-                 {"identity", ToJson(Identity())},
-                 {"calibration", ToJson(plan_.calibration)},
-                 {"input", std::move(described_input)},
-                 {"output", std::move(described_output)},
-                 {"left_out", std::move(left_out)},  // files of the input that the output has not
-                 {"time_s", seconds},
-                 {"peak_memory_B", peak_memory_B},
-                 {"degraded", std::move(degraded)},  // what was done in a lesser way than asked
-                 {"stages", std::move(stages)}};
+  Json report =
+      NewDocument(kRunDocument, {{"tool", kProgramVersion},
+                                 {"recipe", {{"name", recipe_.name}, {"sha256", Sha256Hex(recipe_.Resolved())}}},
+                                 {"identity", ToJson(Identity())},
+                                 {"calibration", ToJson(plan_.calibration)},
+                                 {"input", std::move(described_input)},
+                                 {"output", std::move(described_output)},
+                                 {"left_out", std::move(left_out)},  // files of the input that the output has not
+                                 {"time_s", seconds},
+                                 {"peak_memory_B", peak_memory_B},
+                                 {"degraded", std::move(degraded)},  // what was done in a lesser way than asked
+                                 {"stages", std::move(stages)}});
   WriteFileAtomically(last / "recipe.yaml", recipe_.Resolved());
   WriteJsonFile(last / "report.json", report);
   PublishDirectory(last, files_.out);

@@ -6,7 +6,7 @@
 #include "core/json.h"
 #include "core/progress.h"
 #include "core/random.h"
-#include "eval/roof.h"
+#include "measure/roof.h"
 #include "recipes/calibration.h"
 #include "runtime/sampler.h"
 #include "runtime/session.h"

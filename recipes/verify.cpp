@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "checkpoint/tokenizer/tokenizer.h"
 #include "core/error.h"
 #include "core/mapped_file.h"
 #include "core/progress.h"
@@ -107,6 +108,16 @@ Verified VerifyStage(const fs::path& directory, const ModelConfig& planned) {
     Fail(directory.string(), "holds {} bytes of tensors, planned were {}", written.WeightBytes(),
          WeightFileBytes(planned));
   return VerifyValues(written);
+}
+
+VerifiedModel VerifyModel(const std::filesystem::path& directory) {
+  const Checkpoint checkpoint = Checkpoint::Open(directory);
+  const Verified values = VerifyValues(checkpoint);
+  const int64_t tokens = Tokenizer::Open(directory)->vocab_size();
+  if (tokens > checkpoint.config().vocab_size)
+    Fail(directory.string(), "its tokenizer has {} tokens, but the model a vocabulary of only {}", tokens,
+         checkpoint.config().vocab_size);
+  return {values, tokens};
 }
 
 }  // namespace ecld

@@ -17,6 +17,14 @@ struct Verified {
 // unused end of a packed row.
 Verified VerifyValues(const Checkpoint& checkpoint);
 
+// A checkpoint that is to be run: as VerifyValues, and its tokenizer has no token beyond the vocabulary. Returns the
+// tokenizer's size too. THROWS Error as Checkpoint::Open, Tokenizer::Open and VerifyValues do.
+struct VerifiedModel {
+  Verified values;
+  int64_t tokens = 0;
+};
+VerifiedModel VerifyModel(const std::filesystem::path& directory);
+
 // A stage's output: as VerifyValues, and config, names, types, shapes and ties are exactly those planned.
 Verified VerifyStage(const std::filesystem::path& directory, const ModelConfig& planned);
 

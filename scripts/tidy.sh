@@ -8,5 +8,7 @@ command -v clang-tidy >/dev/null || { echo "tidy: needs clang-tidy (apt-get inst
 
 files=("$@")
 (( $# )) || mapfile -t files < <(git ls-files '*.cpp' ':!tests' ':!benchmarks' ':!fuzz')
+headers="^$PWD/[a-z]"  # all of ours, and none of .venv
 printf '%s\0' "${files[@]}" | xargs -0 -n 4 -P "$(nproc)" clang-tidy --quiet -p build/dev \
+  --header-filter="$headers" \
   --extra-arg=-Wno-unknown-warning-option  # the build's flags are for GCC

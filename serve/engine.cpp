@@ -10,7 +10,7 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "core/progress.h"
-#include "kernels/attention/kv.h"
+#include "runtime/kv_cache.h"
 #include "runtime/score.h"
 
 namespace ecld {

@@ -7,7 +7,7 @@
 #include <set>
 #include <utility>
 
-#include "checkpoint/tokenizer/utf8.h"
+#include "core/unicode.h"
 
 namespace ecld {
 namespace {

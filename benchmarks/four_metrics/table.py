@@ -67,7 +67,7 @@ class Work:
         if not self.options.device:
             return []
         path = self.folder / "devices.yaml"
-        path.write_text((HERE.parents[1] / "profile/devices.yaml").read_text() + self.options.device.read_text())
+        path.write_text((HERE.parents[1] / "profile/score/devices.yaml").read_text() + self.options.device.read_text())
         return ["--catalogue", path]
 
     def show(self):

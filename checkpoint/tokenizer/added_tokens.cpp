@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "checkpoint/known_fields.h"
-#include "checkpoint/tokenizer/utf8.h"
 #include "core/error.h"
+#include "core/unicode.h"
 
 namespace ecld {
 namespace {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "checkpoint/tokenizer/utf8.h"
+#include "core/unicode.h"
 
 namespace ecld {
 namespace {

@@ -1,9 +1,9 @@
 #include "checkpoint/tokenizer/chat_template.h"
 
-#include "checkpoint/tokenizer/jinja/interpreter.h"
-#include "checkpoint/tokenizer/jinja/parser.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "jinja/interpreter.h"
+#include "jinja/parser.h"
 
 namespace ecld {
 

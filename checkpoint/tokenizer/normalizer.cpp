@@ -6,8 +6,8 @@
 #include <memory>
 
 #include "checkpoint/known_fields.h"
-#include "checkpoint/tokenizer/utf8.h"
 #include "core/error.h"
+#include "core/unicode.h"
 
 namespace ecld {
 namespace {

@@ -2,8 +2,8 @@
 
 #include "checkpoint/known_fields.h"
 #include "checkpoint/tokenizer/normalizer.h"
-#include "checkpoint/tokenizer/utf8.h"
 #include "core/error.h"
+#include "core/unicode.h"
 
 namespace ecld {
 namespace {

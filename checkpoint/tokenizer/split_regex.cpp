@@ -5,8 +5,8 @@
 
 #include <memory>
 
-#include "checkpoint/tokenizer/utf8.h"
 #include "core/error.h"
+#include "core/unicode.h"
 
 namespace ecld {
 namespace {

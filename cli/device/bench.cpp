@@ -1,4 +1,4 @@
-#include "eval/bench.h"
+#include "measure/bench.h"
 
 #include <fmt/format.h>
 
@@ -11,8 +11,8 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/progress.h"
-#include "eval/device.h"
 #include "kernels/cuda/device.h"
+#include "measure/device.h"
 
 namespace ecld {
 namespace {

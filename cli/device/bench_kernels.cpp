@@ -6,7 +6,7 @@
 #include "cli/device/output.h"
 #include "cli/device/verbs.h"
 #include "core/progress.h"
-#include "eval/kernel_bench.h"
+#include "measure/kernel_bench.h"
 
 namespace ecld {
 namespace {

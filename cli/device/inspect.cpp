@@ -3,11 +3,11 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
-#include "checkpoint/checkpoint.h"
 #include "checkpoint/foreign/translation.h"
 #include "cli/device/output.h"
 #include "cli/device/verbs.h"
 #include "core/progress.h"
+#include "runtime/inspect.h"
 #include "runtime/tile_cache.h"
 
 namespace ecld {
@@ -17,37 +17,6 @@ struct Flags {
   std::string model, json;
   bool brief = false;
 };
-
-// Of one parameter as it is stored, all parts together.
-uint64_t BytesOf(const Checkpoint& checkpoint, const TensorSpec& spec) {
-  uint64_t bytes = 0;
-  for (const auto& part : StoredForm(spec, checkpoint.config())) bytes += checkpoint.Stored(part.name).Bytes();
-  return bytes;
-}
-
-std::string FormatOf(const Checkpoint& checkpoint, const TensorSpec& spec) {
-  return spec.format ? spec.format->Name() : std::string(Name(checkpoint.Stored(spec.name).dtype));
-}
-
-Json Describe(const Checkpoint& checkpoint) {
-  Json tensors = Json::array();
-  for (const TensorSpec& spec : checkpoint.table())
-    tensors.push_back({{"name", spec.name},
-                       {"shape", spec.shape},
-                       {"format", FormatOf(checkpoint, spec)},
-                       {"bytes", BytesOf(checkpoint, spec)}});
-  Json description = {{"schema", "ecld.inspect"},
-                      {"version", 1},
-                      {"directory", checkpoint.directory().string()},
-                      {"params", ParameterCount(checkpoint.config())},
-                      {"weights_B", checkpoint.WeightBytes()},
-                      {"interleaved_B", TileCache::FileBytes(checkpoint.directory())},
-                      {"notes", checkpoint.notes()},
-                      {"config", ToJson(checkpoint.config())},
-                      {"tensors", std::move(tensors)}};
-  if (checkpoint.translation()) description["quantized_already"] = checkpoint.translation()->ToJson();
-  return description;
-}
 
 void PrintConfig(const Checkpoint& checkpoint) {
   const ModelConfig& config = checkpoint.config();
@@ -71,14 +40,14 @@ void PrintConfig(const Checkpoint& checkpoint) {
 
 void Run(const Flags& flags) {
   const Checkpoint checkpoint = Checkpoint::Open(flags.model);
-  if (WriteJson(flags.json, Describe(checkpoint))) return;
+  if (WriteJson(flags.json, InspectCheckpoint(checkpoint))) return;
   PrintConfig(checkpoint);
   if (flags.brief) return;
   std::vector<std::vector<std::string>> rows = {{"tensor", "shape", "format", "bytes"}};
   for (const TensorSpec& spec : checkpoint.table()) {
     std::string shape =
         spec.matrix() ? fmt::format("{} x {}", spec.shape[0], spec.shape[1]) : std::to_string(spec.shape[0]);
-    rows.push_back({spec.name, shape, FormatOf(checkpoint, spec), std::to_string(BytesOf(checkpoint, spec))});
+    rows.push_back({spec.name, shape, StoredFormat(checkpoint, spec), std::to_string(StoredBytes(checkpoint, spec))});
   }
   fmt::print("\n");
   PrintTable(rows);

@@ -7,23 +7,29 @@
 #include "cli/device/output.h"
 #include "cli/device/runtime_flags.h"
 #include "cli/device/verbs.h"
-#include "core/hash.h"
-#include "eval/profile_device.h"
+#include "profiler/profile_device.h"
 
 namespace ecld {
 namespace {
 
 struct Flags {
   ProfileOptions profile;
+  bool only_scores = false;
+  std::string as_device, catalogue;
   std::string json, split_text;
 };
+
+DeviceProfile Make(const Flags& flags) {
+  const ProfileOptions& options = flags.profile;
+  if (flags.only_scores) return RescoreProfile(options.out, options.model, options.scores);
+  if (!flags.as_device.empty()) return ModelProfile(options, flags.as_device, flags.catalogue);
+  return MeasureProfile(options);
+}
 
 void Run(Flags flags) {
   ProfileOptions& options = flags.profile;
   options.split_text = ParseTextSource(flags.split_text, true);
-  if (const auto recipe = options.model / "recipe.yaml"; std::filesystem::exists(recipe))
-    options.recipe_sha256 = Sha256HexOfFile(recipe);
-  const DeviceProfile profile = ProfileDevice(options);
+  const DeviceProfile profile = Make(flags);
   if (WriteJson(flags.json, ReadJsonFile(options.out / "profile.json"))) return;
   std::vector<std::vector<std::string>> rows = {{"table", "rows", "status"}};
   for (const auto& [name, table] : profile.tables)
@@ -51,12 +57,12 @@ std::function<void()> AddProfile(CLI::App& verb) {
       ->type_name("FILE")
       ->needs(samples);
   auto* only_scores =
-      verb.add_flag("--only-scores", options.only_scores, "add these to the profile in --out; measure nothing")
+      verb.add_flag("--only-scores", flags->only_scores, "add these to the profile in --out; measure nothing")
           ->needs(eval);
-  auto* as = verb.add_option("--as", options.as_device,
+  auto* as = verb.add_option("--as", flags->as_device,
                              "a device of the catalogue: model its times by its roofline; measure nothing")
                  ->type_name("ID");
-  verb.add_option("--catalogue", options.catalogue, "devices (YAML; default: those that ship)")
+  verb.add_option("--catalogue", flags->catalogue, "devices (YAML; default: those that ship)")
       ->type_name("FILE")
       ->needs(as);
   auto* split = verb.add_option("--split-text", flags->split_text,

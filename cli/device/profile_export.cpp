@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "cli/device/verbs.h"
-#include "profile/export.h"
+#include "profile/export/export.h"
 
 namespace ecld {
 namespace {

@@ -1,4 +1,4 @@
-#include "eval/report/report.h"
+#include "report/report.h"
 
 #include <fmt/format.h>
 
@@ -8,9 +8,7 @@
 #include "cli/device/verbs.h"
 #include "core/error.h"
 #include "core/files.h"
-#include "core/slug.h"
-#include "core/svg_chart.h"
-#include "eval/report/report_charts.h"
+#include "report/report_charts.h"
 
 namespace ecld {
 namespace {
@@ -20,17 +18,6 @@ struct Flags {
   std::filesystem::path catalogue, out, charts;
 };
 
-void WriteCharts(const Report& report, const std::filesystem::path& folder) {
-  std::filesystem::create_directories(folder);
-  for (const auto& charts :
-       {FrontierCharts(report), SensitivityCharts(report), RiskCharts(report), LatencyCharts(report)})
-    for (const ReportChart& chart : charts) {
-      const std::filesystem::path path = folder / (Slug(chart.chart.title) + ".svg");
-      WriteFileAtomically(path, SvgFile(chart.chart));
-      fmt::print("{}\n", path.string());
-    }
-}
-
 void Run(const Flags& flags) {
   for (const std::filesystem::path& input : flags.inputs)
     if (std::error_code error; std::filesystem::equivalent(input, flags.out, error))
@@ -38,7 +25,8 @@ void Run(const Flags& flags) {
   const Report report = ReadReport(flags.inputs, flags.catalogue);
   WriteFileAtomically(flags.out, ReportHtml(report));
   fmt::print("{}\n", flags.out.string());
-  if (!flags.charts.empty()) WriteCharts(report, flags.charts);
+  if (flags.charts.empty()) return;
+  for (const std::filesystem::path& chart : WriteCharts(report, flags.charts)) fmt::print("{}\n", chart.string());
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include "cli/device/output.h"
 #include "cli/device/verbs.h"
 #include "core/progress.h"
-#include "profile/scorecard.h"
+#include "profile/score/scorecard.h"
 
 namespace ecld {
 namespace {

@@ -8,6 +8,7 @@
 #include "cli/workbench/verbs.h"
 #include "core/error.h"
 #include "core/progress.h"
+#include "recipes/calibration.h"
 #include "recipes/pass_table.h"
 #include "recipes/runner.h"
 #include "recipes/shipped.h"
@@ -21,22 +22,6 @@ struct Flags {
   RunRequest request;
   bool dry_run = false;
 };
-
-// "calibration.text=...": the path of one file that says nothing more, or a list. As JSON, which YAML reads too: a path
-// may hold anything.
-std::string CalibrationOverride(const std::vector<std::string>& arguments) {
-  Json files = Json::array();
-  for (const std::string& argument : arguments) {
-    const TextSource source = ParseTextSource(argument), plain;
-    Json file = {{"path", std::filesystem::absolute(source.path).lexically_normal().string()}};
-    if (source.format != plain.format) file["format"] = source.format;
-    if (source.field != plain.field) file["field"] = source.field;
-    if (source.weight != plain.weight) file["weight"] = source.weight;
-    files.push_back(std::move(file));
-  }
-  const bool one = files.size() == 1 && files[0].size() == 1;
-  return "calibration.text=" + (one ? files[0]["path"] : files).dump();
-}
 
 Recipe Read(const Flags& flags) {
   std::vector<std::string> overrides = flags.set;

@@ -8,11 +8,14 @@
 
 #include "cli/device/output.h"
 #include "cli/workbench/verbs.h"
+#include "core/document.h"
 #include "core/progress.h"
 #include "quantize/scheme.h"
 
 namespace ecld {
 namespace {
+
+constexpr DocumentKind kExportDocument{"ecld.export", "1.0.0"};
 
 struct Flags {
   ExportRequest request;
@@ -28,15 +31,13 @@ Json ToJson(const ExportPlan& plan, const Flags& flags) {
   Json rows = Json::array();
   for (const auto& row : plan.rows)
     rows.push_back({{"from", row.from}, {"to", row.to}, {"tensors", row.tensors}, {"bytes", row.bytes}});
-  return {{"schema", "ecld.export"},
-          {"version", 1},
-          {"out", flags.request.out.string()},
-          {"target", flags.target},
-          {"written", !flags.dry_run},
-          {"output_B", plan.output_B},
-          {"free_disk_B", plan.free_disk_B},
-          {"formats", rows},
-          {"notes", plan.notes}};
+  return NewDocument(kExportDocument, {{"out", flags.request.out.string()},
+                                       {"target", flags.target},
+                                       {"written", !flags.dry_run},
+                                       {"output_B", plan.output_B},
+                                       {"free_disk_B", plan.free_disk_B},
+                                       {"formats", rows},
+                                       {"notes", plan.notes}});
 }
 
 void Print(const ExportPlan& plan, const Flags& flags) {

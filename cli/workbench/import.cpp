@@ -9,10 +9,13 @@
 #include "checkpoint/gguf/gguf_import.h"
 #include "cli/device/output.h"
 #include "cli/workbench/verbs.h"
+#include "core/document.h"
 #include "core/error.h"
 
 namespace ecld {
 namespace {
+
+constexpr DocumentKind kImportDocument{"ecld.import", "1.0.0"};
 
 struct Flags {
   std::filesystem::path gguf, out;
@@ -27,11 +30,9 @@ void Run(const Flags& flags) {
   SetInterruptNote("nothing was written at " + flags.out.string());
   ImportGguf(flags.gguf, flags.out, flags.options);
   const Checkpoint written = Checkpoint::Open(flags.out);
-  if (WriteJson(flags.json, {{"schema", "ecld.import"},
-                             {"version", 1},
-                             {"directory", flags.out.string()},
-                             {"params", ParameterCount(written.config())},
-                             {"weights_B", written.WeightBytes()}}))
+  if (WriteJson(flags.json, NewDocument(kImportDocument, {{"directory", flags.out.string()},
+                                                          {"params", ParameterCount(written.config())},
+                                                          {"weights_B", written.WeightBytes()}})))
     return;
   fmt::print("{}\n", flags.out.string());
 }

@@ -5,10 +5,13 @@
 
 #include "cli/device/output.h"
 #include "cli/workbench/verbs.h"
+#include "core/document.h"
 #include "recipes/pass_table.h"
 
 namespace ecld {
 namespace {
+
+constexpr DocumentKind kPassesDocument{"ecld.passes", "1.0.0"};
 
 struct Flags {
   std::string pass, json;
@@ -35,7 +38,7 @@ void ShowAll(const Flags& flags) {
     passes.push_back(Describe(entry));
     width = std::max(width, entry.name.size());
   }
-  if (WriteJson(flags.json, {{"schema", "ecld.passes"}, {"version", 1}, {"passes", std::move(passes)}})) return;
+  if (WriteJson(flags.json, NewDocument(kPassesDocument, {{"passes", std::move(passes)}}))) return;
   for (const PassEntry& entry : PassTable()) fmt::print("{:<{}}  {}\n", entry.name, width, entry.summary);
 }
 

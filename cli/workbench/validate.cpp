@@ -4,10 +4,9 @@
 #include <filesystem>
 #include <memory>
 
-#include "checkpoint/tokenizer/tokenizer.h"
 #include "cli/device/output.h"
 #include "cli/workbench/verbs.h"
-#include "core/error.h"
+#include "core/document.h"
 #include "core/progress.h"
 #include "recipes/pass_table.h"
 #include "recipes/shipped.h"
@@ -16,6 +15,8 @@
 namespace ecld {
 namespace {
 
+constexpr DocumentKind kValidationDocument{"ecld.validation", "1.0.0"};
+
 struct Flags {
   std::string target, json;
 };
@@ -23,29 +24,19 @@ struct Flags {
 void ValidateRecipe(const Flags& flags) {
   Recipe recipe = ReadRecipe(flags.target);
   PrepareStages(recipe);
-  if (WriteJson(flags.json, {{"schema", "ecld.validation"},
-                             {"version", 1},
-                             {"kind", "recipe"},
-                             {"name", recipe.name},
-                             {"stages", recipe.stages.size()}}))
+  if (WriteJson(flags.json, NewDocument(kValidationDocument,
+                                        {{"kind", "recipe"}, {"name", recipe.name}, {"stages", recipe.stages.size()}})))
     return;
   fmt::print("{}: a recipe of {} stages, and all options are known. Resolved:\n\n{}", flags.target,
              recipe.stages.size(), recipe.Resolved());
 }
 
 void ValidateCheckpoint(const Flags& flags) {
-  const Checkpoint checkpoint = Checkpoint::Open(flags.target);
-  const Verified verified = VerifyValues(checkpoint);
-  const int64_t tokens = Tokenizer::Open(flags.target)->vocab_size();
-  if (tokens > checkpoint.config().vocab_size)
-    Fail(flags.target, "its tokenizer has {} tokens, but the model a vocabulary of only {}", tokens,
-         checkpoint.config().vocab_size);
-  if (WriteJson(flags.json, {{"schema", "ecld.validation"},
-                             {"version", 1},
-                             {"kind", "checkpoint"},
-                             {"tensors", verified.tensors},
-                             {"weights_B", verified.bytes},
-                             {"tokens", tokens}}))
+  const auto [verified, tokens] = VerifyModel(flags.target);
+  if (WriteJson(flags.json, NewDocument(kValidationDocument, {{"kind", "checkpoint"},
+                                                              {"tensors", verified.tensors},
+                                                              {"weights_B", verified.bytes},
+                                                              {"tokens", tokens}})))
     return;
   fmt::print("{}: a checkpoint of {} tensors, {}, complete and sane; its tokenizer has {} tokens\n", flags.target,
              verified.tensors, FormatBytes(verified.bytes), tokens);

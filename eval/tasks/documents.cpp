@@ -4,12 +4,12 @@
 
 #include <algorithm>
 
-#include "checkpoint/tokenizer/jinja/text.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/hash.h"
 #include "core/json_lines.h"
 #include "core/text_encoding.h"
+#include "jinja/text.h"
 
 namespace ecld {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "checkpoint/tokenizer/jinja/text.h"
 #include "core/error.h"
+#include "jinja/text.h"
 
 namespace ecld {
 

@@ -19,18 +19,16 @@ struct PreparedTask {
 
 // What must be equal for samples to belong together.
 Json Heading(const PreparedTask& prepared, const EvaluatedModel& model, const TaskEvalOptions& options) {
-  return {{"schema", kSamplesSchema},
-          {"schema_version", kSamplesVersion},
-          {"task", prepared.task.name},
-          {"task_sha256", prepared.task.sha256},
-          {"data_sha256", prepared.prompts.data_sha256},
-          {"shots", prepared.prompts.shots},
-          {"shot_sha256", prepared.prompts.shot_sha256},
-          {"seed", options.prompts.seed},
-          {"config_sha256", model.config_sha256},
-          {"weights_sha256", model.weights_sha256},
-          {"precision", Name(options.runtime.precision)},
-          {"kv", Name(options.runtime.Kv())}};
+  return NewDocument(kSamplesDocument, {{"task", prepared.task.name},
+                                        {"task_sha256", prepared.task.sha256},
+                                        {"data_sha256", prepared.prompts.data_sha256},
+                                        {"shots", prepared.prompts.shots},
+                                        {"shot_sha256", prepared.prompts.shot_sha256},
+                                        {"seed", options.prompts.seed},
+                                        {"config_sha256", model.config_sha256},
+                                        {"weights_sha256", model.weights_sha256},
+                                        {"precision", Name(options.runtime.precision)},
+                                        {"kv", Name(options.runtime.Kv())}});
 }
 
 // Of the items that were asked for: the log may hold more, of an earlier run without --limit.

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/document.h"
 #include "eval/evaluate.h"
 #include "eval/tasks/metrics.h"
 #include "eval/tasks/prompts.h"
@@ -60,8 +61,7 @@ struct TasksResult {
 // continuation that does not fit the model; a log of samples that belongs to another run.
 TasksResult EvaluateTasks(const TaskEvalOptions& options);
 
-inline constexpr std::string_view kTasksSchema = "ecld.tasks";
-inline constexpr std::string_view kTasksVersion = "1.1.0";
+inline constexpr DocumentKind kTasksDocument{"ecld.tasks", "1.1.0"};
 Json ToJson(const TasksResult& result);
 
 }  // namespace ecld

@@ -4,25 +4,21 @@
 #include <cmath>
 
 #include "core/intervals.h"
+#include "core/metric_table.h"
 
 namespace ecld {
 namespace {
 
-struct Figure {
-  const char* task;    // any when empty
-  const char* metric;  // of the task
-  const char* name;
-  bool complement;  // 1 - metric
-};
+// The metric of a task that a figure is made of. REQUIRES: the task measures it.
+const TaskMetric* MetricFor(const FigureRow& figure, const TaskResult& result) {
+  const std::string name = figure.of.empty() ? *RightOrWrong(result.task) : std::string(figure.of);
+  const auto found = std::ranges::find(result.metrics, name, &TaskMetric::name);
+  return found == result.metrics.end() ? nullptr : &*found;
+}
 
-constexpr Figure kFigures[] = {{"", "mc2", "imitative_falsehood", true},
-                               {"truthfulqa_mc1", "acc", "imitative_falsehood_mc1", true},
-                               {"", "balanced_error", "recognition_error", false},
-                               {"", "auroc_of_cue_alone", "auroc_of_length_alone", false},
-                               {"", "inconsistency", "inconsistency", false},
-                               {"", "abstain_rate", "abstain_rate", false},
-                               {"truthfulqa_abstain", "answer_words", "answer_words", false}};
-constexpr std::string_view kWrongIsHallucination[] = {"truthfulqa_mc1", "halueval_qa"};
+bool IsComplement(const FigureRow& figure, const TaskMetric& metric) {
+  return figure.of.empty() ? FindMetric(metric.name)->judges == Judges::kRightIsOne : figure.complement;
+}
 
 // The same items of several tasks, one after another.
 PairedErrors Joined(const PairedErrors& a, const PairedErrors& b) {
@@ -39,29 +35,34 @@ PairedErrors Joined(const PairedErrors& a, const PairedErrors& b) {
 
 }  // namespace
 
-bool WrongIsHallucination(std::string_view task) {
-  return std::ranges::find(kWrongIsHallucination, task) != std::end(kWrongIsHallucination);
+bool WrongIsHallucination(const JsonView& result, std::string_view task) {
+  if (!result.Has("hallucination")) return false;
+  const JsonView metrics = result.At("hallucination").At("metrics");
+  for (size_t i = 0; i < metrics.Size(); ++i) {
+    const FigureRow* figure = FindFigure(metrics.At(i).At("name").String());
+    if (figure && JudgesItems(*figure) && metrics.At(i).At("task").String() == task) return true;
+  }
+  return false;
 }
 
 std::optional<Hallucination> HallucinationOf(std::span<const TaskResult> tasks) {
   Hallucination found;
-  for (const Figure& figure : kFigures)
+  for (const FigureRow& figure : FigureTable())
     for (const TaskResult& task : tasks) {
-      if (*figure.task != '\0' && task.task.name != figure.task) continue;
-      for (TaskMetric metric : task.metrics) {
-        if (metric.name != figure.metric) continue;
-        metric.name = figure.name;
-        metric.task = task.task.name;
-        if (figure.complement) {
-          metric.value = 1 - metric.value;
-          metric.higher_is_better = false;
-        }
-        found.metrics.push_back(std::move(metric));
-      }
+      if (std::ranges::find(task.task.measures, figure.as.name) == task.task.measures.end()) continue;
+      const TaskMetric* of = MetricFor(figure, task);
+      if (of == nullptr) continue;
+      TaskMetric metric = *of;
+      if (IsComplement(figure, *of)) metric.value = 1 - metric.value;
+      metric.name = figure.as.name;
+      metric.unit = figure.as.unit;
+      metric.higher_is_better = figure.as.higher_is_better;
+      metric.task = task.task.name;
+      found.metrics.push_back(std::move(metric));
     }
   if (found.metrics.empty()) return std::nullopt;
   for (const TaskResult& task : tasks)
-    if (task.against_reference && WrongIsHallucination(task.task.name))
+    if (task.against_reference && WrongIsHallucination(task.task))
       found.new_errors = found.new_errors ? Joined(*found.new_errors, *task.against_reference) : task.against_reference;
   return found;
 }

@@ -13,8 +13,7 @@
 namespace ecld {
 
 struct Hallucination {
-  // The headline: 1 - mc2 of TruthfulQA. Then 1 - acc of its mc1, balanced_error on HaluEval, inconsistency; and beside
-  // them what the length of an answer alone tells on HaluEval (an AUROC), abstentions, words per answer.
+  // What the tasks say that they measure, in the order of FigureTable. The headline is 1 - mc2 of TruthfulQA.
   std::vector<TaskMetric> metrics;
   // Against the original model, over the items of mc1 and HaluEval together.
   std::optional<PairedErrors> new_errors;
@@ -23,7 +22,7 @@ struct Hallucination {
 // Absent when none of the tasks says anything about it.
 std::optional<Hallucination> HallucinationOf(std::span<const TaskResult> tasks);
 
-// Whether a wrong answer to an item of the task is a hallucination, item by item: mc1 of TruthfulQA, and HaluEval.
-bool WrongIsHallucination(std::string_view task);
+// The same of a task by its name, from the written form of a result.
+bool WrongIsHallucination(const JsonView& result, std::string_view task);
 
 }  // namespace ecld

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/intervals.h"
+#include "core/metric_table.h"
 #include "eval/statistics.h"
 #include "eval/tasks/python_random.h"
 
@@ -48,18 +49,13 @@ TaskMetric MeanMetric(std::span<const Sample> samples, const std::string& name) 
                     .n = static_cast<int64_t>(values.size()),
                     .counted = std::ranges::all_of(values, [](double value) { return value == 0 || value == 1; })};
   if (values.size() > 1) metric.standard_error = Deviation(values) / std::sqrt(static_cast<double>(values.size()));
-  if (name == "answer_words") metric.unit = "word";
-  if (name == "inconsistency") {
-    metric.unit = "nat/word";
-    metric.higher_is_better = false;
-  }
-  metric.counted &= metric.unit == "1";
+  metric.counted &= FindMetric(name)->share;
   return metric;
 }
 
 TaskMetric PerplexityMetric(std::span<const Sample> samples, ThreadPool& pool, int64_t resamples) {
   const std::vector<double> log_p = Values(samples, "perplexity");
-  TaskMetric metric{.name = "perplexity", .value = std::exp(-MeanOf(log_p)), .higher_is_better = false};
+  TaskMetric metric{.name = "perplexity", .value = std::exp(-MeanOf(log_p))};
   if (resamples < 2) return metric;
   const int64_t chunk = std::min(kBootstrapChunk, resamples);
   std::vector<double> drawn(static_cast<size_t>(resamples / chunk * chunk));
@@ -86,11 +82,10 @@ TaskMetric WeightedMetric(std::span<const Sample> samples, const std::string& na
   for (const Sample& sample : samples)
     texts.push_back({-sample.log_p[0], static_cast<int64_t>(sample.values.at(weight))});
   const Mean mean = ClusteredMean(texts);
-  TaskMetric metric{.name = name, .method = "over texts, delta method", .higher_is_better = false};
+  TaskMetric metric{.name = name, .method = "over texts, delta method"};
   double slope = 1 / std::numbers::ln2;
   if (name == "bits_per_byte") {
     metric.value = mean.value / std::numbers::ln2;
-    metric.unit = "bit/B";
   } else {
     metric.value = slope = std::exp(mean.value);
   }
@@ -118,8 +113,7 @@ std::vector<TaskMetric> RecognitionMetrics(std::span<const Sample> samples) {
   }
   TaskMetric error{.name = "balanced_error",
                    .value = (sides[0].Rate() + sides[1].Rate()) / 2,
-                   .method = "over documents, linearised",
-                   .higher_is_better = false};
+                   .method = "over documents, linearised"};
   std::map<size_t, double> documents;  // their part of the deviation
   for (const Sample& sample : samples) {
     const Side& side = sides[sample.gold == 1];
@@ -156,8 +150,12 @@ std::vector<TaskMetric> Metrics(const Task& task, std::span<const Sample> sample
       metrics.push_back(MeanMetric(samples, name));
     }
   }
-  for (TaskMetric& metric : metrics)
+  for (TaskMetric& metric : metrics) {
+    const MetricRow& row = *FindMetric(metric.name);
+    metric.unit = row.unit;
+    metric.higher_is_better = row.higher_is_better;
     if (metric.n == 0) metric.n = static_cast<int64_t>(samples.size());
+  }
   return metrics;
 }
 
@@ -182,16 +180,8 @@ TaskMetric Pooled(std::span<const TaskMetric> of_tasks) {
   return pooled;
 }
 
-std::optional<std::string> RightOrWrong(const Task& task) {
-  for (const char* name : {"acc", "balanced_error"})
-    if (std::ranges::find(task.metrics, name) != task.metrics.end()) return name;
-  if (std::ranges::find(task.metrics, "exact_match") != task.metrics.end())
-    return "exact_match," + task.filters.front().name;
-  return std::nullopt;
-}
-
 bool IsRight(const Sample& sample, const std::string& metric) {
-  return (sample.values.at(metric) == 1) != (metric == "balanced_error");
+  return (sample.values.at(metric) == 1) == (FindMetric(metric)->judges == Judges::kRightIsOne);
 }
 
 PairedErrors ComparePaired(std::span<const Sample> before, std::span<const Sample> now, const std::string& metric) {

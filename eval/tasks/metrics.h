@@ -39,10 +39,7 @@ std::vector<TaskMetric> Metrics(const Task& task, std::span<const Sample> sample
 // The same metric of the tasks of a group, weighted by their items.
 TaskMetric Pooled(std::span<const TaskMetric> of_tasks);
 
-// The metric of a task that is right (1) or wrong (0) for each item: what uncertainty and new errors are judged by.
-// Absent where the task has none.
-std::optional<std::string> RightOrWrong(const Task& task);
-// Whether the sample is right by that metric.
+// Whether the sample is right by that metric, one of RightOrWrong.
 bool IsRight(const Sample& sample, const std::string& metric);
 
 // Two models on the same items.

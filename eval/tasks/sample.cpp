@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "checkpoint/tokenizer/jinja/text.h"
 #include "core/error.h"
+#include "jinja/text.h"
 
 namespace ecld {
 namespace {

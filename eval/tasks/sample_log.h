@@ -7,13 +7,13 @@
 #include <span>
 #include <vector>
 
+#include "core/document.h"
 #include "core/json.h"
 #include "eval/tasks/sample.h"
 
 namespace ecld {
 
-inline constexpr std::string_view kSamplesSchema = "ecld.samples";
-inline constexpr std::string_view kSamplesVersion = "1.0.0";
+inline constexpr DocumentKind kSamplesDocument{"ecld.samples", "1.0.0"};
 
 // A log as it lies on disk.
 struct LoggedSamples {

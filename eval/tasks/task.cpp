@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/metric_table.h"
 #include "core/options.h"
 #include "core/yaml_reader.h"
 
@@ -63,7 +64,8 @@ class TaskReader {
     ReadShots(options.Map("shots"), &task);
     ReadPrompt(options, &task);
     if (task.kind == TaskKind::kGenerate) ReadGenerate(options, &task);
-    ReadMetrics(options, &task);
+    ReadMetrics(options, &task, kind);
+    ReadMeasures(options, &task);
     options.Finish();
     return task;
   }
@@ -173,21 +175,39 @@ class TaskReader {
       task->abstentions.emplace_back(pattern, options.Where("abstentions"));
   }
 
-  void ReadMetrics(Options& options, Task* task) {
+  void ReadMetrics(Options& options, Task* task, const std::string& kind) {
     task->metrics = options.Strings("metrics", {});
     if (task->metrics.empty()) Fail(options.Where(), "\"metrics\" is missing");
-    const std::vector<std::string>& known = MetricsOf(task->kind);
+    std::vector<std::string> known;
+    for (const MetricRow& row : MetricTable())
+      if (IsOfKind(row, kind)) known.emplace_back(row.name);
     for (const std::string& metric : task->metrics) {
       if (std::ranges::find(known, metric) == known.end())
         Fail(options.Where("metrics"), "\"{}\" is no metric of this kind of task{}", metric, DidYouMean(metric, known));
-      const char* needs = metric == "mc2" && !task->labels                     ? "labels"
-                          : metric == "balanced_error" && !task->cue           ? "cue"
-                          : metric == "word_perplexity" && !task->raw          ? "raw"
-                          : metric == "inconsistency" && task->more_texts == 0 ? "more_texts"
-                          : metric == "byte_perplexity" && !task->raw          ? "raw"
-                          : metric == "bits_per_byte" && !task->raw            ? "raw"
-                                                                               : nullptr;
-      if (needs) Fail(options.Where("metrics"), "the metric \"{}\" needs \"{}\"", metric, needs);
+      const std::string needs(FindMetric(metric)->needs);
+      if (!needs.empty() && (!options.Has(needs) || (needs == "more_texts" && task->more_texts == 0)))
+        Fail(options.Where("metrics"), "the metric \"{}\" needs \"{}\"", metric, needs);
+    }
+  }
+
+  // REQUIRES: the metrics were read.
+  void ReadMeasures(Options& options, Task* task) {
+    task->measures = options.Strings("measures", {});
+    for (const std::string& name : task->measures) {
+      const FigureRow* figure = FindFigure(name);
+      if (figure == nullptr) {
+        std::vector<std::string> known;
+        for (const FigureRow& row : FigureTable()) known.emplace_back(row.as.name);
+        Fail(options.Where("measures"), "\"{}\" is no figure of hallucination{}", name, DidYouMean(name, known));
+      }
+      if (figure->of.empty()) {
+        if (!RightOrWrong(*task))
+          Fail(options.Where("measures"), "\"{}\" needs a metric by which an answer is right or wrong", name);
+        continue;
+      }
+      const std::string_view with = FindMetric(figure->of)->with, metric = with.empty() ? figure->of : with;
+      if (std::ranges::find(task->metrics, metric) == task->metrics.end())
+        Fail(options.Where("measures"), "\"{}\" needs the metric \"{}\"", name, metric);
     }
   }
 
@@ -198,21 +218,17 @@ class TaskReader {
 
 }  // namespace
 
-const std::vector<std::string>& MetricsOf(TaskKind kind) {
-  static const std::vector<std::string> choice = {"acc", "acc_norm", "acc_bytes", "acc_tok", "mc2", "balanced_error"};
-  static const std::vector<std::string> continuation = {"perplexity", "acc"};
-  static const std::vector<std::string> rolling = {"word_perplexity", "byte_perplexity", "bits_per_byte"};
-  static const std::vector<std::string> generate = {"exact_match", "abstain_rate", "answer_words", "inconsistency"};
-  switch (kind) {
-    case TaskKind::kChoice:
-      return choice;
-    case TaskKind::kContinuation:
-      return continuation;
-    case TaskKind::kRolling:
-      return rolling;
-    default:
-      return generate;
+std::optional<std::string> RightOrWrong(const Task& task) {
+  for (const MetricRow& row : MetricTable()) {
+    if (row.judges == Judges::kNot || std::ranges::find(task.metrics, row.name) == task.metrics.end()) continue;
+    const std::string name(row.name);
+    return task.kind == TaskKind::kGenerate ? name + "," + task.filters.front().name : name;
   }
+  return std::nullopt;
+}
+
+bool WrongIsHallucination(const Task& task) {
+  return std::ranges::any_of(task.measures, [](const std::string& name) { return JudgesItems(*FindFigure(name)); });
 }
 
 std::vector<Task> ReadTasks(std::string_view yaml, const std::string& where) { return TaskReader(yaml, where).Read(); }

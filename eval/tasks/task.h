@@ -61,13 +61,17 @@ struct Task {
   int64_t more_texts = 0;          // drawn at temperature 1 after the same prompt, for the metric inconsistency
   std::vector<Regex> abstentions;  // a generated text that matches any gives no answer
 
-  std::vector<std::string> metrics;
+  std::vector<std::string> metrics;   // of core/metric_table.h
+  std::vector<std::string> measures;  // figures of hallucination, of the same table
 };
 
 // The tasks of a file: one, or one per value of `each`. THROWS Error with file and line.
 std::vector<Task> ReadTasks(std::string_view yaml, const std::string& where);
 
-// The names of the metrics that a task of this kind can have.
-const std::vector<std::string>& MetricsOf(TaskKind kind);
+// The metric of a task that is right (1) or wrong (0) for each item: what uncertainty and new errors are judged by.
+// Absent where the task has none.
+std::optional<std::string> RightOrWrong(const Task& task);
+// Whether a wrong answer to an item of the task is a hallucination: it measures a figure by which items are judged.
+bool WrongIsHallucination(const Task& task);
 
 }  // namespace ecld

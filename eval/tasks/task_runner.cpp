@@ -5,8 +5,8 @@
 
 #include "checkpoint/generation_config.h"
 #include "core/error.h"
-#include "eval/measure.h"
-#include "eval/requests.h"
+#include "measure/measure.h"
+#include "measure/requests.h"
 
 namespace ecld {
 namespace {

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/intervals.h"
+#include "core/metric_table.h"
 #include "eval/tasks/evaluate_tasks.h"
 #include "eval/tasks/hallucination.h"
 
@@ -20,8 +21,8 @@ Json OrNull(const std::optional<T>& value) {
 }
 
 bool IsShare(const TaskMetric& metric) {
-  return metric.name != "answer_words" && metric.name != "inconsistency" &&
-         metric.name.find("perplexity") == std::string::npos && metric.name != "bits_per_byte";
+  const FigureRow* figure = metric.task.empty() ? nullptr : FindFigure(metric.name);
+  return figure ? figure->as.share : FindMetric(metric.name)->share;
 }
 
 Json MetricJson(const TaskMetric& metric, const std::string& scorer) {
@@ -148,7 +149,7 @@ Json HallucinationJson(const Hallucination& found) {
 }  // namespace
 
 Json ToJson(const TasksResult& result) {
-  Json json = {{"schema", kTasksSchema}, {"schema_version", kTasksVersion}};
+  Json json = NewDocument(kTasksDocument);
   json["model"] = ToJson(result.model);
   json["reference"] = result.reference ? ToJson(*result.reference) : Json(nullptr);
   json["options"] = {{"limit", result.options.prompts.limit},

@@ -2,10 +2,10 @@
 
 #include <deque>
 
-#include "checkpoint/tokenizer/jinja/interpreter.h"
-#include "checkpoint/tokenizer/jinja/parser.h"
-#include "checkpoint/tokenizer/jinja/text.h"
 #include "core/error.h"
+#include "jinja/interpreter.h"
+#include "jinja/parser.h"
+#include "jinja/text.h"
 
 namespace ecld {
 

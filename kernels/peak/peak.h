@@ -1,6 +1,6 @@
 #pragma once
 // What the arithmetic units of this CPU can do at most: loops of independent multiply-adds in registers, without
-// memory. The other half of a roof, besides the rate at which memory is read (eval/roof.h times both).
+// memory. The other half of a roof, besides the rate at which memory is read (measure/roof.h times both).
 
 #include <cstdint>
 #include <span>

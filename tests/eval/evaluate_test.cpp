@@ -107,7 +107,7 @@ TEST_F(EvaluateTest, ScoresTheWidthOfTheCache) {
 
 TEST_F(EvaluateTest, WrittenFormHasUnitsErrorsAndNulls) {
   Json json = ToJson(Evaluate(options_));
-  EXPECT_EQ(json["schema"], kEvalSchema);
+  EXPECT_EQ(json["schema"], kEvalDocument.schema);
   EXPECT_EQ(json["reference"], nullptr);
   EXPECT_EQ(json["windows"]["window_tok"], 32);
   EXPECT_EQ(json["windows"]["stride_tok"], 32);

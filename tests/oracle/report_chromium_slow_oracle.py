@@ -32,7 +32,7 @@ def page(folder):
         compare.run(device, "eval", model, "--tasks", folder / "pick.yaml", "--data", folder / "data", "--json", result)
         compare.run(device, "profile", model, "--out", profile, "--budget", 5)
         inputs += [result, profile]
-    run = {"schema": "ecld.report", "version": 1, "recipe": {"name": "tiny"}, "stages": [
+    run = {"schema": "ecld.report", "schema_version": "1.0.0", "recipe": {"name": "tiny"}, "stages": [
         {"pass": "quantize.allocate", "details": {"formats": ["4 bits", "2 bits"], "units": [
             {"name": f"model.layers.{i}.mlp.down_proj", "kl_nats": [0.001 * (i + 1), 0.02 * (i + 1)]} for i in range(4)]}}]}
     (folder / "run.json").write_text(json.dumps(run))

@@ -1,7 +1,7 @@
 #pragma once
 // A profile of a two-layer model with made-up figures that satisfy every rule, for the tests of this room to spoil.
 
-#include "profile/profile.h"
+#include "profile/format/profile.h"
 
 namespace ecld {
 

@@ -1,23 +1,33 @@
 """Which room may include which: the table of the design, checked against every #include with a path from the root."""
 import re
 
+PROFILE = "profile/format profile/query profile/score profile/export"
 ARROWS = {
     "core": "",
-    "profile": "core",
+    "profile/format": "core",
+    "profile/query": "core profile/format",  # what a scheduler links
+    "profile/score": "core profile/format profile/query",
+    "profile/export": "core profile/format profile/query",
+    "jinja": "core",
     "kernels": "core",
-    "checkpoint": "core kernels/packing",
+    "checkpoint": "core jinja kernels/packing",
     "runtime": "core kernels checkpoint",
-    "serve": "core kernels checkpoint runtime",
-    "eval": "core profile kernels checkpoint runtime",
-    "cli/device": "core profile kernels checkpoint runtime serve eval",
+    "serve": "core jinja checkpoint runtime",
+    "measure": "core kernels runtime",
+    "eval": "core jinja checkpoint runtime measure",
+    "profiler": "core profile/format profile/query profile/score kernels checkpoint runtime measure eval",
+    "report": "core profile/format profile/query profile/score eval",
+    "cli/device": f"core {PROFILE} jinja kernels checkpoint runtime serve measure eval profiler report",
     "model": "core kernels checkpoint",
     "prune": "core checkpoint model",
     "quantize": "core kernels/packing checkpoint model",
     "distill": "core kernels/packing checkpoint model",
-    "recipes": "core profile kernels checkpoint runtime eval model prune quantize distill",
-    "cli/workbench": "core profile kernels checkpoint runtime serve eval cli/device model prune quantize distill recipes",
+    "recipes": f"core {PROFILE} jinja kernels checkpoint runtime measure model prune quantize distill",
+    "cli/workbench": f"core {PROFILE} jinja kernels checkpoint runtime serve measure eval profiler report "
+                     "cli/device model prune quantize distill recipes",
 }
-DEVICE_HALF = ("core", "profile", "kernels", "checkpoint", "runtime", "serve", "eval", "cli/device")
+DEVICE_HALF = ("core", *PROFILE.split(), "jinja", "kernels", "checkpoint", "runtime", "serve", "measure", "eval",
+               "profiler", "report", "cli/device")
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 TORCH = re.compile(r"^(torch|ATen|c10)/")
 

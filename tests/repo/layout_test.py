@@ -3,12 +3,12 @@
 import re
 import sys
 
+from includes import ARROWS
 from tracked import ROOT, tracked
 
 MAX_LINES = 500
 MAX_README_LINES = 60
-ROOMS = ("core", "profile", "kernels", "checkpoint", "runtime", "eval", "cli", "model", "prune", "quantize", "distill",
-         "recipes", "tests", "benchmarks", "fuzz")
+ROOMS = sorted({room.split("/")[0] for room in ARROWS}) + ["tests", "benchmarks", "fuzz"]
 CODE = (".h", ".cpp", ".cu", ".cuh", ".py", ".sh", ".cmake")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|@[A-Z][A-Z0-9_]*@")  # the last: a figure to be filled in
 ALONE = re.compile(r"\bat::parallel_for\b")  # its body is ours, which is compiled without OpenMP

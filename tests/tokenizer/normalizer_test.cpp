@@ -9,8 +9,8 @@
 
 #include "checkpoint/tokenizer/charsmap.h"
 #include "checkpoint/tokenizer/pre_tokenizer.h"
-#include "checkpoint/tokenizer/utf8.h"
 #include "core/json.h"
+#include "core/unicode.h"
 #include "tests/testing/expect_error.h"
 
 namespace ecld {

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "checkpoint/tokenizer/json_tokenizer.h"
-#include "checkpoint/tokenizer/utf8.h"
 #include "core/json.h"
 #include "core/random.h"
+#include "core/unicode.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/testing/tiny_checkpoint.h"
 

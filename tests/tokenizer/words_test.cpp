@@ -10,8 +10,8 @@
 #include "checkpoint/tokenizer/bpe.h"
 #include "checkpoint/tokenizer/normalizer.h"
 #include "checkpoint/tokenizer/pre_tokenizer.h"
-#include "checkpoint/tokenizer/utf8.h"
 #include "core/random.h"
+#include "core/unicode.h"
 #include "tests/testing/expect_error.h"
 
 namespace ecld {

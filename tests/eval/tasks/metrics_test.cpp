@@ -216,7 +216,8 @@ TEST(ComparePaired, CountsBothFlows) {
 
 TEST(Hallucination, JoinsTheItemsOfItsTasks) {
   std::vector<Sample> before = ZeroOne(30, 20), now = ZeroOne(30, 15);
-  TaskResult first{.task = {.name = "truthfulqa_mc1"}}, second{.task = {.name = "halueval_qa"}}, none;
+  TaskResult first{.task = {.name = "one", .metrics = {"acc"}, .measures = {"imitative_falsehood_mc1"}}},
+      second{.task = {.name = "two", .metrics = {"balanced_error"}, .measures = {"recognition_error"}}}, none;
   first.metrics = {{.name = "acc", .value = 0.25, .standard_error = 0.1}};
   first.against_reference = ComparePaired(std::span(before).first(18), std::span(now).first(18), "acc");
   second.against_reference = ComparePaired(std::span(before).last(12), std::span(now).last(12), "acc");
