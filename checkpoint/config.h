@@ -1,6 +1,6 @@
 #pragma once
 // config.json of the supported architectures as one plain struct: Llama 2/3/3.1/3.2, Qwen2/2.5, Qwen3, Mistral
-// (7B, Nemo). What a config says and ECLD cannot run (another architecture, another
+// (7B, Nemo), Gemma 3 (its language model). What a config says and ECLD cannot run (another architecture, another
 // activation, an unknown rope type) is an Error here, not a wrong logit later. The rotary position embedding is read,
 // written and computed by rope.h.
 
@@ -20,8 +20,9 @@ namespace ecld {
 
 enum class Activation { kSilu, kGelu };  // of the gate; kGelu: its approximation by tanh
 
-enum class Family { kLlama, kQwen2, kQwen3, kMistral };
-inline constexpr Family kEveryFamily[] = {Family::kLlama, Family::kQwen2, Family::kQwen3, Family::kMistral};
+enum class Family { kLlama, kQwen2, kQwen3, kMistral, kGemma3 };
+inline constexpr Family kEveryFamily[] = {Family::kLlama, Family::kQwen2, Family::kQwen3, Family::kMistral,
+                                          Family::kGemma3};
 std::string_view Name(Family family);  // the model_type of config.json: "llama", "qwen2", ...
 
 // Formats chosen for a dense model, which the pass that packs it will take. Other programs pass over the key.

@@ -56,9 +56,10 @@ TEST_P(KernelsOfFamily, GiveWhatTorchGivesPartByPart) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, KernelsOfFamily,
-    testing::Values(Case{Family::kLlama, DType::kF32, 2e-6}, Case{Family::kQwen2, DType::kF32, 2e-6},
-                    Case{Family::kQwen3, DType::kF32, 2e-6}, Case{Family::kMistral, DType::kF32, 2e-6},
-                    Case{Family::kLlama, DType::kBF16, 8e-3}, Case{Family::kQwen3, DType::kBF16, 8e-3},
+    testing::Values(Case{Family::kGemma3, DType::kF32, 2e-6}, Case{Family::kLlama, DType::kF32, 2e-6},
+                    Case{Family::kQwen2, DType::kF32, 2e-6}, Case{Family::kQwen3, DType::kF32, 2e-6},
+                    Case{Family::kMistral, DType::kF32, 2e-6}, Case{Family::kLlama, DType::kBF16, 8e-3},
+                    Case{Family::kQwen3, DType::kBF16, 8e-3},
                     Case{Family::kLlama, DType::kF32, 2e-6, RopeScaling::Kind::kYarn},
                     Case{Family::kLlama, DType::kF32, 2e-6, RopeScaling::Kind::kDynamic},
                     Case{Family::kLlama, DType::kF32, 2e-6, RopeScaling::Kind::kLongRope}));
