@@ -16,7 +16,9 @@ enum class Role {
   kFinalNorm,
   kHead,  // layer -1
   kInputNorm,
-  kPostNorm,  // RMSNorm weights of a block
+  kMlpNorm,  // in front of attention and of the feed-forward layer
+  kAttentionOutNorm,
+  kMlpOutNorm,  // behind them
   kQuery,
   kKey,
   kValue,
@@ -27,6 +29,7 @@ enum class Role {
   kUp,
   kDown,  // feed-forward
 };
+inline constexpr size_t kRoles = static_cast<size_t>(Role::kDown) + 1;
 
 struct TensorSpec {
   std::string module;          // "model.layers.0.mlp.down_proj"
@@ -36,6 +39,7 @@ struct TensorSpec {
   int64_t layer = -1;  // -1: not part of a block
   bool bias = false;
   std::optional<PackedFormat> format;  // set when config.quantization packs this matrix
+  float stored_less = 0;               // norms: values are stored less this; reading adds it, writing takes it away
 
   bool matrix() const { return shape.size() == 2; }
   int64_t Elements() const;
@@ -46,6 +50,8 @@ std::vector<TensorSpec> TensorTable(const ModelConfig& config);
 
 // The row of one parameter. THROWS std::logic_error when the table has none (our mistake, not the user's).
 const TensorSpec& Find(const std::vector<TensorSpec>& table, Role role, int64_t layer = -1, bool bias = false);
+// The same, or null when the table has none.
+const TensorSpec* FindIn(const std::vector<TensorSpec>& table, Role role, int64_t layer = -1, bool bias = false);
 
 // A tensor as it stands in a safetensors file.
 struct StoredTensor {

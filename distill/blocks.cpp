@@ -43,7 +43,7 @@ void Train(Block& block, const at::Tensor& states, const at::Tensor& targets, in
       at::Tensor batch = order.slice(0, first, std::min(train_windows, first + options.batch_windows));
       rate.lr(options.learning_rate * RateAt(static_cast<double>(step++) / steps));
       optimizer.zero_grad();
-      BlockLoss(block.Forward(states.index_select(0, batch)), targets.index_select(0, batch)).backward();
+      BlockLoss(block.Forward(TorchOps(), states.index_select(0, batch)), targets.index_select(0, batch)).backward();
       optimizer.step();
     }
   }
@@ -93,7 +93,7 @@ void DistillBlocksPass::Run(const Checkpoint& in, CheckpointWriter& out, PassCon
   const int64_t train_windows = windows - HeldOutWindows(windows, options_.held_out);
   at::Tensor targets = Embed(teacher, calibration.windows);
   WalkBlocks(in, out, calibration, "distill.blocks", [&](int64_t layer, const at::Tensor& states, Block* block) {
-    AdvanceStates(Block::Load(teacher, layer), targets);
+    AdvanceStates(TorchOps(), Block::Load(teacher, layer), targets);
     teacher.DropPages(layer);
     const std::string name = fmt::format("block {}", layer);
     if (!block && context.rows.Find(name)) return;
@@ -102,8 +102,8 @@ void DistillBlocksPass::Run(const Checkpoint& in, CheckpointWriter& out, PassCon
       Block trained = block->Clone();
       Train(trained, states, targets, train_windows, options_, context.seed + static_cast<uint64_t>(layer));
       trained.RoundTo(out.config());
-      const double before = MeanBlockLoss(*block, states, targets, train_windows);
-      const double after = MeanBlockLoss(trained, states, targets, train_windows);
+      const double before = MeanBlockLoss(TorchOps(), *block, states, targets, train_windows);
+      const double after = MeanBlockLoss(TorchOps(), trained, states, targets, train_windows);
       const bool better = after < before;
       if (better) *block = std::move(trained);
       row = {{"layer", layer},

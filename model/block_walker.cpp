@@ -19,9 +19,9 @@ namespace {
 // Rounding to the stored type happens before this comparison, so that only a fault in writing or reading shows here.
 constexpr double kWrittenTolerance = 1e-5;
 
-void CompareWithWritten(const Block& in_memory, const Block& written, const at::Tensor& sample) {
-  at::Tensor expected = in_memory.Forward(sample);
-  const double difference = ((written.Forward(sample) - expected).norm() / expected.norm()).item<double>();
+void CompareWithWritten(const BlockOps& ops, const Block& in_memory, const Block& written, const at::Tensor& sample) {
+  at::Tensor expected = in_memory.Forward(ops, sample);
+  const double difference = ((written.Forward(ops, sample) - expected).norm() / expected.norm()).item<double>();
   if (!(difference <= kWrittenTolerance))
     throw std::runtime_error(
         fmt::format("block {} as written gives states that differ by {:.2e} from those it gave in memory",
@@ -42,21 +42,22 @@ void ForWindowBatches(int64_t windows, int64_t window_tok, const std::function<v
   for (int64_t first = 0; first < windows; first += batch) body(first, std::min(batch, windows - first));
 }
 
-void AdvanceStates(const Block& block, at::Tensor& hidden, const at::Tensor& down_inputs) {
+void AdvanceStates(const BlockOps& ops, const Block& block, at::Tensor& hidden, const at::Tensor& down_inputs) {
   at::NoGradGuard no_grad;
   std::optional<TorchOnOneThread> one_thread;
-  if (block.Kernels()) one_thread.emplace();
+  if (ops.HasThreads()) one_thread.emplace();
   ForWindowBatches(hidden.size(0), hidden.size(1), [&](int64_t first, int64_t count) {
     at::Tensor slice = hidden.narrow(0, first, count);
-    slice.copy_(down_inputs.defined()
-                    ? block.AfterMlp(slice, block.Kernels()->Floats(down_inputs.narrow(0, first, count)))
-                    : block.Forward(slice));
+    slice.copy_(down_inputs.defined() ? block.AfterMlp(ops, slice, ops.Floats(down_inputs.narrow(0, first, count)))
+                                      : block.Forward(ops, slice));
   });
 }
 
 at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWindows& calibration,
                       const std::string& label, const CompressBlock& compress, const WalkHelp& help) {
   at::NoGradGuard no_grad;
+  const TorchOps torch;
+  const BlockOps& ops = help.kernels ? *help.kernels : static_cast<const BlockOps&>(torch);
   KeepFreeMemory();
   CopyEnds(in, out);
   at::Tensor hidden = Embed(in, calibration.windows);
@@ -66,10 +67,7 @@ at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWi
   for (int64_t layer = 0; layer < layers; ++layer) {
     const bool resumed = out.LayerWritten(layer);
     std::optional<Block> block;
-    if (!resumed) {
-      block = Block::Load(in, layer);
-      block->Use(help.kernels);
-    }
+    if (!resumed) block = Block::Load(in, layer);
     in.DropPages(layer);
     at::Tensor sample;
     if (!resumed) sample = hidden.slice(0, 0, 1).clone();  // one window; the pass may carry the states on
@@ -79,11 +77,10 @@ at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWi
       block->Write(out);
     }
     const Checkpoint staged = out.View();
-    Block written = Block::Load(staged, layer);
-    written.Use(help.kernels);
-    if (!resumed) CompareWithWritten(*block, written, sample);
+    const Block written = Block::Load(staged, layer);
+    if (!resumed) CompareWithWritten(ops, *block, written, sample);
     block.reset();
-    AdvanceStates(written, hidden, help.down_inputs ? std::exchange(*help.down_inputs, {}) : at::Tensor());
+    AdvanceStates(ops, written, hidden, help.down_inputs ? std::exchange(*help.down_inputs, {}) : at::Tensor());
     out.Commit();
     ReturnFreeMemory();  // the pieces that a block's work leaves would add up
     progress.Advance(1);

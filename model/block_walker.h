@@ -28,7 +28,7 @@ void ForWindowBatches(int64_t windows, int64_t window_tok,
 // Runs all windows through the block, in place. hidden: [windows, tokens, hidden_size]. down_inputs, [windows, tokens,
 // intermediate_size]: what enters the last product, where its kernels have kept it; hidden are the states after
 // attention then.
-void AdvanceStates(const Block& block, at::Tensor& hidden, const at::Tensor& down_inputs = {});
+void AdvanceStates(const BlockOps& ops, const Block& block, at::Tensor& hidden, const at::Tensor& down_inputs = {});
 
 // Called for every block with the states that enter it. block: as read from the input, the pass changes it in place;
 // null when an earlier run has written this block already and there is nothing left to decide.

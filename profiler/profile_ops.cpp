@@ -5,6 +5,7 @@
 #include <string>
 #include <tuple>
 
+#include "checkpoint/linear_groups.h"
 #include "core/log.h"
 #include "measure/kernel_case.h"
 #include "measure/load.h"
@@ -37,9 +38,7 @@ std::map<Shape, std::vector<WeightView>> Shapes(const RuntimeModel& model) {
     shapes[{op, weight.out_features, weight.in_features, DTypeName(weight)}].push_back(weight);
   };
   for (const RuntimeBlock& block : model.blocks())
-    for (const Linear* linear :
-         {&block.query, &block.key, &block.value, &block.output, &block.gate, &block.up, &block.down})
-      add("gemm", linear->weight);
+    for (Role role : kBlockLinears) add("gemm", block[role].weight);
   add("head", model.head());
   return shapes;
 }
@@ -148,7 +147,7 @@ void AddElementwise(OpsTable& ops, const ModelConfig& config, ThreadPool& pool, 
       ops.Add("norm", "f32", kernel, 0, {{"m", m}, {"n", config.hidden_size}});
     for (const KernelCase& kernel : AddCases(m, config.hidden_size, pool))
       ops.Add("add", "f32", kernel, 0, {{"m", m}, {"n", config.hidden_size}});
-    for (const KernelCase& kernel : SwigluCases(m, config.intermediate_size, pool))
+    for (const KernelCase& kernel : GateCases(config.activation, m, config.intermediate_size, pool))
       ops.Add("act", "f32", kernel, 0, {{"m", m}, {"n", config.intermediate_size}});
     for (const KernelCase& kernel : RopeCases(m, config.num_heads, config.head_dim, pool))
       ops.Add("rope", "f32", kernel, 0, {{"m", m}, {"heads", config.num_heads}, {"head_dim", config.head_dim}});

@@ -49,7 +49,7 @@ class Sensitivity {
     for (int64_t layer = 0; layer < in_.config().num_layers; ++layer) {
       const Block block = Block::Load(in_, layer);
       MeasureBlock(block, states);
-      AdvanceStates(block, states);
+      AdvanceStates(TorchOps(), block, states);
       in_.DropPages(layer);
       progress.Advance();
     }
@@ -61,7 +61,7 @@ class Sensitivity {
     for (; layer < in_.config().num_layers; ++layer) {
       const Block block = Block::Load(in_, layer);
       in_.DropPages(layer);
-      for (at::Tensor* states : all) AdvanceStates(block, *states);
+      for (at::Tensor* states : all) AdvanceStates(TorchOps(), block, *states);
     }
   }
 
@@ -110,7 +110,7 @@ class Sensitivity {
     at::Tensor states = Embed(in_, ids_);
     for (int64_t first = 0; first < embedding.out_features; first += kHeadRows) {
       const int64_t rows = std::min(kHeadRows, embedding.out_features - first);
-      const at::Tensor values = Rounded(embedding, first, rows, format);
+      const at::Tensor values = Rounded(embedding, first, rows, format) * in_.config().embedding_scale;
       for (size_t window = 0; window < ids_.size(); ++window)
         for (size_t token = 0; token < ids_[window].size(); ++token)
           if (const int64_t row = ids_[window][token] - first; row >= 0 && row < rows)
@@ -200,13 +200,10 @@ class Sensitivity {
     if (rounded.empty()) return squared;
     ForWindowBatches(states.size(0), states.size(1), [&](int64_t first, int64_t count) {
       BlockInputs inputs;
-      block.Forward(states.narrow(0, first, count), &inputs);
+      block.Forward(TorchOps(), states.narrow(0, first, count), &inputs);
       for (const auto& [role, weights] : rounded) {
-        const at::Tensor& input = role == Role::kOutput                      ? inputs.output
-                                  : role == Role::kDown                      ? inputs.down
-                                  : role == Role::kGate || role == Role::kUp ? inputs.mlp
-                                                                             : inputs.attention;
-        squared[role] += at::linear(input, weights - block.Parameter(role)).square().sum(at::kDouble).item<double>();
+        const at::Tensor error = at::linear(inputs[role], weights - block.Parameter(role));
+        squared[role] += error.square().sum(at::kDouble).item<double>();
       }
     });
     return squared;
@@ -218,7 +215,7 @@ class Sensitivity {
     Block changed = block.Clone();
     for (const TensorSpec& member : unit.members) changed.Parameter(member.role) = rounded.at(member.role);
     at::Tensor after = states.clone();
-    AdvanceStates(changed, after);
+    AdvanceStates(TorchOps(), changed, after);
     return after;
   }
 

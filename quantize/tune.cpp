@@ -104,7 +104,7 @@ class BlockTuner {
 
   static at::Tensor Forward(const Block& block, const at::Tensor& states) {
     const MixedPrecision mixed(block.config().dtype);
-    return block.Forward(states);
+    return block.Forward(TorchOps(), states);
   }
 
   const TuneOptions& options_;
@@ -147,18 +147,17 @@ void TunePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& con
   ThreadPool pool(at::get_num_threads());
   at::Tensor targets = Embed(in, calibration.windows);
   const auto tune = [&](int64_t layer, const at::Tensor& states, Block* block) {
-    Block original = block ? *block : Block::Load(in, layer);
-    original.Use(&kernels);
-    AdvanceStates(original, targets);
+    const Block original = block ? *block : Block::Load(in, layer);
+    AdvanceStates(kernels, original, targets);
     const std::string name = fmt::format("block {}", layer);
     if (!block && context.rows.Find(name)) return;
     Json row = {{"layer", layer}, {"held_out_before", nullptr}, {"held_out_after", nullptr}, {"tuned", nullptr}};
     if (block) {
       BlockTuner tuner(options_, out, original, pool);
       if (!tuner.Empty()) {
-        const double before = MeanBlockLoss(tuner.Rounded(), states, targets, train_windows);
+        const double before = MeanBlockLoss(kernels, tuner.Rounded(), states, targets, train_windows);
         tuner.Train(states, targets, train_windows, context.seed + static_cast<uint64_t>(layer));
-        const double after = MeanBlockLoss(tuner.Rounded(), states, targets, train_windows);
+        const double after = MeanBlockLoss(kernels, tuner.Rounded(), states, targets, train_windows);
         const bool better = after < before;
         if (!better) tuner.Reset();
         tuner.Write(out, *block, context.rows);

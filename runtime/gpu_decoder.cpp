@@ -1,17 +1,38 @@
 #include "runtime/gpu_decoder.h"
 
 #include <algorithm>
+#include <array>
 
+#include "checkpoint/features.h"
+#include "checkpoint/linear_groups.h"
 #include "core/error.h"
 #include "core/progress.h"
 #include "runtime/checks.h"
 
 namespace ecld {
 
+namespace {
+
+void RequireSupported(const ModelConfig& config, const std::string& where) {
+  static constexpr std::array kTaught = {Feature::kQueryKeyValueBias, Feature::kOutputBias, Feature::kMlpBias,
+                                         Feature::kHeadNorms,         Feature::kWindows,    Feature::kRopeLinear,
+                                         Feature::kRopeLlama3};
+  const RopeScaling::Kind rope = config.rope_scaling.kind;
+  if (rope == RopeScaling::Kind::kYarn || rope == RopeScaling::Kind::kDynamic || rope == RopeScaling::Kind::kLongRope)
+    Fail(where, "rope type \"{}\"; on a GPU default, linear and llama3 run", ecld::Name(rope));
+  RequireTaught(config, kTaught, where, "the GPU's kernels");
+  if (config.head_dim % 2 != 0 || config.head_dim > cuda::kMaxHeadDim)
+    Fail(where, "heads of {} elements; the GPU's kernels take even numbers up to {}", config.head_dim,
+         cuda::kMaxHeadDim);
+}
+
+}  // namespace
+
 GpuDecoder::GpuDecoder(const RuntimeModel& model, std::unique_ptr<StepMachine> machine, const GpuOptions& options,
                        ThreadPool& pool)
     : model_(model), machine_(std::move(machine)), options_(options) {
   CheckOptions();
+  RequireSupported(config(), model.checkpoint().directory().string());
   context_tok_ = std::min(options.context_tok, LongestText(config()));
   // A prompt's last rows may stand for no token.
   capacity_ = WholeKeyBlocks(context_tok_ + options.prompt_rows);
@@ -23,7 +44,6 @@ GpuDecoder::GpuDecoder(const RuntimeModel& model, std::unique_ptr<StepMachine> m
 }
 
 void GpuDecoder::CheckOptions() const {
-  const std::string where = model_.checkpoint().directory().string();
   if (options_.kv != KvType::kF16 && options_.kv != KvType::kQ8)
     Fail("--kv", "{} is not a cache that the GPU's kernels have; they have f16 and q8", ecld::Name(options_.kv));
   if (options_.type != DType::kF16 && options_.type != DType::kBF16)
@@ -31,12 +51,6 @@ void GpuDecoder::CheckOptions() const {
   if (options_.context_tok < 1) Fail("--context", "is {}, must be at least 1", options_.context_tok);
   if (options_.prompt_rows < 1 || options_.prompt_rows > 1024)
     Fail("prompt_rows", "is {}, must be 1 to 1024", options_.prompt_rows);
-  const RopeScaling::Kind rope = config().rope_scaling.kind;
-  if (rope == RopeScaling::Kind::kYarn || rope == RopeScaling::Kind::kDynamic || rope == RopeScaling::Kind::kLongRope)
-    Fail(where, "rope type \"{}\"; on a GPU default, linear and llama3 run", ecld::Name(rope));
-  if (config().head_dim % 2 != 0 || config().head_dim > cuda::kMaxHeadDim)
-    Fail(where, "heads of {} elements; the GPU's kernels take even numbers up to {}", config().head_dim,
-         cuda::kMaxHeadDim);
 }
 
 void GpuDecoder::LoadWeights(ThreadPool& pool) {
@@ -57,32 +71,31 @@ void GpuDecoder::LoadWeights(ThreadPool& pool) {
 
 void GpuDecoder::LoadLayer(DeviceLoader& loader, int64_t index) {
   const RuntimeBlock& block = model_.blocks()[static_cast<size_t>(index)];
-  const auto load = [&](std::initializer_list<std::pair<Role, const Linear*>> linears) {
+  const auto load = [&](const LinearGroup& group) {
     std::vector<NamedWeight> weights;
-    for (const auto& [role, linear] : linears)
-      weights.push_back({linear->weight, Find(model_.checkpoint().table(), role, index).name});
+    for (Role role : group.linears)
+      weights.push_back({block[role].weight, Find(model_.checkpoint().table(), role, index).name});
     return loader.Load(weights);
   };
-  const auto biases = [&](std::initializer_list<const Linear*> linears) {
+  const auto biases = [&](const LinearGroup& group) {
     std::vector<float> all;
-    for (const Linear* linear : linears) all.insert(all.end(), linear->bias.begin(), linear->bias.end());
+    for (Role role : group.linears) all.insert(all.end(), block[role].bias.begin(), block[role].bias.end());
     return loader.Load(all);
   };
   const KvShape shape{options_.kv, config().num_kv_heads, config().head_dim};
-  layers_.push_back(
-      {.input_norm = loader.Load(block.input_norm),
-       .post_norm = loader.Load(block.post_norm),
-       .query_norm = loader.Load(block.query_norm),
-       .key_norm = loader.Load(block.key_norm),
-       .qkv = load({{Role::kQuery, &block.query}, {Role::kKey, &block.key}, {Role::kValue, &block.value}}),
-       .output = load({{Role::kOutput, &block.output}}),
-       .gate_up = load({{Role::kGate, &block.gate}, {Role::kUp, &block.up}}),
-       .down = load({{Role::kDown, &block.down}}),
-       .qkv_bias = biases({&block.query, &block.key, &block.value}),
-       .output_bias = biases({&block.output}),
-       .gate_up_bias = biases({&block.gate, &block.up}),
-       .down_bias = biases({&block.down}),
-       .kv = {shape, capacity_, machine_->Allocate(static_cast<uint64_t>(shape.Bytes(capacity_)))}});
+  layers_.push_back({.input_norm = loader.Load(block.Norm(Role::kInputNorm)),
+                     .mlp_norm = loader.Load(block.Norm(Role::kMlpNorm)),
+                     .query_norm = loader.Load(block.Norm(Role::kQueryNorm)),
+                     .key_norm = loader.Load(block.Norm(Role::kKeyNorm)),
+                     .qkv = load(GroupOf(Role::kQuery)),
+                     .output = load(GroupOf(Role::kOutput)),
+                     .gate_up = load(GroupOf(Role::kGate)),
+                     .down = load(GroupOf(Role::kDown)),
+                     .qkv_bias = biases(GroupOf(Role::kQuery)),
+                     .output_bias = biases(GroupOf(Role::kOutput)),
+                     .gate_up_bias = biases(GroupOf(Role::kGate)),
+                     .down_bias = biases(GroupOf(Role::kDown)),
+                     .kv = {shape, capacity_, machine_->Allocate(static_cast<uint64_t>(shape.Bytes(capacity_)))}});
 }
 
 void GpuDecoder::MakeRoom() {

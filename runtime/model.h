@@ -7,10 +7,12 @@
 //   ThreadPool pool;
 //   Session session(model, pool);
 
+#include <array>
 #include <optional>
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "kernels/elementwise/elementwise.h"
 #include "runtime/options.h"
 #include "runtime/tile_cache.h"
 
@@ -22,16 +24,26 @@ struct Linear {
   std::vector<float> bias;  // [out_features]; empty = none
 };
 
+// By role. Norms that the architecture does not have are empty.
 struct RuntimeBlock {
-  std::vector<float> input_norm, post_norm;  // [hidden_size]
-  Linear query, key, value, output;
-  std::vector<float> query_norm, key_norm;  // [head_dim]; empty where the architecture has none
-  Linear gate, up, down;
+  std::array<std::vector<float>, kRoles> norms;  // [hidden_size] or [head_dim]
+  std::array<Linear, kRoles> linears;
+
+  const std::vector<float>& Norm(Role role) const { return norms[static_cast<size_t>(role)]; }
+  const Linear& operator[](Role role) const { return linears[static_cast<size_t>(role)]; }
+  Linear& operator[](Role role) { return linears[static_cast<size_t>(role)]; }
 };
+
+// Which of the processor's kernels a model's gate is.
+using GateFunction = void (*ElementwiseKernels::*)(const float*, const float*, int64_t, float*);
+inline GateFunction GateKernel(Activation activation) {
+  return activation == Activation::kGelu ? &ElementwiseKernels::geglu : &ElementwiseKernels::swiglu;
+}
 
 class RuntimeModel {
  public:
-  // THROWS Error when a norm or bias holds NaN or infinity. Matrices are read only to lay them out, once.
+  // THROWS Error when a norm or bias holds NaN or infinity, and for a model that has what a Session does not compute.
+  // Matrices are read only to lay them out, once.
   explicit RuntimeModel(Checkpoint checkpoint, const RuntimeOptions& options = {});
 
   const RuntimeOptions& options() const { return options_; }

@@ -20,7 +20,7 @@ std::vector<float> Values(const at::Tensor& tensor) {
 
 at::Tensor StatesBefore(const Checkpoint& checkpoint, const TokenWindows& windows, int64_t layer) {
   at::Tensor states = Embed(checkpoint, windows.windows);
-  for (int64_t i = 0; i < layer; ++i) AdvanceStates(Block::Load(checkpoint, i), states);
+  for (int64_t i = 0; i < layer; ++i) AdvanceStates(TorchOps(), Block::Load(checkpoint, i), states);
   return states;
 }
 
@@ -77,8 +77,9 @@ TEST_F(Walk, GoesOnFromWhereAPassHasCarriedTheStates) {
                    [&](int64_t, at::Tensor& hidden, Block* block) {
                      block->Parameter(Role::kDown).mul_(0.5f);
                      if (!carry) return;
-                     hidden.copy_(block->AfterAttention(hidden, block->OutputInput(block->AttentionInput(hidden))));
-                     const at::Tensor inputs = block->DownInput(block->MlpInput(hidden));
+                     hidden.copy_(block->AfterAttention(
+                         kernels, hidden, block->OutputInput(kernels, block->AttentionInput(kernels, hidden))));
+                     const at::Tensor inputs = block->DownInput(kernels, block->MlpInput(kernels, hidden));
                      down_inputs = kernels.RoomFor(hidden.size(0), hidden.size(1), inputs.size(2));
                      for (int64_t window = 0; window < hidden.size(0); ++window)
                        kernels.Keep(inputs.narrow(0, window, 1), window, down_inputs);
