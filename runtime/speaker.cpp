@@ -15,7 +15,8 @@ Speaker::Speaker(const SpeakerOptions& options, std::unique_ptr<StepMachine> mac
       tokenizer_(Tokenizer::Open(options.model)),
       pool_(options.threads),
       end_ids_(EndIds(options.model, model_.config(), tokenizer_->eos())) {
-  if (!options.plain) template_ = ChatTemplate::Open(options.model, tokenizer_->special_tokens(), options.chat_template);
+  if (!options.plain)
+    template_ = ChatTemplate::Open(options.model, tokenizer_->special_tokens(), options.chat_template);
   if (const auto problem = template_ ? template_->problem() : std::nullopt)
     throw Error("", *problem + "; --plain continues a text without one");
   if (machine) {
