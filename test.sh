@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up, builds and runs the tests: all but the slow tier. Arguments go to CTest instead:
 #   ./test.sh -L unit            only one tier: unit, cli, oracle, asan, arm64, fuzz, slow
-#   ./test.sh -R tokenizer       only tests with this in their name
+#   ./test.sh -R Tokenizer       only tests with this in their name
 # ECLD_TEST_DATA=DIR             real models and texts; tests that need them are skipped without it
 # ECLD_FUZZ_SECONDS=20           time for each fuzz target
 # ECLD_FUZZ_SEED=1               other inputs for the fuzz targets

@@ -5,7 +5,7 @@
 #include "checkpoint/gguf/gguf_file.h"
 #include "checkpoint/gguf/gguf_import.h"
 #include "core/files.h"
-#include "tests/gguf/tiny_gguf.h"
+#include "tests/checkpoint/gguf/tiny_gguf.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/temp_dir.h"
 

@@ -4,7 +4,7 @@
 
 #include "checkpoint/tokenizer/pre_tokenizer.h"
 #include "core/files.h"
-#include "tests/gguf/tiny_gguf.h"
+#include "tests/checkpoint/gguf/tiny_gguf.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/temp_dir.h"
 

@@ -11,7 +11,7 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/gguf/gguf_weights.h"
 #include "core/files.h"
-#include "tests/gguf/tiny_gguf.h"
+#include "tests/checkpoint/gguf/tiny_gguf.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/near.h"
 #include "tests/testing/temp_dir.h"

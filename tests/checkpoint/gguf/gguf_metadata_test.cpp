@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "checkpoint/gguf/gguf_config.h"
-#include "tests/gguf/tiny_gguf.h"
+#include "tests/checkpoint/gguf/tiny_gguf.h"
 #include "tests/testing/expect_error.h"
 
 namespace ecld {

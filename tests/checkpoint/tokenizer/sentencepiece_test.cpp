@@ -1,4 +1,4 @@
-// What the files beside a sentencepiece model change, with a real model (tests/tokenizer/real_tokenizers_test.cpp has
+// What the files beside a sentencepiece model change, with a real model (tests/checkpoint/tokenizer/real_tokenizers_test.cpp has
 // the recorded cases) and with one of seven pieces made here.
 
 #include <gtest/gtest.h>
