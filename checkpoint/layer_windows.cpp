@@ -51,7 +51,11 @@ std::vector<int64_t> ReadSlidingWindow(const JsonView& json, Family family, int6
   const int64_t first = is_qwen ? json.IntOr("max_window_layers", 28) : 0, pattern = is_gemma ? PatternOf(json) : 0;
   for (int64_t layer = std::max<int64_t>(first, 0); layer < num_layers; ++layer)
     if (!is_gemma || (layer + 1) % pattern != 0) windows[static_cast<size_t>(layer)] = window;
-  if (!json.Has("layer_types")) return windows;
+  if (!json.Has("layer_types")) {
+    if (pattern > 1 && window == 0)
+      Fail(json.Where(), "sliding_window is null, but all layers except every {}th have a window", pattern);
+    return windows;
+  }
   const JsonView types = json.At("layer_types");
   const std::vector<bool> sliding = ReadSlidingLayers(types, windows.size());
   const std::vector<int64_t> without = windows;

@@ -169,7 +169,7 @@ double RequireNumber(const DeviceProfile& profile, const char* section, const ch
   return number.get<double>();
 }
 
-BlockTimes MeasuredBlockTimes(const DeviceProfile& profile, const UniformShape& shape, std::string_view where) {
+ProductTimes MeasuredBlockOps(const DeviceProfile& profile, const UniformShape& shape, std::string_view where) {
   const int64_t head_dim = HeadDim(profile, where), query = shape.heads * head_dim, key = shape.kv_heads * head_dim;
   const auto product = [&](int64_t n, int64_t k) { return FastestOps(profile, "gemm", {{"n", n}, {"k", k}}, where); };
   const OpTimes of_key = product(key, shape.hidden), of_gate = product(shape.intermediate, shape.hidden);

@@ -173,7 +173,7 @@ std::string ModelConfig(const DeviceProfile& profile, const UniformShape& shape,
 ExportedFiles ExportAiConfigurator(const DeviceProfile& profile) {
   const UniformShape shape = RequireUniformShape(profile, kWhere);
   const std::string name = SystemName(profile);
-  const BlockTimes block = MeasuredBlockTimes(profile, shape, kWhere);
+  const ProductTimes block = MeasuredBlockOps(profile, shape, kWhere);
   const int64_t query = shape.heads * block.head_dim, keys = 2 * shape.kv_heads * block.head_dim;
   AiTables tables(profile);
   tables.AddGemm(block.qkv, query + keys, shape.hidden, GemmDtype(block.qkv.begin()->second.dtype));

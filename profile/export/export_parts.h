@@ -44,11 +44,11 @@ int64_t HeadDim(const DeviceProfile& profile, std::string_view where);  // as at
 double RequireNumber(const DeviceProfile& profile, const char* section, const char* key, std::string_view where);
 
 // Products of a block that other runtimes have as one.
-struct BlockTimes {
+struct ProductTimes {
   OpTimes qkv, output, gate_up, down;
   int64_t head_dim;
 };
-BlockTimes MeasuredBlockTimes(const DeviceProfile& profile, const UniformShape& shape, std::string_view where);
+ProductTimes MeasuredBlockOps(const DeviceProfile& profile, const UniformShape& shape, std::string_view where);
 
 ExportedFiles ExportAiConfigurator(const DeviceProfile& profile);
 ExportedFiles ExportDistServe(const DeviceProfile& profile);

@@ -34,7 +34,7 @@ void AddStatistics(Json& cells, const OpTimes& times, int64_t at) {
 }
 
 std::string MlpTable(const DeviceProfile& profile, const UniformShape& shape) {
-  const BlockTimes block = MeasuredBlockTimes(profile, shape, kWhere);
+  const ProductTimes block = MeasuredBlockOps(profile, shape, kWhere);
   const auto rows_of = [&](std::string_view op, const OpSizes& sizes) {
     return FastestOps(profile, op, sizes, kWhere);
   };

@@ -116,6 +116,10 @@ TEST(Config, RefusesWhatGemma3CouldAskForAndNobodyComputes) {
          "hidden_activation: \"silu\" is not supported; expected gelu_pytorch_tanh");
   expect(R"({"final_logit_softcapping": 30.0})", "config.json: final_logit_softcapping");
   expect(R"({"use_bidirectional_attention": true})", "config.json: use_bidirectional_attention");
+  Json unbounded = Gemma3(false);
+  unbounded["sliding_window"] = nullptr;
+  EXPECT_ERROR(ParseConfig(unbounded, "config.json"),
+               "config.json: sliding_window is null, but all layers except every 6th have a window");
   expect(R"({"rope_parameters": {"rope_theta": 1e4}})", "config.json: rope_parameters");
   expect(R"({"rope_parameters": {"sliding_attention": {"rope_type": "linear"}}})",
          "rope type \"linear\" of layers with a window is not supported; expected default");

@@ -31,8 +31,8 @@ def tiny(work):
         before = compare.our_logits("dump_logits", source, ids)
         # Norms behind attention and the feed-forward layer let no rotation of the states through.
         rotate = "{pass: quantize.rotate, residual: false}" if name == "gemma3" else "{pass: quantize.rotate}"
-        for stage in ("{pass: quantize.scale, bits: 3, group_size: 32}", rotate,
-                      "{pass: quantize.rotate, residual: false}"):
+        for stage in {"{pass: quantize.scale, bits: 3, group_size: 32}", rotate,
+                      "{pass: quantize.rotate, residual: false}"}:
             out = compress(source, work / f"{stem}-{abs(hash(stage))}", text, [stage])
             compare.near(f"{name}: {stage}", compare.reference_logits(compare.reference(out), ids), before, 2e-5)
         gptq = "{pass: quantize.gptq, bits: 4, group_size: 32, symmetric: true}"

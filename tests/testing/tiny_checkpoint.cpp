@@ -103,10 +103,11 @@ void PutFamily(const TinyOptions& options, Json* json) {
 }
 
 // Matrices keep the scale of their input, the head too, so that logits have a spread near 1; norms spread around 1.
-std::vector<float> Values(const TensorSpec& spec, bool tied, Random* random) {
+std::vector<float> Values(const TensorSpec& spec, const ModelConfig& config, Random* random) {
   double center = 0, spread = 0.1;
   if (spec.matrix()) {
-    spread = spec.role == Role::kEmbedding && !tied ? 1 : 1 / std::sqrt(static_cast<double>(spec.shape[1]));
+    const bool read_only = spec.role == Role::kEmbedding && !config.tie_embeddings;
+    spread = read_only ? 1 / config.embedding_scale : 1 / std::sqrt(static_cast<double>(spec.shape[1]));
   } else if (!spec.bias) {
     center = 1;
     spread = 0.2;
@@ -148,7 +149,7 @@ ModelConfig WriteTinyCheckpoint(const std::filesystem::path& directory, const Ti
   // No tensor is more than a third of the model, so this much for each shard makes two.
   CheckpointWriter writer(directory, config, WeightFileBytes(config) * 13 / 20);
   Random random(options.seed);
-  for (const TensorSpec& spec : writer.table()) writer.WriteFloats(spec, Values(spec, options.tied, &random));
+  for (const TensorSpec& spec : writer.table()) writer.WriteFloats(spec, Values(spec, config, &random));
   writer.Finish(directory);
   WriteJsonFile(directory / "config.json", json);  // as the family writes it, not as ECLD would
   WriteTinyTokenizer(directory);
