@@ -35,6 +35,25 @@ void CopyEnds(const Checkpoint& in, CheckpointWriter& out) {
   out.Commit();
 }
 
+constexpr const char* kRowPrefix = "block ";
+
+std::string RowName(int64_t layer) { return kRowPrefix + std::to_string(layer); }
+
+void AddRow(ReportRows& rows, int64_t layer, const Json& found) {
+  if (found.is_null()) return;
+  Json row = {{"layer", layer}};
+  row.update(found);
+  rows.Add(RowName(layer), std::move(row));
+}
+
+// Runs the targets through the teacher's block. loaded: that block, where it is in memory already.
+void AdvanceTargets(const Walk& walk, int64_t layer, const Block* loaded, at::Tensor& targets) {
+  Block block = loaded ? *loaded : Block::Load(*walk.teacher, layer);
+  block.Use(walk.kernels);
+  AdvanceStates(block, targets);
+  walk.teacher->DropPages(layer);
+}
+
 }  // namespace
 
 void ForWindowBatches(int64_t windows, int64_t window_tok, const std::function<void(int64_t, int64_t)>& body) {
@@ -54,41 +73,57 @@ void AdvanceStates(const Block& block, at::Tensor& hidden, const at::Tensor& dow
   });
 }
 
-at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWindows& calibration,
-                      const std::string& label, const CompressBlock& compress, const WalkHelp& help) {
+at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, PassContext& context, const Walk& walk) {
   at::NoGradGuard no_grad;
   KeepFreeMemory();
   CopyEnds(in, out);
-  at::Tensor hidden = Embed(in, calibration.windows);
+  const auto& windows = context.calibration->windows;
+  at::Tensor states = Embed(in, windows), targets = walk.teacher ? Embed(*walk.teacher, windows) : at::Tensor();
   in.DropPages(-1);
   const int64_t layers = out.config().num_layers;
-  Progress progress(label, layers, "blocks");
+  Progress progress(walk.label, layers, "blocks");
   for (int64_t layer = 0; layer < layers; ++layer) {
-    const bool resumed = out.LayerWritten(layer);
     std::optional<Block> block;
-    if (!resumed) {
+    if (!out.LayerWritten(layer)) {
       block = Block::Load(in, layer);
-      block->Use(help.kernels);
+      block->Use(walk.kernels);
     }
     in.DropPages(layer);
-    at::Tensor sample;
-    if (!resumed) sample = hidden.slice(0, 0, 1).clone();  // one window; the pass may carry the states on
-    compress(layer, hidden, resumed ? nullptr : &*block);
-    if (!resumed) {
+    if (walk.teacher) AdvanceTargets(walk, layer, block && walk.teacher == &in ? &*block : nullptr, targets);
+    at::Tensor sample, down_inputs;
+    if (block) {
+      sample = states.slice(0, 0, 1).clone();  // one window; the pass may carry the states on
+      BlockResult result = walk.change({*block, states, targets});
+      down_inputs = std::move(result.down_inputs);
+      AddRow(context.rows, layer, result.row);
       block->RoundTo(out.config());
       block->Write(out);
+    } else if (!context.rows.Find(RowName(layer))) {
+      AddRow(context.rows, layer, walk.lost_row);
     }
     const Checkpoint staged = out.View();
     Block written = Block::Load(staged, layer);
-    written.Use(help.kernels);
-    if (!resumed) CompareWithWritten(*block, written, sample);
+    written.Use(walk.kernels);
+    if (block) CompareWithWritten(*block, written, sample);
     block.reset();
-    AdvanceStates(written, hidden, help.down_inputs ? std::exchange(*help.down_inputs, {}) : at::Tensor());
+    AdvanceStates(written, states, down_inputs);
     out.Commit();
     ReturnFreeMemory();  // the pieces that a block's work leaves would add up
     progress.Advance(1);
   }
-  return hidden;
+  if (!walk.lost_row.is_null()) (*context.report)["blocks"] = context.rows.All(kRowPrefix);
+  return states;
+}
+
+void ReadBlocks(const Checkpoint& in, int64_t first, const std::vector<at::Tensor*>& states,
+                const std::function<void(const Block&)>& body) {
+  at::NoGradGuard no_grad;
+  for (int64_t layer = first; layer < in.config().num_layers; ++layer) {
+    const Block block = Block::Load(in, layer);
+    in.DropPages(layer);
+    if (body) body(block);
+    for (at::Tensor* some : states) AdvanceStates(block, *some);
+  }
 }
 
 WalkMemory MemoryOfWalk(const ModelConfig& config, const PlanInput& input) {

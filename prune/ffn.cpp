@@ -108,24 +108,22 @@ Planned PruneFfnPass::Plan(const PlanInput& input) const {
 
 void PruneFfnPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
   const int64_t keep = out.config().intermediate_size;
-  WalkBlocks(in, out, *context.calibration, "prune.ffn", [&](int64_t layer, const at::Tensor& hidden, Block* block) {
-    const std::string name = fmt::format("block {}", layer);
-    if (!block && context.rows.Find(name)) return;
-    Json row = {{"layer", layer}, {"kept_channels", keep}, {"kept_energy", nullptr}};
-    if (block && keep < in.config().intermediate_size) {
-      at::Tensor gram = options_.repair ? GramOfDown(*block, hidden) : at::Tensor();
-      at::Tensor energy = options_.repair ? gram.diagonal() : EnergyOfDown(*block, hidden);
-      at::Tensor down = block->Parameter(Role::kDown), scores = ScoreChannels(down, energy).square();
-      at::Tensor kept = ChooseChannels(scores, keep);
-      const double total = scores.sum().item<double>();
-      row["kept_energy"] = total > 0 ? scores.index_select(0, kept).sum().item<double>() / total : 1.0;
-      CutChannels(*block, kept,
-                  options_.repair ? RepairDown(down, gram, kept, options_.ridge) : down.index_select(1, kept));
-    }
-    context.rows.Add(name, std::move(row));
-  });
+  const Json nothing_cut = {{"kept_channels", keep}, {"kept_energy", nullptr}};
   (*context.report)["intermediate_size"] = keep;
-  (*context.report)["blocks"] = context.rows.All();
+  const auto cut = [&](const WalkedBlock& walked) -> BlockResult {
+    if (keep == in.config().intermediate_size) return {nothing_cut, {}};
+    Block& block = walked.block;
+    at::Tensor gram = options_.repair ? GramOfDown(block, walked.states) : at::Tensor();
+    at::Tensor energy = options_.repair ? gram.diagonal() : EnergyOfDown(block, walked.states);
+    at::Tensor down = block.Parameter(Role::kDown), scores = ScoreChannels(down, energy).square();
+    at::Tensor kept = ChooseChannels(scores, keep);
+    const double total = scores.sum().item<double>();
+    const double kept_energy = total > 0 ? scores.index_select(0, kept).sum().item<double>() / total : 1.0;
+    CutChannels(block, kept,
+                options_.repair ? RepairDown(down, gram, kept, options_.ridge) : down.index_select(1, kept));
+    return {{{"kept_channels", keep}, {"kept_energy", kept_energy}}, {}};
+  };
+  WalkBlocks(in, out, context, {.label = "prune.ffn", .change = cut, .lost_row = nothing_cut});
 }
 
 }  // namespace ecld

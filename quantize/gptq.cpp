@@ -148,12 +148,11 @@ Planned GptqPass::Plan(const PlanInput& input) const {
 void GptqPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
   at::NoGradGuard no_grad;
   BlockKernels kernels(in.config());
-  at::Tensor down_inputs;
-  const auto compress = [&](int64_t, at::Tensor& states, Block* block) {
-    if (block) down_inputs = BlockQuantizer(options_, out, *block, kernels, states, context.rows).Run();
+  const auto quantize = [&](const WalkedBlock& walked) -> BlockResult {
+    return {nullptr, BlockQuantizer(options_, out, walked.block, kernels, walked.states, context.rows).Run()};
   };
-  const at::Tensor hidden = WalkBlocks(in, out, *context.calibration, "quantize.gptq", compress,
-                                       {.kernels = &kernels, .down_inputs = &down_inputs});
+  const at::Tensor hidden =
+      WalkBlocks(in, out, context, {.label = "quantize.gptq", .change = quantize, .kernels = &kernels});
   QuantizeEnds(options_.hessian, options_.clip, in, out, hidden, context.rows);
   (*context.report)["tensors"] = TensorReports(out, context.rows);
 }

@@ -7,9 +7,9 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "core/progress.h"
 #include "core/random.h"
 #include "model/embedding.h"
+#include "model/tensor_walker.h"
 
 namespace ecld {
 namespace {
@@ -145,29 +145,20 @@ Planned RotatePass::Plan(const PlanInput& input) const {
 void RotatePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
   at::NoGradGuard no_grad;
   const Turner turner(in, options_, context.seed);
-  Progress progress("quantize.rotate", static_cast<int64_t>(out.table().size()), "tensors");
-  int64_t layer = -1;
-  for (const auto& spec : out.table()) {
-    if (!out.IsWritten(spec)) {
-      const bool was_tied = spec.role == Role::kHead && in.config().tie_embeddings;
-      const TensorSpec& source = Find(in.table(), was_tied ? Role::kEmbedding : spec.role, spec.layer, spec.bias);
-      if (!spec.matrix()) {
-        WriteTensor(out, spec, 0, turner.Turn(spec, at::tensor(in.ReadFloats(source))));
-      } else {
-        for (int64_t first = 0; first < spec.shape[0]; first += ChunkRows(spec)) {
-          const int64_t rows = std::min(ChunkRows(spec), spec.shape[0] - first);
-          WriteTensor(out, spec, first * spec.shape[1], turner.Turn(spec, RowsOf(in.Weight(source), first, rows)));
-        }
+  const auto write = [&](const TensorSpec& spec) -> Json {
+    const bool was_tied = spec.role == Role::kHead && in.config().tie_embeddings;
+    const TensorSpec& source = Find(in.table(), was_tied ? Role::kEmbedding : spec.role, spec.layer, spec.bias);
+    if (!spec.matrix()) {
+      WriteTensor(out, spec, 0, turner.Turn(spec, at::tensor(in.ReadFloats(source))));
+    } else {
+      for (int64_t first = 0; first < spec.shape[0]; first += ChunkRows(spec)) {
+        const int64_t rows = std::min(ChunkRows(spec), spec.shape[0] - first);
+        WriteTensor(out, spec, first * spec.shape[1], turner.Turn(spec, RowsOf(in.Weight(source), first, rows)));
       }
     }
-    if (spec.layer != layer) {
-      in.DropPages(layer);
-      layer = spec.layer;
-    }
-    out.Commit();
-    progress.Advance(1, spec.module);
-  }
-  in.DropPages(layer);
+    return nullptr;
+  };
+  WalkTensors(in, out, context, {.label = "quantize.rotate", .write = write, .lost_row = nullptr});
   (*context.report)["residual"] = options_.residual;
   (*context.report)["values"] = options_.values;
 }

@@ -7,9 +7,9 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "core/progress.h"
 #include "core/random.h"
 #include "kernels/packing/packing.h"
+#include "model/tensor_walker.h"
 
 namespace ecld {
 namespace {
@@ -182,30 +182,14 @@ Planned RoundPass::Plan(const PlanInput& input) const {
 
 void RoundPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
   ThreadPool pool;
-  Progress progress("quantize.round", static_cast<int64_t>(out.table().size()), "tensors");
-  int64_t layer = -1;
-  for (size_t i = 0; i < out.table().size(); ++i) {
-    const TensorSpec &source = in.table()[i], &target = out.table()[i];
-    Json row = TensorReport(target, out.config());
-    const bool written = out.IsWritten(target);
-    if (written) {
-      row["relative_error"] = nullptr;  // by an earlier run whose row was lost
-    } else if (target.format) {
-      row["relative_error"] = RoundMatrix(in, source, target, options_.clip, out, pool);
-    } else {
-      out.CopyFrom(in, target);
-      row["relative_error"] = 0.0;
-    }
-    if (!written || !context.rows.Find(target.name)) context.rows.Add(target.name, std::move(row));
-    if (target.layer != layer) {
-      in.DropPages(layer);
-      layer = target.layer;
-    }
-    out.Commit();
-    progress.Advance(1, target.module);
-  }
-  in.DropPages(layer);
-  (*context.report)["tensors"] = context.rows.All();
+  const auto write = [&](const TensorSpec& target) -> Json {
+    const TensorSpec& source = Find(in.table(), target.role, target.layer, target.bias);
+    if (target.format) return {{"relative_error", RoundMatrix(in, source, target, options_.clip, out, pool)}};
+    out.CopyFrom(in, target);
+    return {{"relative_error", 0.0}};
+  };
+  WalkTensors(in, out, context, {.label = "quantize.round", .write = write, .lost_row = {{"relative_error", nullptr}}});
+  (*context.report)["tensors"] = TensorReports(out, context.rows);
 }
 
 }  // namespace ecld

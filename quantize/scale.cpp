@@ -74,7 +74,7 @@ at::Tensor SharedByHeads(const at::Tensor& magnitude, const ModelConfig& config)
 Json ScaleBlock(Block& block, const at::Tensor& hidden, const ScaleOptions& options) {
   const ModelConfig& config = block.config();
   const BlockInputs inputs = SampleInputs(block, hidden, options.sample_tok);
-  Json row = {{"layer", block.layer()}};
+  Json row = Json::object();
   auto search = [&](const char* place, std::initializer_list<Role> roles, const at::Tensor& input, bool per_head) {
     at::Tensor magnitude = input.abs().mean(0);
     if (per_head) magnitude = SharedByHeads(magnitude, config);
@@ -160,13 +160,10 @@ Planned ScalePass::Plan(const PlanInput& input) const {
 }
 
 void ScalePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
-  WalkBlocks(in, out, *context.calibration, "quantize.scale",
-             [&](int64_t layer, const at::Tensor& hidden, Block* block) {
-               const std::string name = fmt::format("block {}", layer);
-               if (!block && context.rows.Find(name)) return;
-               context.rows.Add(name, block ? ScaleBlock(*block, hidden, options_) : Json{{"layer", layer}});
-             });
-  (*context.report)["blocks"] = context.rows.All();
+  const auto scale = [&](const WalkedBlock& walked) -> BlockResult {
+    return {ScaleBlock(walked.block, walked.states, options_), {}};
+  };
+  WalkBlocks(in, out, context, {.label = "quantize.scale", .change = scale, .lost_row = Json::object()});
 }
 
 }  // namespace ecld

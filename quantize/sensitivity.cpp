@@ -42,29 +42,17 @@ class Sensitivity {
     Progress progress("quantize.allocate", in_.config().num_layers + 2, "blocks");
     at::Tensor states = Embed(in_, ids_);
     reference_ = states.clone();
-    WalkOn({&reference_}, 0);
+    ReadBlocks(in_, 0, {&reference_});
     progress.Advance();
     MeasureEnds();
     progress.Advance();
-    for (int64_t layer = 0; layer < in_.config().num_layers; ++layer) {
-      const Block block = Block::Load(in_, layer);
+    ReadBlocks(in_, 0, {&states}, [&](const Block& block) {
       MeasureBlock(block, states);
-      AdvanceStates(block, states);
-      in_.DropPages(layer);
       progress.Advance();
-    }
+    });
   }
 
  private:
-  // Runs states through all blocks from `layer` on.
-  void WalkOn(const std::vector<at::Tensor*>& all, int64_t layer) const {
-    for (; layer < in_.config().num_layers; ++layer) {
-      const Block block = Block::Load(in_, layer);
-      in_.DropPages(layer);
-      for (at::Tensor* states : all) AdvanceStates(block, *states);
-    }
-  }
-
   std::vector<double> Divergences(const std::vector<Variant>& variants) {
     const at::Tensor norm = at::tensor(in_.ReadFloats(Find(in_.table(), Role::kFinalNorm)));
     auto normed = [&](const at::Tensor& states) {
@@ -132,7 +120,7 @@ class Sensitivity {
         Variant variant{reference_, std::nullopt};
         if (embedding) {
           variant.states = EmbedRounded(*format);
-          WalkOn({&variant.states}, 0);
+          ReadBlocks(in_, 0, {&variant.states});
         }
         if (!embedding || in_.config().tie_embeddings) variant.head = format;
         kl.push_back(Divergences({variant})[0]);
@@ -165,7 +153,7 @@ class Sensitivity {
     }
     std::vector<at::Tensor*> walking;
     for (Variant& variant : variants) walking.push_back(&variant.states);
-    WalkOn(walking, block.layer() + 1);
+    ReadBlocks(in_, block.layer() + 1, walking);
     const std::vector<double> measured = Divergences(variants);
     for (size_t i = 0; i < units.size(); ++i) {
       std::vector<double> kl;
