@@ -40,7 +40,7 @@ void AddBlock(TableBuilder& builder, const ModelConfig& c, int64_t layer) {
     builder.Vector(attention + "q_norm", Role::kQueryNorm, layer, c.head_dim);
     builder.Vector(attention + "k_norm", Role::kKeyNorm, layer, c.head_dim);
   }
-  builder.Vector(block + "post_attention_layernorm", Role::kPostNorm, layer, c.hidden_size);
+  builder.Vector(block + "post_attention_layernorm", Role::kMlpNorm, layer, c.hidden_size);
   builder.Matrix(mlp + "gate_proj", Role::kGate, layer, c.intermediate_size, c.hidden_size, c.mlp_bias);
   builder.Matrix(mlp + "up_proj", Role::kUp, layer, c.intermediate_size, c.hidden_size, c.mlp_bias);
   builder.Matrix(mlp + "down_proj", Role::kDown, layer, c.hidden_size, c.intermediate_size, c.mlp_bias);
@@ -63,9 +63,14 @@ std::vector<TensorSpec> TensorTable(const ModelConfig& config) {
   return std::move(builder.table);
 }
 
-const TensorSpec& Find(const std::vector<TensorSpec>& table, Role role, int64_t layer, bool bias) {
+const TensorSpec* FindIn(const std::vector<TensorSpec>& table, Role role, int64_t layer, bool bias) {
   for (const auto& spec : table)
-    if (spec.role == role && spec.layer == layer && spec.bias == bias) return spec;
+    if (spec.role == role && spec.layer == layer && spec.bias == bias) return &spec;
+  return nullptr;
+}
+
+const TensorSpec& Find(const std::vector<TensorSpec>& table, Role role, int64_t layer, bool bias) {
+  if (const TensorSpec* spec = FindIn(table, role, layer, bias)) return *spec;
   throw std::logic_error(fmt::format("no tensor of role {} in layer {}", static_cast<int>(role), layer));
 }
 

@@ -16,7 +16,7 @@ enum class Role {
   kFinalNorm,
   kHead,  // layer -1
   kInputNorm,
-  kPostNorm,  // RMSNorm weights of a block
+  kMlpNorm,  // in front of attention and of the feed-forward layer
   kQuery,
   kKey,
   kValue,
@@ -27,6 +27,7 @@ enum class Role {
   kUp,
   kDown,  // feed-forward
 };
+inline constexpr size_t kRoles = static_cast<size_t>(Role::kDown) + 1;
 
 struct TensorSpec {
   std::string module;          // "model.layers.0.mlp.down_proj"
@@ -46,6 +47,8 @@ std::vector<TensorSpec> TensorTable(const ModelConfig& config);
 
 // The row of one parameter. THROWS std::logic_error when the table has none (our mistake, not the user's).
 const TensorSpec& Find(const std::vector<TensorSpec>& table, Role role, int64_t layer = -1, bool bias = false);
+// The same, or null when the table has none.
+const TensorSpec* FindIn(const std::vector<TensorSpec>& table, Role role, int64_t layer = -1, bool bias = false);
 
 // A tensor as it stands in a safetensors file.
 struct StoredTensor {

@@ -5,6 +5,7 @@
 #include <string>
 #include <tuple>
 
+#include "checkpoint/linear_groups.h"
 #include "core/log.h"
 #include "eval/kernel_case.h"
 #include "eval/measure.h"
@@ -36,9 +37,7 @@ std::map<Shape, std::vector<WeightView>> Shapes(const RuntimeModel& model) {
     shapes[{op, weight.out_features, weight.in_features, DTypeName(weight)}].push_back(weight);
   };
   for (const RuntimeBlock& block : model.blocks())
-    for (const Linear* linear :
-         {&block.query, &block.key, &block.value, &block.output, &block.gate, &block.up, &block.down})
-      add("gemm", linear->weight);
+    for (Role role : kBlockLinears) add("gemm", block[role].weight);
   add("head", model.head());
   return shapes;
 }

@@ -58,9 +58,9 @@ void Block::RoundTo(const ModelConfig& stored) {
 
 BlockKernels* Block::Kernels() const { return at::GradMode::is_enabled() ? nullptr : kernels_; }
 
-std::vector<at::Tensor> Block::Linears(std::initializer_list<Role> roles, const at::Tensor& input) const {
+std::vector<at::Tensor> Block::Linears(const LinearGroup& group, const at::Tensor& input) const {
   std::vector<BlockKernels::Weight> weights;
-  for (Role role : roles) {
+  for (Role role : group.linears) {
     weights.push_back({Parameter(role), {}});
     if (Has(role, true)) weights.back().bias = Parameter(role, true);
   }
@@ -82,7 +82,7 @@ at::Tensor Block::AttentionInput(const at::Tensor& hidden) const { return Norm(R
 
 at::Tensor Block::OutputInput(const at::Tensor& attention_input) const {
   const int64_t windows = attention_input.size(0), tokens = attention_input.size(1);
-  std::vector<at::Tensor> heads = Linears({Role::kQuery, Role::kKey, Role::kValue}, attention_input);
+  std::vector<at::Tensor> heads = Linears(GroupOf(Role::kQuery), attention_input);
   for (at::Tensor& states : heads) states = states.view({windows, tokens, -1, config_.head_dim});
   if (config_.qk_norm) {
     heads[0] = Norm(Role::kQueryNorm, heads[0]);
@@ -97,19 +97,19 @@ at::Tensor Block::OutputInput(const at::Tensor& attention_input) const {
 }
 
 at::Tensor Block::AfterAttention(const at::Tensor& hidden, const at::Tensor& output_input) const {
-  return Sum(hidden, Linears({Role::kOutput}, output_input)[0]);
+  return Sum(hidden, Linears(GroupOf(Role::kOutput), output_input)[0]);
 }
 
-at::Tensor Block::MlpInput(const at::Tensor& after_attention) const { return Norm(Role::kPostNorm, after_attention); }
+at::Tensor Block::MlpInput(const at::Tensor& after_attention) const { return Norm(Role::kMlpNorm, after_attention); }
 
 at::Tensor Block::DownInput(const at::Tensor& mlp_input) const {
-  const std::vector<at::Tensor> branches = Linears({Role::kGate, Role::kUp}, mlp_input);
+  const std::vector<at::Tensor> branches = Linears(GroupOf(Role::kGate), mlp_input);
   if (Kernels()) return Kernels()->Gate(branches[0], branches[1]);
   return at::silu(branches[0]) * branches[1];
 }
 
 at::Tensor Block::AfterMlp(const at::Tensor& after_attention, const at::Tensor& down_input) const {
-  return Sum(after_attention, Linears({Role::kDown}, down_input)[0]);
+  return Sum(after_attention, Linears(GroupOf(Role::kDown), down_input)[0]);
 }
 
 at::Tensor Block::Forward(const at::Tensor& hidden, BlockInputs* inputs) const {
@@ -118,7 +118,7 @@ at::Tensor Block::Forward(const at::Tensor& hidden, BlockInputs* inputs) const {
   const at::Tensor middle = AfterAttention(hidden, output);
   const at::Tensor mlp = MlpInput(middle);
   const at::Tensor down = DownInput(mlp);
-  if (inputs) *inputs = {attention, output, mlp, down};
+  if (inputs) inputs->groups = {attention, output, mlp, down};
   return AfterMlp(middle, down);
 }
 

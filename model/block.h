@@ -6,12 +6,14 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <span>
 #include <vector>
 
 #include "checkpoint/checkpoint_writer.h"
+#include "checkpoint/linear_groups.h"
 
 namespace ecld {
 
@@ -19,10 +21,9 @@ class BlockKernels;
 
 // The inputs of a block's linears, kept by Forward for a pass that calibrates on them. [windows, tokens, features]
 struct BlockInputs {
-  at::Tensor attention;  // of q, k and v
-  at::Tensor output;     // of o
-  at::Tensor mlp;        // of gate and up
-  at::Tensor down;       // of down
+  std::array<at::Tensor, kLinearGroups.size()> groups;
+
+  const at::Tensor& operator[](Role linear) const { return groups[GroupIndex(linear)]; }
 };
 
 class Block {
@@ -66,7 +67,7 @@ class Block {
   void Write(CheckpointWriter& out) const;
 
  private:
-  std::vector<at::Tensor> Linears(std::initializer_list<Role> roles, const at::Tensor& input) const;
+  std::vector<at::Tensor> Linears(const LinearGroup& group, const at::Tensor& input) const;
   at::Tensor Norm(Role role, const at::Tensor& input) const;
   at::Tensor Sum(const at::Tensor& states, const at::Tensor& more) const;
 

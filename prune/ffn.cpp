@@ -18,7 +18,7 @@ at::Tensor GramOfDown(const Block& block, const at::Tensor& hidden) {
   ForWindowBatches(hidden.size(0), hidden.size(1), [&](int64_t first, int64_t count) {
     BlockInputs inputs;
     block.Forward(hidden.narrow(0, first, count), &inputs);
-    at::Tensor x = inputs.down.reshape({-1, channels});
+    at::Tensor x = inputs[Role::kDown].reshape({-1, channels});
     gram.addmm_(x.t(), x);
   });
   return gram;
@@ -30,13 +30,13 @@ at::Tensor EnergyOfDown(const Block& block, const at::Tensor& hidden) {
   ForWindowBatches(hidden.size(0), hidden.size(1), [&](int64_t first, int64_t count) {
     BlockInputs inputs;
     block.Forward(hidden.narrow(0, first, count), &inputs);
-    energy += inputs.down.square().sum(at::IntArrayRef{0, 1});
+    energy += inputs[Role::kDown].square().sum(at::IntArrayRef{0, 1});
   });
   return energy;
 }
 
 void CutChannels(Block& block, const at::Tensor& kept, const at::Tensor& down) {
-  for (Role role : {Role::kGate, Role::kUp})
+  for (Role role : GroupOf(Role::kDown).makers)
     for (bool bias : {false, true})
       if (block.Has(role, bias)) block.Parameter(role, bias) = block.Parameter(role, bias).index_select(0, kept);
   block.Parameter(Role::kDown) = down;

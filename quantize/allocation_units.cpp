@@ -1,14 +1,15 @@
 #include "quantize/allocation_units.h"
 
 #include <algorithm>
-#include <map>
+#include <span>
 
+#include "checkpoint/linear_groups.h"
 #include "core/error.h"
 
 namespace ecld {
 namespace {
 
-using Roles = std::vector<Role>;
+using Roles = std::span<const Role>;
 
 std::string NameOf(const std::vector<TensorSpec>& members) {
   std::string name = members.front().module;
@@ -32,24 +33,23 @@ AllocationSpace SpaceOf(const ModelConfig& dense, std::vector<std::optional<Pack
   const std::vector<TensorSpec> table = TensorTable(dense);
   AllocationSpace space;
   space.formats = std::move(formats);
-  auto add = [&](const Roles& roles, int64_t layer) {
+  auto add = [&](Roles roles, int64_t layer) {
     AllocationUnit unit{.layer = layer};
     for (Role role : roles) unit.members.push_back(Find(table, role, layer));
     unit.name = NameOf(unit.members);
     space.units.push_back(std::move(unit));
   };
-  const std::vector<Roles> fused = {
-      {Role::kQuery, Role::kKey, Role::kValue}, {Role::kOutput}, {Role::kGate, Role::kUp}, {Role::kDown}};
-  if (embeddings) add({Role::kEmbedding}, -1);
+  const auto add_one = [&](Role role, int64_t layer) { add({&role, 1}, layer); };
+  if (embeddings) add_one(Role::kEmbedding, -1);
   for (int64_t layer = 0; layer < dense.num_layers; ++layer) {
-    for (const Roles& roles : fused) {
+    for (const LinearGroup& group : kLinearGroups) {
       if (fuse)
-        add(roles, layer);
+        add(group.linears, layer);
       else
-        for (Role role : roles) add({role}, layer);
+        for (Role role : group.linears) add_one(role, layer);
     }
   }
-  if (lm_head && !dense.tie_embeddings) add({Role::kHead}, -1);
+  if (lm_head && !dense.tie_embeddings) add_one(Role::kHead, -1);
 
   space.fixed_B = WeightFileBytes(dense);
   for (const AllocationUnit& unit : space.units) {

@@ -30,17 +30,16 @@ class BlockQuantizer {
   // Leaves the states after attention in hidden, and returns the inputs of the down projection.
   at::Tensor Run() {
     const auto of_kept = [&](const at::Tensor& kept) { return kernels_.Floats(kept); };
-    Round({Role::kQuery, Role::kKey, Role::kValue}, hidden_,
-          [&](const at::Tensor& states) { return block_.AttentionInput(states); });
+    Round(GroupOf(Role::kQuery), hidden_, [&](const at::Tensor& states) { return block_.AttentionInput(states); });
     const at::Tensor mixed =
         Inputs([&](const at::Tensor& states) { return block_.OutputInput(block_.AttentionInput(states)); });
-    Round({Role::kOutput}, mixed, of_kept);
+    Round(GroupOf(Role::kOutput), mixed, of_kept);
     ForBatches(hidden_, [&](at::Tensor states, int64_t first) {
       states.copy_(block_.AfterAttention(states, of_kept(mixed.narrow(0, first, states.size(0)))));
     });
-    Round({Role::kGate, Role::kUp}, hidden_, [&](const at::Tensor& states) { return block_.MlpInput(states); });
+    Round(GroupOf(Role::kGate), hidden_, [&](const at::Tensor& states) { return block_.MlpInput(states); });
     at::Tensor down = Inputs([&](const at::Tensor& states) { return block_.DownInput(block_.MlpInput(states)); });
-    Round({Role::kDown}, down, of_kept);
+    Round(GroupOf(Role::kDown), down, of_kept);
     return down;
   }
 
@@ -66,9 +65,9 @@ class BlockQuantizer {
 
   // Rounds the linears that read input_of(states).
   template <class InputOf>
-  void Round(std::initializer_list<Role> roles, const at::Tensor& states, InputOf input_of) {
+  void Round(const LinearGroup& group, const at::Tensor& states, InputOf input_of) {
     std::vector<const TensorSpec*> targets;
-    for (Role role : roles)
+    for (Role role : group.linears)
       if (const TensorSpec& spec = Find(out_.table(), role, block_.layer()); spec.format) targets.push_back(&spec);
     if (targets.empty()) return;
     const int64_t features = targets.front()->shape[1];
@@ -129,8 +128,8 @@ Planned GptqPass::Plan(const PlanInput& input) const {
     const double in = static_cast<double>(features), elements = static_cast<double>(spec.Elements());
     flops += elements * in;             // compensation
     kernel_flops += 2 * elements * in;  // the energy that the error is relative to
-    // The inputs that q, k, v and gate, up share are counted once.
-    if (spec.role != Role::kKey && spec.role != Role::kValue && spec.role != Role::kUp)
+    // The inputs that a group shares are counted once.
+    if (!SharesInput(spec.role))
       kernel_flops += tokens * in * in, flops += 2 * in * in * in / 3;  // a factor and its inverse
   }
   // All inputs of the output or of the down projection, as products take them.

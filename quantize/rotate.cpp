@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "checkpoint/linear_groups.h"
 #include "core/error.h"
 #include "core/random.h"
 #include "model/embedding.h"
@@ -40,32 +41,16 @@ class Turner {
 
   // rows [first, first + count) of spec, as the matrix stands in the input; a bias or norm as a vector.
   at::Tensor Turn(const TensorSpec& spec, at::Tensor weight) const {
-    switch (spec.role) {
-      case Role::kInputNorm:
-      case Role::kPostNorm:
-      case Role::kFinalNorm:
-        return residual_.defined() ? at::ones_like(weight) : weight;
-      case Role::kEmbedding:
-        return residual_.defined() ? weight.matmul(residual_) : weight;
-      case Role::kHead:
-        return Reading(weight, Role::kFinalNorm, -1);
-      case Role::kQuery:
-      case Role::kKey:
-        return spec.bias ? weight : Reading(weight, Role::kInputNorm, spec.layer);
-      case Role::kValue:
-        return TurnValues(spec.bias ? weight : Reading(weight, Role::kInputNorm, spec.layer), spec.layer);
-      case Role::kOutput:
-        return Writing(spec.bias ? weight : TurnValues(weight.t(), spec.layer).t());
-      case Role::kGate:
-      case Role::kUp:
-        return spec.bias ? weight : Reading(weight, Role::kPostNorm, spec.layer);
-      case Role::kDown:
-        return Writing(weight);
-      case Role::kQueryNorm:
-      case Role::kKeyNorm:
-        return weight;
-    }
-    return weight;
+    if (spec.role == Role::kEmbedding) return residual_.defined() ? weight.matmul(residual_) : weight;
+    if (spec.role == Role::kHead) return Reading(weight, Role::kFinalNorm, -1);
+    if (spec.role == Role::kFinalNorm || FeedsGroup(spec.role))
+      return residual_.defined() ? at::ones_like(weight) : weight;
+    if (!IsBlockLinear(spec.role)) return weight;  // norms within heads
+    const LinearGroup& group = GroupOf(spec.role);
+    if (group.ReadsHidden() && !spec.bias) weight = Reading(weight, group.feeder, spec.layer);
+    if (spec.role == Role::kValue) weight = TurnValues(weight, spec.layer);
+    if (spec.role == Role::kOutput && !spec.bias) weight = TurnValues(weight.t(), spec.layer).t();
+    return group.adds_to_hidden ? Writing(weight) : weight;
   }
 
  private:

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <array>
 #include <span>
 
 #include "core/error.h"
@@ -36,22 +37,23 @@ at::Tensor RoundedValues(const at::Tensor& weights, const PackedFormat& format, 
 // The inputs of a block's linears on a sample of tokens, [sample, features] each.
 BlockInputs SampleInputs(const Block& block, const at::Tensor& hidden, int64_t sample_tok) {
   const int64_t tokens = hidden.size(0) * hidden.size(1), stride = std::max<int64_t>(1, tokens / sample_tok);
-  std::vector<at::Tensor> parts[4];
+  std::array<std::vector<at::Tensor>, kLinearGroups.size()> parts;
   ForWindowBatches(hidden.size(0), hidden.size(1), [&](int64_t first, int64_t count) {
     BlockInputs inputs;
     block.Forward(hidden.narrow(0, first, count), &inputs);
     const int64_t offset = (stride - first * hidden.size(1) % stride) % stride;
-    const at::Tensor all[4] = {inputs.attention, inputs.output, inputs.mlp, inputs.down};
-    for (int i = 0; i < 4; ++i) {
-      const at::Tensor flat = all[i].reshape({-1, all[i].size(2)});
+    for (size_t i = 0; i < parts.size(); ++i) {
+      const at::Tensor flat = inputs.groups[i].flatten(0, 1);
       parts[i].push_back(flat.slice(0, std::min(offset, flat.size(0)), flat.size(0), stride).clone());
     }
   });
-  return {at::cat(parts[0]), at::cat(parts[1]), at::cat(parts[2]), at::cat(parts[3])};
+  BlockInputs all;
+  for (size_t i = 0; i < parts.size(); ++i) all.groups[i] = at::cat(parts[i]);
+  return all;
 }
 
-void MultiplyColumns(Block& block, std::initializer_list<Role> roles, const at::Tensor& scales) {
-  for (Role role : roles) block.Parameter(role) = block.Parameter(role) * scales;
+void MultiplyColumns(Block& block, const LinearGroup& group, const at::Tensor& scales) {
+  for (Role role : group.linears) block.Parameter(role) = block.Parameter(role) * scales;
 }
 
 // Rows of a matrix, or elements of a norm.
@@ -75,27 +77,23 @@ Json ScaleBlock(Block& block, const at::Tensor& hidden, const ScaleOptions& opti
   const ModelConfig& config = block.config();
   const BlockInputs inputs = SampleInputs(block, hidden, options.sample_tok);
   Json row = Json::object();
-  auto search = [&](const char* place, std::initializer_list<Role> roles, const at::Tensor& input, bool per_head) {
-    at::Tensor magnitude = input.abs().mean(0);
-    if (per_head) magnitude = SharedByHeads(magnitude, config);
-    std::vector<at::Tensor> matrices;
-    for (Role role : roles) matrices.push_back(block.Parameter(role));
-    const ScaleChoice choice = SearchScales(matrices, input, magnitude, options, config.dtype);
-    row[place] = {{"exponent", choice.exponent},
-                  {"error_kept", choice.loss_unscaled > 0 ? choice.loss / choice.loss_unscaled : 1.0}};
-    MultiplyColumns(block, roles, choice.scales);
-    return choice.scales;
-  };
   // The inputs were sampled before anything was scaled, and scaling one place does not change another's.
-  at::Tensor scales = search("attention", {Role::kQuery, Role::kKey, Role::kValue}, inputs.attention, false);
-  DivideRows(block, Role::kInputNorm, scales);
-  scales = search("output", {Role::kOutput}, inputs.output, true);
-  const at::Tensor per_value = scales.view({config.num_kv_heads, -1, config.head_dim}).select(1, 0).reshape({-1});
-  DivideRows(block, Role::kValue, per_value);
-  scales = search("mlp", {Role::kGate, Role::kUp}, inputs.mlp, false);
-  DivideRows(block, Role::kPostNorm, scales);
-  scales = search("down", {Role::kDown}, inputs.down, false);
-  DivideRows(block, Role::kUp, scales);
+  for (const LinearGroup& group : kLinearGroups) {
+    const at::Tensor& input = inputs[group.linears.front()];
+    const bool by_heads = group.feeder == Role::kValue;
+    at::Tensor magnitude = input.abs().mean(0);
+    if (by_heads) magnitude = SharedByHeads(magnitude, config);
+    std::vector<at::Tensor> matrices;
+    for (Role role : group.linears) matrices.push_back(block.Parameter(role));
+    const ScaleChoice choice = SearchScales(matrices, input, magnitude, options, config.dtype);
+    row[std::string(group.name)] = {
+        {"exponent", choice.exponent},
+        {"error_kept", choice.loss_unscaled > 0 ? choice.loss / choice.loss_unscaled : 1.0}};
+    MultiplyColumns(block, group, choice.scales);
+    DivideRows(block, group.feeder,
+               by_heads ? choice.scales.view({config.num_kv_heads, -1, config.head_dim}).select(1, 0).reshape({-1})
+                        : choice.scales);
+  }
   return row;
 }
 

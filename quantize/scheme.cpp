@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "checkpoint/linear_groups.h"
 #include "core/error.h"
 
 namespace ecld {
@@ -42,10 +43,11 @@ std::optional<PackedFormat> FormatFor(const Scheme& scheme, const TensorSpec& sp
   return scheme.format;
 }
 
-// True when the members of a projection that some runtimes fuse do not all have one format.
-bool SplitsFused(const std::vector<TensorSpec>& table, int64_t layer, std::initializer_list<Role> fused) {
-  const auto& first = Find(table, *fused.begin(), layer).format;
-  return std::any_of(fused.begin(), fused.end(), [&](Role role) { return Find(table, role, layer).format != first; });
+// True when linears of a block that some runtimes fuse do not all have one format.
+bool SplitsFused(const std::vector<TensorSpec>& table, int64_t layer) {
+  return std::ranges::any_of(kBlockLinears, [&](Role role) {
+    return Find(table, role, layer).format != Find(table, GroupOf(role).linears.front(), layer).format;
+  });
 }
 
 QuantizationConfig AllocatedFormats(const Scheme& scheme, const ModelConfig& config, const std::string& where) {
@@ -125,8 +127,7 @@ std::vector<std::string> ClientNotes(const ModelConfig& quantized) {
   if ((asymmetric || embedding) && formats.size() > 1)
     notes.push_back(fmt::format("transformers cannot load {} next to a second format", reason));
   for (int64_t layer = 0; layer < quantized.num_layers; ++layer) {
-    if (SplitsFused(table, layer, {Role::kQuery, Role::kKey, Role::kValue}) ||
-        SplitsFused(table, layer, {Role::kGate, Role::kUp})) {
+    if (SplitsFused(table, layer)) {
       notes.push_back("q/k/v or gate/up differ in format within a block: vLLM, which fuses them, cannot load that");
       break;
     }

@@ -190,11 +190,8 @@ class Sensitivity {
       BlockInputs inputs;
       block.Forward(states.narrow(0, first, count), &inputs);
       for (const auto& [role, weights] : rounded) {
-        const at::Tensor& input = role == Role::kOutput                      ? inputs.output
-                                  : role == Role::kDown                      ? inputs.down
-                                  : role == Role::kGate || role == Role::kUp ? inputs.mlp
-                                                                             : inputs.attention;
-        squared[role] += at::linear(input, weights - block.Parameter(role)).square().sum(at::kDouble).item<double>();
+        const at::Tensor error = at::linear(inputs[role], weights - block.Parameter(role));
+        squared[role] += error.square().sum(at::kDouble).item<double>();
       }
     });
     return squared;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "checkpoint/linear_groups.h"
 #include "core/error.h"
 #include "core/progress.h"
 #include "runtime/checks.h"
@@ -57,32 +58,31 @@ void GpuDecoder::LoadWeights(ThreadPool& pool) {
 
 void GpuDecoder::LoadLayer(DeviceLoader& loader, int64_t index) {
   const RuntimeBlock& block = model_.blocks()[static_cast<size_t>(index)];
-  const auto load = [&](std::initializer_list<std::pair<Role, const Linear*>> linears) {
+  const auto load = [&](const LinearGroup& group) {
     std::vector<NamedWeight> weights;
-    for (const auto& [role, linear] : linears)
-      weights.push_back({linear->weight, Find(model_.checkpoint().table(), role, index).name});
+    for (Role role : group.linears)
+      weights.push_back({block[role].weight, Find(model_.checkpoint().table(), role, index).name});
     return loader.Load(weights);
   };
-  const auto biases = [&](std::initializer_list<const Linear*> linears) {
+  const auto biases = [&](const LinearGroup& group) {
     std::vector<float> all;
-    for (const Linear* linear : linears) all.insert(all.end(), linear->bias.begin(), linear->bias.end());
+    for (Role role : group.linears) all.insert(all.end(), block[role].bias.begin(), block[role].bias.end());
     return loader.Load(all);
   };
   const KvShape shape{options_.kv, config().num_kv_heads, config().head_dim};
-  layers_.push_back(
-      {.input_norm = loader.Load(block.input_norm),
-       .post_norm = loader.Load(block.post_norm),
-       .query_norm = loader.Load(block.query_norm),
-       .key_norm = loader.Load(block.key_norm),
-       .qkv = load({{Role::kQuery, &block.query}, {Role::kKey, &block.key}, {Role::kValue, &block.value}}),
-       .output = load({{Role::kOutput, &block.output}}),
-       .gate_up = load({{Role::kGate, &block.gate}, {Role::kUp, &block.up}}),
-       .down = load({{Role::kDown, &block.down}}),
-       .qkv_bias = biases({&block.query, &block.key, &block.value}),
-       .output_bias = biases({&block.output}),
-       .gate_up_bias = biases({&block.gate, &block.up}),
-       .down_bias = biases({&block.down}),
-       .kv = {shape, capacity_, machine_->Allocate(static_cast<uint64_t>(shape.Bytes(capacity_)))}});
+  layers_.push_back({.input_norm = loader.Load(block.Norm(Role::kInputNorm)),
+                     .mlp_norm = loader.Load(block.Norm(Role::kMlpNorm)),
+                     .query_norm = loader.Load(block.Norm(Role::kQueryNorm)),
+                     .key_norm = loader.Load(block.Norm(Role::kKeyNorm)),
+                     .qkv = load(GroupOf(Role::kQuery)),
+                     .output = load(GroupOf(Role::kOutput)),
+                     .gate_up = load(GroupOf(Role::kGate)),
+                     .down = load(GroupOf(Role::kDown)),
+                     .qkv_bias = biases(GroupOf(Role::kQuery)),
+                     .output_bias = biases(GroupOf(Role::kOutput)),
+                     .gate_up_bias = biases(GroupOf(Role::kGate)),
+                     .down_bias = biases(GroupOf(Role::kDown)),
+                     .kv = {shape, capacity_, machine_->Allocate(static_cast<uint64_t>(shape.Bytes(capacity_)))}});
 }
 
 void GpuDecoder::MakeRoom() {

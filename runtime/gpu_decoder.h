@@ -52,7 +52,7 @@ class GpuDecoder final : public TokenRunner {
 
  private:
   struct Layer {
-    const float *input_norm, *post_norm, *query_norm, *key_norm;
+    const float *input_norm, *mlp_norm, *query_norm, *key_norm;
     DeviceProduct qkv, output, gate_up, down;
     const float *qkv_bias, *output_bias, *gate_up_bias, *down_bias;
     KvView kv;

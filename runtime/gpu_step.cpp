@@ -21,7 +21,7 @@ std::vector<StepLaunch> GpuDecoder::Launches(int rows) {
     if (rows > 1 && i + 1 == layers_.size()) return list;
     list.push_back(Attend(layer, static_cast<int64_t>(i), rows));
     AddProduct(layer.output, at_.attended, rows, at_.projected, &list);
-    list.push_back(Norm(layer.post_norm, at_.projected, layer.output_bias, rows));
+    list.push_back(Norm(layer.mlp_norm, at_.projected, layer.output_bias, rows));
     AddProduct(layer.gate_up, at_.normed, rows, at_.wide, &list);
     list.push_back(cuda::GateStep{.y = at_.wide,
                                   .bias = layer.gate_up_bias,

@@ -2,47 +2,22 @@
 
 #include <utility>
 
+#include "checkpoint/linear_groups.h"
 #include "kernels/packing/interleaved.h"
 
 namespace ecld {
 namespace {
 
-// Reads parameters of one layer by role.
-class LayerReader {
- public:
-  LayerReader(const Checkpoint& checkpoint, int64_t layer) : checkpoint_(checkpoint), layer_(layer) {}
-
-  std::vector<float> Vector(Role role, bool bias = false) const {
-    return checkpoint_.ReadFloats(Find(checkpoint_.table(), role, layer_, bias));
-  }
-  Linear Matrix(Role role, bool with_bias) const {
-    Linear linear{.weight = checkpoint_.Weight(Find(checkpoint_.table(), role, layer_))};
-    if (with_bias) linear.bias = Vector(role, true);
-    return linear;
-  }
-
- private:
-  const Checkpoint& checkpoint_;
-  int64_t layer_;
-};
-
 RuntimeBlock ReadBlock(const Checkpoint& checkpoint, int64_t layer) {
-  const ModelConfig& config = checkpoint.config();
-  const LayerReader reader(checkpoint, layer);
   RuntimeBlock block;
-  block.input_norm = reader.Vector(Role::kInputNorm);
-  block.post_norm = reader.Vector(Role::kPostNorm);
-  block.query = reader.Matrix(Role::kQuery, config.qkv_bias);
-  block.key = reader.Matrix(Role::kKey, config.qkv_bias);
-  block.value = reader.Matrix(Role::kValue, config.qkv_bias);
-  block.output = reader.Matrix(Role::kOutput, config.o_bias);
-  if (config.qk_norm) {
-    block.query_norm = reader.Vector(Role::kQueryNorm);
-    block.key_norm = reader.Vector(Role::kKeyNorm);
+  for (const TensorSpec& spec : checkpoint.table()) {
+    if (spec.layer != layer) continue;
+    const auto role = static_cast<size_t>(spec.role);
+    if (spec.matrix())
+      block.linears[role].weight = checkpoint.Weight(spec);
+    else
+      (spec.bias ? block.linears[role].bias : block.norms[role]) = checkpoint.ReadFloats(spec);
   }
-  block.gate = reader.Matrix(Role::kGate, config.mlp_bias);
-  block.up = reader.Matrix(Role::kUp, config.mlp_bias);
-  block.down = reader.Matrix(Role::kDown, config.mlp_bias);
   return block;
 }
 
@@ -63,8 +38,7 @@ void RuntimeModel::LayOut() {
     if (weight.packed() && CanInterleave(weight.format)) matrices.push_back(&weight);
   };
   for (RuntimeBlock& block : blocks_)
-    for (Linear* linear : {&block.query, &block.key, &block.value, &block.output, &block.gate, &block.up, &block.down})
-      add(linear->weight);
+    for (Role role : kBlockLinears) add(block[role].weight);
   add(head_);
   if (matrices.empty()) return;
   std::vector<WeightView> rows;

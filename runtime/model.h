@@ -7,6 +7,7 @@
 //   ThreadPool pool;
 //   Session session(model, pool);
 
+#include <array>
 #include <optional>
 #include <vector>
 
@@ -22,11 +23,14 @@ struct Linear {
   std::vector<float> bias;  // [out_features]; empty = none
 };
 
+// By role. Norms that the architecture does not have are empty.
 struct RuntimeBlock {
-  std::vector<float> input_norm, post_norm;  // [hidden_size]
-  Linear query, key, value, output;
-  std::vector<float> query_norm, key_norm;  // [head_dim]; empty where the architecture has none
-  Linear gate, up, down;
+  std::array<std::vector<float>, kRoles> norms;  // [hidden_size] or [head_dim]
+  std::array<Linear, kRoles> linears;
+
+  const std::vector<float>& Norm(Role role) const { return norms[static_cast<size_t>(role)]; }
+  const Linear& operator[](Role role) const { return linears[static_cast<size_t>(role)]; }
+  Linear& operator[](Role role) { return linears[static_cast<size_t>(role)]; }
 };
 
 class RuntimeModel {

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "checkpoint/linear_groups.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "kernels/elementwise/elementwise.h"
@@ -40,9 +41,7 @@ std::string Session::Kernels() const {
     }
   };
   for (const RuntimeBlock& block : model_.blocks())
-    for (const Linear* linear :
-         {&block.query, &block.key, &block.value, &block.output, &block.gate, &block.up, &block.down})
-      add(linear->weight);
+    for (Role role : kBlockLinears) add(block[role].weight);
   add(model_.head());
   std::string line;
   for (const std::string& name : names) line += (line.empty() ? "" : ", ") + name;

@@ -21,19 +21,20 @@ void Session::RunBlock(size_t layer, const Chunk& chunk) {
   const int64_t rows = chunk.rows;
   const bool cut = channel_ != nullptr && static_cast<int64_t>(layer) == cut_;
   if (cut) Send(chunk, layer > 0);
-  AddAndNorm(chunk, layer > 0 && !cut, block.input_norm);
+  AddAndNorm(chunk, layer > 0 && !cut, block.Norm(Role::kInputNorm));
   // What attention looks at, and the logits, feel the rounding of their inputs most, and are a small part of the work.
-  Multiply({{block.query, query_, true}, {block.key, key_, true}, {block.value, value_, true}}, normed_.data(), rows);
+  Multiply({{block[Role::kQuery], query_, true}, {block[Role::kKey], key_, true}, {block[Role::kValue], value_, true}},
+           normed_.data(), rows);
   RotateAndStore(layer, rows);
   Attend(layer, chunk);
-  Multiply({{block.output, projected_}}, attended_.data(), rows);
+  Multiply({{block[Role::kOutput], projected_}}, attended_.data(), rows);
 
-  AddAndNorm(chunk, true, block.post_norm);
-  Multiply({{block.gate, gate_}, {block.up, up_}}, normed_.data(), rows);
-  pool_.ParallelFor(rows * block.gate.weight.out_features, kMinElements, [&](int64_t begin, int64_t end) {
+  AddAndNorm(chunk, true, block.Norm(Role::kMlpNorm));
+  Multiply({{block[Role::kGate], gate_}, {block[Role::kUp], up_}}, normed_.data(), rows);
+  pool_.ParallelFor(rows * block[Role::kGate].weight.out_features, kMinElements, [&](int64_t begin, int64_t end) {
     Elementwise().swiglu(gate_.data() + begin, up_.data() + begin, end - begin, gate_.data() + begin);
   });
-  Multiply({{block.down, projected_}}, gate_.data(), rows);
+  Multiply({{block[Role::kDown], projected_}}, gate_.data(), rows);
   if (layer + 1 == model_.blocks().size())
     Elementwise().add(projected_.data(), rows * model_.config().hidden_size, chunk.hidden);
 }
@@ -80,7 +81,8 @@ void Session::Multiply(std::initializer_list<Product> products, const float* x, 
 // Norms of heads where the architecture has them, rotation, and the new keys and values into the caches.
 void Session::RotateAndStore(size_t layer, int64_t rows) {
   const ModelConfig& config = model_.config();
-  const RuntimeBlock& block = model_.blocks()[layer];
+  const std::vector<float>& query_norm = model_.blocks()[layer].Norm(Role::kQueryNorm);
+  const std::vector<float>& key_norm = model_.blocks()[layer].Norm(Role::kKeyNorm);
   const ElementwiseKernels& kernels = Elementwise();
   const int64_t head_dim = config.head_dim, half = head_dim / 2;
   const auto eps = static_cast<float>(config.rms_norm_eps);
@@ -91,9 +93,9 @@ void Session::RotateAndStore(size_t layer, int64_t rows) {
   pool_.ParallelFor(rows, MinRows(config.QueryWidth()), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       float *query = query_.data() + row * config.QueryWidth(), *key = key_.data() + row * config.KeyWidth();
-      if (!block.query_norm.empty()) {
-        norm_heads(block.query_norm, config.num_heads, query);
-        norm_heads(block.key_norm, config.num_kv_heads, key);
+      if (!query_norm.empty()) {
+        norm_heads(query_norm, config.num_heads, query);
+        norm_heads(key_norm, config.num_kv_heads, key);
       }
       kernels.rotate(query, cosine_.data() + row * half, sine_.data() + row * half, config.num_heads, head_dim);
       kernels.rotate(key, cosine_.data() + row * half, sine_.data() + row * half, config.num_kv_heads, head_dim);

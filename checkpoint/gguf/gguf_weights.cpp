@@ -22,7 +22,7 @@ std::string_view PartName(Role role) {
       return "output";
     case Role::kInputNorm:
       return "attn_norm";
-    case Role::kPostNorm:
+    case Role::kMlpNorm:
       return "ffn_norm";
     case Role::kQuery:
       return "attn_q";

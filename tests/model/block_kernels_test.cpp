@@ -48,10 +48,10 @@ TEST_P(KernelsOfFamily, GiveWhatTorchGivesPartByPart) {
       BlockInputs expected, inputs;
       const at::Tensor out = torch.Forward(states, &expected);
       EXPECT_LT(Difference(ours.Forward(states, &inputs), out), GetParam().tolerance) << tokens;
-      EXPECT_LT(Difference(inputs.attention, expected.attention), GetParam().tolerance) << tokens;
-      EXPECT_LT(Difference(inputs.output, expected.output), GetParam().tolerance) << tokens;
-      EXPECT_LT(Difference(inputs.mlp, expected.mlp), GetParam().tolerance) << tokens;
-      EXPECT_LT(Difference(inputs.down, expected.down), GetParam().tolerance) << tokens;
+      EXPECT_LT(Difference(inputs[Role::kQuery], expected[Role::kQuery]), GetParam().tolerance) << tokens;
+      EXPECT_LT(Difference(inputs[Role::kOutput], expected[Role::kOutput]), GetParam().tolerance) << tokens;
+      EXPECT_LT(Difference(inputs[Role::kGate], expected[Role::kGate]), GetParam().tolerance) << tokens;
+      EXPECT_LT(Difference(inputs[Role::kDown], expected[Role::kDown]), GetParam().tolerance) << tokens;
     }
   }
 }

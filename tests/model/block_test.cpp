@@ -61,11 +61,11 @@ TEST_P(BlockOfFamily, HandsOutTheInputsOfItsLinears) {
     at::Tensor result = at::linear(input, block.Parameter(role));
     return block.Has(role, true) ? result + block.Parameter(role, true) : result;
   };
-  at::Tensor gated = at::silu(linear(Role::kGate, inputs.mlp)) * linear(Role::kUp, inputs.mlp);
-  EXPECT_TRUE(Near(Values(inputs.down), Values(gated), Relative(1e-6)));
-  at::Tensor rebuilt = states + linear(Role::kOutput, inputs.output) + linear(Role::kDown, inputs.down);
+  at::Tensor gated = at::silu(linear(Role::kGate, inputs[Role::kGate])) * linear(Role::kUp, inputs[Role::kGate]);
+  EXPECT_TRUE(Near(Values(inputs[Role::kDown]), Values(gated), Relative(1e-6)));
+  at::Tensor rebuilt = states + linear(Role::kOutput, inputs[Role::kOutput]) + linear(Role::kDown, inputs[Role::kDown]);
   EXPECT_TRUE(Near(Values(out), Values(rebuilt), Relative(1e-5)));
-  EXPECT_EQ(inputs.attention.sizes(), states.sizes());
+  EXPECT_EQ(inputs[Role::kQuery].sizes(), states.sizes());
 }
 
 TEST_P(BlockOfFamily, WrittenBlockIsTheRoundedOne) {

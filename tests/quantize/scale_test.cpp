@@ -77,7 +77,7 @@ TEST(ScalePass, MakesRoundingChangeLogitsLess) {
     CheckpointWriter writer(directory / "in", config);
     for (const auto& spec : plain.table()) {
       std::vector<float> values = plain.ReadFloats(spec);
-      if (spec.role == Role::kPostNorm)
+      if (spec.role == Role::kMlpNorm)
         for (size_t i = 0; i < 3; ++i) values[i] *= 20;
       if (spec.role == Role::kGate || spec.role == Role::kUp)
         for (size_t i = 0; i < values.size(); ++i) values[i] *= i % 64 < 3 ? 0.1f : 1.0f;
