@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/options.h"
 #include "model/block_training.h"
 #include "model/training_walk.h"
 
@@ -97,9 +98,10 @@ Planned DistillBlocksPass::Plan(const PlanInput& input) const {
   planned.peak_memory_B = std::max(5 * student.block_B + 3 * batch_share * student.batch_B,
                                    student.block_B + teacher.block_B + teacher.batch_B) +
                           student.states_B + teacher.states_B;
-  if (input.gemm_flops > 0) {
+  if (input.rates) {
     const double passes = 3.0 * static_cast<double>(options_.epochs) + 2;  // forward and backward, judge, advance
-    planned.seconds = (passes * WalkFlops(input.config, input) + WalkFlops(*input.teacher, input)) / input.gemm_flops;
+    planned.seconds =
+        (passes * WalkFlops(input.config, input) + WalkFlops(*input.teacher, input)) / input.rates->GemmFlops();
   }
   return planned;
 }
@@ -114,6 +116,19 @@ void DistillBlocksPass::Run(const Checkpoint& in, CheckpointWriter& out, PassCon
        .held_out = options_.held_out,
        .teacher = context.teacher,
        .trainer = [&](const Block& block) { return std::make_unique<Student>(options_, block, out.config()); }});
+}
+
+std::unique_ptr<Pass> MakeDistillBlocks(Options& options) {
+  DistillBlocksOptions distill;
+  distill.epochs = options.Int("epochs", distill.epochs, 1, 10'000, "times each block sees the training windows");
+  distill.learning_rate = options.Number("learning_rate", distill.learning_rate, 0, 1, "of AdamW, at its highest");
+  distill.batch_windows = options.Int("batch_windows", distill.batch_windows, 1, 1 << 16, "windows of one step");
+  distill.held_out =
+      options.Number("held_out", distill.held_out, 0, 0.9,
+                     "share of the windows that only judge: a block that did not get better keeps its weights");
+  distill.weight_decay = options.Number("weight_decay", distill.weight_decay, 0, 1,
+                                        "of AdamW: how much of the weights each step takes away");
+  return std::make_unique<DistillBlocksPass>(distill);
 }
 
 }  // namespace ecld

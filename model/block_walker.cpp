@@ -131,7 +131,7 @@ WalkMemory MemoryOfWalk(const ModelConfig& config, const PlanInput& input) {
   for (const auto& spec : TensorTable(config))
     if (spec.layer == 0) parameters += static_cast<uint64_t>(spec.Elements());
   const auto tokens = static_cast<uint64_t>(input.calibration_windows * input.window_tok);
-  const auto batch_tok = static_cast<uint64_t>(std::max(kWalkBatchTok, input.window_tok));
+  const uint64_t batch_tok = std::min(tokens, static_cast<uint64_t>(std::max(kWalkBatchTok, input.window_tok)));
   // Live at once in a block: states, norm, gate, up and their product, queries, keys and values.
   const auto width =
       static_cast<uint64_t>(4 * config.hidden_size + 3 * config.intermediate_size + 6 * config.QueryWidth());

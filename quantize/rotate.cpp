@@ -8,6 +8,7 @@
 
 #include "checkpoint/linear_groups.h"
 #include "core/error.h"
+#include "core/options.h"
 #include "core/random.h"
 #include "model/embedding.h"
 #include "model/tensor_walker.h"
@@ -117,13 +118,13 @@ Planned RotatePass::Plan(const PlanInput& input) const {
   for (const auto& spec : TensorTable(planned.config)) {
     if (!spec.matrix()) continue;
     const auto elements = static_cast<uint64_t>(std::min(spec.shape[0], ChunkRows(spec)) * spec.shape[1]);
-    planned.peak_memory_B = std::max(planned.peak_memory_B, 4 * 4 * elements);
+    planned.peak_memory_B = std::max(planned.peak_memory_B, 3 * 4 * elements);  // as read, scaled, turned
   }
   const auto hidden = static_cast<uint64_t>(input.config.hidden_size);
   planned.peak_memory_B += 3 * 8 * hidden * hidden;  // the rotation, in double while it is made
-  if (input.gemm_flops > 0 && options_.residual)
-    planned.seconds =
-        2 * static_cast<double>(ParameterCount(planned.config)) * static_cast<double>(hidden) / input.gemm_flops;
+  if (input.rates && options_.residual)
+    planned.seconds = 2 * static_cast<double>(ParameterCount(planned.config)) * static_cast<double>(hidden) /
+                      input.rates->GemmFlops();
   return planned;
 }
 
@@ -146,6 +147,13 @@ void RotatePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& c
   WalkTensors(in, out, context, {.label = "quantize.rotate", .write = write, .lost_row = nullptr});
   (*context.report)["residual"] = options_.residual;
   (*context.report)["values"] = options_.values;
+}
+
+std::unique_ptr<Pass> MakeRotate(Options& options) {
+  RotateOptions rotate;
+  rotate.residual = options.Bool("residual", rotate.residual, "rotate the states between blocks");
+  rotate.values = options.Bool("values", rotate.values, "rotate within each attention head, between values and output");
+  return std::make_unique<RotatePass>(rotate);
 }
 
 }  // namespace ecld

@@ -11,7 +11,7 @@
 #include "model/block_walker.h"
 #include "model/embedding.h"
 #include "model/operations.h"
-#include "quantize/round.h"
+#include "quantize/nearest.h"
 #include "quantize/streamed_kl.h"
 
 namespace ecld {
@@ -31,9 +31,10 @@ struct Variant {
 
 class Sensitivity {
  public:
-  Sensitivity(const Checkpoint& in, const TokenWindows& calibration, const AllocationSpace& space,
-              const SensitivityOptions& options, ReportRows& rows)
-      : in_(in), space_(space), options_(options), rows_(rows) {
+  Sensitivity(const Checkpoint& in, const AllocationSpace& space, const SensitivityOptions& options,
+              PassContext& context)
+      : in_(in), space_(space), options_(options), rows_(context.rows), pool_(*context.pool) {
+    const TokenWindows& calibration = *context.calibration;
     const int64_t windows = SampleWindows(options, calibration.window_tok, std::ssize(calibration.windows));
     ids_.assign(calibration.windows.begin(), calibration.windows.begin() + windows);
   }
@@ -80,16 +81,9 @@ class Sensitivity {
   }
 
   // Rows [first, first + rows) of a dense matrix with the values that quantize.round would give them.
-  // REQUIRES: first is a multiple of kZeroPointRows.
-  at::Tensor Rounded(const WeightView& weight, int64_t first, int64_t rows, const PackedFormat& format) {
-    RoundedRows packed;
-    RoundRows(weight, first, rows, format, options_.clip, in_.config().dtype, pool_, in_.directory().string(), &packed);
-    WeightView view{.out_features = rows, .in_features = weight.in_features, .format = format};
-    view.codes = reinterpret_cast<const std::byte*>(packed.codes.data());
-    view.scales = packed.scales.data();
-    view.scale_dtype = in_.config().dtype;
-    if (!format.symmetric) view.zero_points = reinterpret_cast<const std::byte*>(packed.zero_points.data());
-    return RowsOf(view, 0, rows);
+  at::Tensor Rounded(const WeightView& weight, int64_t first, int64_t rows, const PackedFormat& format) const {
+    return RoundRows(weight, first, rows, format, options_.clip, in_.config().dtype, pool_, in_.directory().string())
+        .Values(pool_);
   }
 
   // The states that enter the first block when the embedding has this format.
@@ -175,10 +169,7 @@ class Sensitivity {
 
   at::Tensor RoundedParameter(const Block& block, Role role, const PackedFormat& format) {
     const at::Tensor& weights = block.Parameter(role);
-    const WeightView view{.out_features = weights.size(0),
-                          .in_features = weights.size(1),
-                          .data = reinterpret_cast<const std::byte*>(weights.data_ptr<float>())};
-    return Rounded(view, 0, weights.size(0), format);
+    return Rounded(ViewOf(weights), 0, weights.size(0), format);
   }
 
   // Sums over the tokens of the squared error of each linear's outputs, all its inputs being the original's.
@@ -217,22 +208,22 @@ class Sensitivity {
   const AllocationSpace& space_;
   const SensitivityOptions& options_;
   ReportRows& rows_;
-  ThreadPool pool_;
+  ThreadPool& pool_;
   std::vector<std::vector<int32_t>> ids_;
   at::Tensor reference_;  // states that leave the last block of the original
 };
 
 }  // namespace
 
-std::vector<std::vector<double>> MeasureSensitivity(const Checkpoint& in, const TokenWindows& calibration,
-                                                    const AllocationSpace& space, const SensitivityOptions& options,
-                                                    ReportRows& rows) {
+std::vector<std::vector<double>> MeasureSensitivity(const Checkpoint& in, const AllocationSpace& space,
+                                                    const SensitivityOptions& options, PassContext& context) {
   at::NoGradGuard no_grad;
+  const ReportRows& rows = context.rows;
   const auto measured = [&] {
     return std::all_of(space.units.begin(), space.units.end(),
                        [&](const auto& unit) { return rows.Find(unit.name) != nullptr; });
   };
-  if (!measured()) Sensitivity(in, calibration, space, options, rows).Run();
+  if (!measured()) Sensitivity(in, space, options, context).Run();
   std::vector<std::vector<double>> costs;
   for (const AllocationUnit& unit : space.units)
     costs.push_back(rows.Find(unit.name)->at("kl_nats").get<std::vector<double>>());

@@ -1,7 +1,6 @@
 #include "quantize/tune.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
@@ -12,8 +11,8 @@
 #include "model/block_training.h"
 #include "model/training_walk.h"
 #include "quantize/learned_rounding.h"
-#include "quantize/packed_rows.h"
-#include "quantize/round.h"
+#include "quantize/rounding_report.h"
+#include "quantize/scheme_options.h"
 
 namespace ecld {
 namespace {
@@ -27,8 +26,13 @@ struct TunedMatrix {
 // Learns the rounding of one block's matrices.
 class BlockTuner : public BlockTrainer {
  public:
-  BlockTuner(const TuneOptions& options, CheckpointWriter& out, const Block& dense, ReportRows& rows, ThreadPool& pool)
-      : options_(options), out_(out), dense_(dense), scale_dtype_(out.config().dtype), rows_(rows), pool_(pool) {
+  BlockTuner(const TuneOptions& options, CheckpointWriter& out, const Block& dense, PassContext& context)
+      : options_(options),
+        out_(out),
+        dense_(dense),
+        scale_dtype_(out.config().dtype),
+        rows_(context.rows),
+        pool_(*context.pool) {
     for (const auto& target : out.table()) {
       if (target.layer != dense.layer() || !target.format) continue;
       matrices_.push_back({&target, dense.Parameter(target.role), {}});
@@ -42,7 +46,7 @@ class BlockTuner : public BlockTrainer {
   Block Now() const override {
     Block block = dense_;
     for (const auto& [target, weights, rounding] : matrices_)
-      block.Parameter(target->role) = Round(weights, rounding, *target->format, scale_dtype_, pool_).values;
+      block.Parameter(target->role) = Round(weights, rounding, *target->format, scale_dtype_, pool_).Values(pool_);
     return block;
   }
 
@@ -70,14 +74,11 @@ class BlockTuner : public BlockTrainer {
   void Finish(Block& block) override {
     for (const auto& [target, weights, rounding] : matrices_) {
       const RoundedMatrix rounded = Round(weights, rounding, *target->format, scale_dtype_, pool_);
-      WriteRows(
-          out_, *target, 0,
-          PackRows(*target->format, weights.size(0), weights.size(1), rounded.codes, rounded.grids, scale_dtype_));
-      WriteShape(out_, *target);
+      WriteRows(out_, *target, 0, rounded, pool_);
+      const at::Tensor values = rounded.Values(pool_);
       const double size = weights.norm().item<double>();
-      rows_.Add(target->name,
-                {{"relative_error", size > 0 ? (rounded.values - weights).norm().item<double>() / size : 0.0}});
-      block.Parameter(target->role) = rounded.values;
+      rows_.Add(target->name, {{"relative_error", size > 0 ? (values - weights).norm().item<double>() / size : 0.0}});
+      block.Parameter(target->role) = values;
     }
   }
 
@@ -129,10 +130,10 @@ Planned TunePass::Plan(const PlanInput& input) const {
   // Of the matrices: as they are, twice, rounded, as products take them, offsets, the gradients of both, signs and
   // codes; what the graph of a forward pass keeps.
   planned.peak_memory_B = 8 * memory.block_B + 3 * memory.batch_B + 2 * memory.states_B + kKeptFreeBytes;
-  if (input.gemm_flops > 0) {
+  if (input.rates) {
     const double share =
         static_cast<double>(options_.steps * options_.batch_windows) / static_cast<double>(input.calibration_windows);
-    planned.seconds = (3 * share + 3) * WalkFlops(input.config, input) / input.gemm_flops;
+    planned.seconds = (3 * share + 3) * WalkFlops(input.config, input) / input.rates->GemmFlops();
   }
   return planned;
 }
@@ -140,9 +141,8 @@ Planned TunePass::Plan(const PlanInput& input) const {
 void TunePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
   at::NoGradGuard no_grad;
   BlockKernels kernels(in.config());
-  ThreadPool pool(at::get_num_threads());
   const auto trainer = [&](const Block& block) -> std::unique_ptr<BlockTrainer> {
-    auto tuner = std::make_unique<BlockTuner>(options_, out, block, context.rows, pool);
+    auto tuner = std::make_unique<BlockTuner>(options_, out, block, context);
     if (tuner->Empty()) return nullptr;
     return tuner;
   };
@@ -155,8 +155,23 @@ void TunePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& con
                                           .teacher = &in,
                                           .kernels = &kernels,
                                           .trainer = trainer});
-  QuantizeEnds(options_.ends, options_.clip, in, out, hidden, context.rows);
+  QuantizeEnds(options_.ends, options_.clip, in, out, hidden, context);
   (*context.report)["tensors"] = TensorReports(out, context.rows);
+}
+
+std::unique_ptr<Pass> MakeTune(Options& options) {
+  TuneOptions tune;
+  tune.scheme = ReadScheme(options);
+  tune.clip = ReadClip(options, "mse");
+  tune.steps = options.Int("steps", tune.steps, 1, 100'000, "steps of training on one block");
+  tune.batch_windows = options.Int("batch_windows", tune.batch_windows, 1, 1 << 16, "windows of one step");
+  tune.learning_rate = options.Number("learning_rate", tune.learning_rate, 0, 1,
+                                      "of the signed steps, falling to zero; 0: one over the steps");
+  tune.held_out =
+      options.Number("held_out", tune.held_out, 0, 0.9,
+                     "share of the windows that only judge: a block that did not get better is rounded to nearest");
+  tune.ends = ReadHessian(options);
+  return std::make_unique<TunePass>(std::move(tune));
 }
 
 }  // namespace ecld
