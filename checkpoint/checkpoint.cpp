@@ -230,6 +230,8 @@ std::vector<float> Checkpoint::ReadFloats(const TensorSpec& spec) const {
   } else {
     const TensorView& tensor = Tensor(spec.name);
     ToFloat(tensor.dtype, tensor.bytes.data(), values.size(), values.data());
+    if (spec.stored_less != 0)
+      for (float& value : values) value += spec.stored_less;
   }
   for (size_t i = 0; i < values.size(); ++i)
     if (!std::isfinite(values[i]))

@@ -48,7 +48,8 @@ class Checkpoint {
   WeightView Weight(const TensorSpec& spec) const;
   WeightView Head() const;
 
-  // A parameter as floats (matrices row-major, dequantized when packed). THROWS Error when it holds NaN or infinity.
+  // A parameter as floats (matrices row-major, dequantized when packed; norms as what they multiply by). THROWS Error
+  // when it holds NaN or infinity.
   std::vector<float> ReadFloats(const TensorSpec& spec) const;
 
   // Lets the kernel drop the pages of all tensors of this layer (-1: embedding, final norm, head).

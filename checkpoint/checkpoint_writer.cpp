@@ -87,6 +87,12 @@ void CheckpointWriter::WriteFloatsPiece(const TensorSpec& spec, int64_t first_el
   constexpr size_t kChunk = 1 << 20;
   const size_t size = SizeOf(config_.dtype), first = static_cast<size_t>(first_element);
   std::vector<std::byte> buffer(std::min(kChunk, values.size()) * size);
+  std::vector<float> less;
+  if (spec.stored_less != 0) {
+    less.assign(values.begin(), values.end());
+    for (float& value : less) value -= spec.stored_less;
+    values = less;
+  }
   for (size_t done = 0; done < values.size(); done += kChunk) {
     auto chunk = values.subspan(done, std::min(kChunk, values.size() - done));
     RefuseNotFinite(chunk, first + done, spec, config_.dtype);

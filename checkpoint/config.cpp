@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "checkpoint/generation_config.h"
+#include "checkpoint/layer_windows.h"
 #include "checkpoint/model_fields.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -23,6 +25,8 @@ struct FamilyRow {
   int64_t head_dim;  // 0: hidden_size / num_heads
   int64_t kv_heads;  // 0: num_heads, which null says too
   int64_t max_position;
+  bool tied = false;
+  bool is_gemma = false;
 };
 
 constexpr std::array kFamilies = {
@@ -30,6 +34,7 @@ constexpr std::array kFamilies = {
     FamilyRow{Family::kQwen2, "qwen2", "Qwen2ForCausalLM", true, false, false, 0, 32, 32768},
     FamilyRow{Family::kQwen3, "qwen3", "Qwen3ForCausalLM", false, true, true, 128, 32, 32768},
     FamilyRow{Family::kMistral, "mistral", "MistralForCausalLM", false, false, false, 0, 8, 131072},
+    FamilyRow{Family::kGemma3, "gemma3_text", "Gemma3ForCausalLM", false, true, true, 256, 4, 131072, true, true},
 };
 
 const FamilyRow& Row(Family family) { return kFamilies[static_cast<size_t>(family)]; }
@@ -108,47 +113,6 @@ double Positive(const JsonView& json, const char* key, double fallback) {
   return value;
 }
 
-std::vector<bool> ReadSlidingLayers(const JsonView& types, size_t num_layers) {
-  if (types.Size() != num_layers) Fail(types.Where(), "has {} entries for {} layers", types.Size(), num_layers);
-  std::vector<bool> sliding;
-  for (size_t layer = 0; layer < num_layers; ++layer) {
-    const std::string type = types.At(layer).String();
-    // "attention" is the older name.
-    if (type != "full_attention" && type != "sliding_attention" && type != "attention")
-      Fail(types.At(layer).Where(), "\"{}\" is not supported; expected full_attention or sliding_attention", type);
-    sliding.push_back(type == "sliding_attention");
-  }
-  return sliding;
-}
-
-// Mistral: one window for all layers, 4096 where the key is absent, none where it is null (as transformers reads it).
-// Qwen: only with use_sliding_window, from layer max_window_layers on. "layer_types" overrides the choice of layers.
-std::vector<int64_t> ReadSlidingWindow(const JsonView& json, Family family, int64_t num_layers,
-                                       std::vector<std::string>* notes) {
-  std::vector<int64_t> windows(static_cast<size_t>(num_layers), 0);
-  if (family == Family::kLlama) return windows;
-  const bool is_qwen = family != Family::kMistral;
-  int64_t window = json.json().contains("sliding_window") ? 0 : 4096;
-  if (json.Has("sliding_window")) window = Size(json, "sliding_window");
-  if (is_qwen && !json.BoolOr("use_sliding_window", false)) window = 0;
-  int64_t first = is_qwen ? json.IntOr("max_window_layers", 28) : 0;
-  for (int64_t layer = std::max<int64_t>(first, 0); layer < num_layers; ++layer) windows[layer] = window;
-  if (!json.Has("layer_types")) return windows;
-  const JsonView types = json.At("layer_types");
-  const std::vector<bool> sliding = ReadSlidingLayers(types, windows.size());
-  const std::vector<int64_t> without = windows;
-  for (size_t layer = 0; layer < windows.size(); ++layer) {
-    if (sliding[layer] && window == 0)
-      Fail(types.At(layer).Where(), "is sliding_attention, but there is no window; expected sliding_window{}",
-           is_qwen ? ", and use_sliding_window true" : "");
-    windows[layer] = sliding[layer] ? window : 0;
-  }
-  if (windows != without)
-    notes->push_back(fmt::format("layer_types is taken for which layers have a window, not {}",
-                                 is_qwen ? "max_window_layers" : "all of them"));
-  return windows;
-}
-
 // "torch.float32" is how some programs print a type, "float" and "half" are names that torch has for two of them.
 std::optional<DType> DTypeOf(std::string_view name) {
   if (name.starts_with("torch.")) name.remove_prefix(6);
@@ -168,6 +132,36 @@ DType ReadDType(const JsonView& json, std::vector<std::string>* notes) {
   if (const std::string other = json.StringOr("torch_dtype", name); DTypeOf(other) != DTypeOf(name))
     notes->push_back(fmt::format("dtype says {} and torch_dtype {}; dtype is taken", name, other));
   return *dtype;
+}
+
+constexpr const char* kGelu = "gelu_pytorch_tanh";
+
+void ReadActivation(const JsonView& json, bool is_gemma, ModelConfig* config) {
+  const char* key = is_gemma ? "hidden_activation" : "hidden_act";
+  const std::string name = json.StringOr(key, is_gemma ? kGelu : "silu");
+  const bool silu = name == "silu" || name == "swish";  // two names of one function
+  if (is_gemma ? name != kGelu : !silu)
+    Fail(json.At(key).Where(), "\"{}\" is not supported; expected {}", name, is_gemma ? kGelu : "silu");
+  if (is_gemma) config->activation = Activation::kGelu;
+  if (is_gemma && json.Has("hidden_act") && json.At("hidden_act").String() != name)
+    config->notes.push_back(
+        fmt::format("hidden_act is {}; hidden_activation holds, as in transformers", json.At("hidden_act").String()));
+}
+
+// Gemma multiplies the embedding by the square root of its width, rounded to the type that the weights are loaded in.
+double EmbeddingScale(const ModelConfig& config) {
+  const auto root = static_cast<float>(std::sqrt(static_cast<double>(config.hidden_size)));
+  std::byte bytes[sizeof(float)];
+  float rounded;
+  FromFloat(config.dtype, &root, 1, bytes);
+  ToFloat(config.dtype, bytes, 1, &rounded);
+  return rounded;
+}
+
+void ReadGemma(const JsonView& json, ModelConfig* config) {
+  config->norms_add_one = config->output_norms = true;
+  config->query_scalar = Positive(json, "query_pre_attn_scalar", 256);
+  config->embedding_scale = EmbeddingScale(*config);
 }
 
 void CheckHeads(const JsonView& json, const ModelConfig& config) {
@@ -213,12 +207,18 @@ void WriteIfAbsent(const ModelConfig& c, Json* json) {
   const FamilyRow& row = Row(c.family);
   put("architectures", {row.architecture});
   put("model_type", row.model_type);
-  put("hidden_act", "silu");
+  if (row.is_gemma) {
+    put("hidden_activation", kGelu);
+    put("query_pre_attn_scalar", c.query_scalar);
+    put("layer_types", Json::array());  // of which ToJson makes those of the layers
+  } else {
+    put("hidden_act", "silu");
+  }
   put("rms_norm_eps", c.rms_norm_eps);
   put("max_position_embeddings", c.max_position);
   WriteRope(c, json);
   int64_t window = c.sliding_window.empty() ? 0 : *std::max_element(c.sliding_window.begin(), c.sliding_window.end());
-  if (c.family == Family::kMistral) put("sliding_window", window > 0 ? Json(window) : Json(nullptr));
+  if (c.family == Family::kMistral || row.is_gemma) put("sliding_window", window > 0 ? Json(window) : Json(nullptr));
   if (row.bias_key) put("attention_bias", c.qkv_bias);
   if (c.family == Family::kLlama) put("mlp_bias", c.mlp_bias);
   auto ids = [](const std::vector<int64_t>& list) { return list.size() == 1 ? Json(list[0]) : Json(list); };
@@ -265,18 +265,21 @@ ModelConfig ParseConfig(const Json& source, const std::string& where) {
   CheckHeads(json, config);
   config.max_position = json.Has("max_position_embeddings") ? Size(json, "max_position_embeddings") : row.max_position;
   config.rms_norm_eps = Positive(json, "rms_norm_eps", 1e-6);
-  std::string activation = json.StringOr("hidden_act", "silu");
-  if (activation != "silu" && activation != "swish")  // two names of one function
-    Fail(json.At("hidden_act").Where(), "\"{}\" is not supported; expected silu", activation);
+  ReadActivation(json, row.is_gemma, &config);
+  if (row.is_gemma) {
+    config.rope_theta = 1e6;
+    config.window_rope_theta = 1e4;
+  }
   ReadRope(json, &config);
   config.sliding_window = ReadSlidingWindow(json, config.family, config.num_layers, &config.notes);
-  config.tie_embeddings = json.BoolOr("tie_word_embeddings", false);
+  config.tie_embeddings = json.BoolOr("tie_word_embeddings", row.tied);
   bool attention_bias = row.bias_key && json.BoolOr("attention_bias", false);
   config.qkv_bias = row.qkv_bias || attention_bias;
   config.o_bias = attention_bias;
   config.mlp_bias = config.family == Family::kLlama && json.BoolOr("mlp_bias", false);
   config.qk_norm = row.qk_norm;
   config.dtype = ReadDType(json, &config.notes);
+  if (row.is_gemma) ReadGemma(json, &config);
   config.bos_ids = ReadTokenIds(json, "bos_token_id", config.vocab_size);
   config.eos_ids = ReadTokenIds(json, "eos_token_id", config.vocab_size);
   ReadQuantization(json, &config);

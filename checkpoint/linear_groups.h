@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -22,9 +23,11 @@ struct LinearGroup {
   // The linears whose rows go when channels of the input go (of o: whole heads). Empty: channels of the hidden states,
   // which belong to all blocks.
   std::span<const Role> makers;
-  bool adds_to_hidden;  // whether its output is added to the hidden states
+  // Set where its output is added to the hidden states: the norm behind it, which not every architecture has.
+  std::optional<Role> out_norm;
 
   bool ReadsHidden() const { return makers.empty(); }  // through the norm that feeds it
+  bool AddsToHidden() const { return out_norm.has_value(); }
 };
 
 namespace linear_groups {
@@ -36,10 +39,10 @@ inline constexpr Role kDown[] = {Role::kDown};
 
 // In the order in which a block runs them.
 inline constexpr std::array<LinearGroup, 4> kLinearGroups = {{
-    {"attention", linear_groups::kQueryKeyValue, Role::kInputNorm, {}, false},
-    {"output", linear_groups::kOutput, Role::kValue, linear_groups::kQueryKeyValue, true},
-    {"mlp", linear_groups::kGateUp, Role::kMlpNorm, {}, false},
-    {"down", linear_groups::kDown, Role::kUp, linear_groups::kGateUp, true},
+    {"attention", linear_groups::kQueryKeyValue, Role::kInputNorm, {}, std::nullopt},
+    {"output", linear_groups::kOutput, Role::kValue, linear_groups::kQueryKeyValue, Role::kAttentionOutNorm},
+    {"mlp", linear_groups::kGateUp, Role::kMlpNorm, {}, std::nullopt},
+    {"down", linear_groups::kDown, Role::kUp, linear_groups::kGateUp, Role::kMlpOutNorm},
 }};
 
 // The index of a linear's group in kLinearGroups; of any other role its size.

@@ -68,7 +68,7 @@ constexpr KnownField kCommon[] = {
     {"torchscript", kNoEffect, "how a model is traced"},
     {"use_bfloat16", kNoEffect, "TensorFlow"},
     {"tf_legacy_loss", kNoEffect, "TensorFlow"},
-    {"is_decoder", kNoEffect, "all four families are decoders"},
+    {"is_decoder", kNoEffect, "all families are decoders"},
     {"cross_attention_hidden_size", kNoEffect, "of add_cross_attention"},
     {"tie_encoder_decoder", kNoEffect, "of encoder-decoders"},
     {"tokenizer_class", kNoEffect, "the tokenizer's files say it"},
@@ -110,6 +110,21 @@ constexpr KnownField kQwen3[] = {
 constexpr KnownField kMistral[] = {
     {"sliding_window", kApplied},
     {"layer_types", kApplied},  // transformers then takes the class of the newer models, which reads it
+};
+
+constexpr KnownField kGemma3[] = {
+    {"attention_bias", kApplied},
+    {"hidden_activation", kApplied},
+    {"query_pre_attn_scalar", kApplied},
+    {"sliding_window", kApplied},
+    {"layer_types", kApplied},
+    {"sliding_window_pattern", kApplied},
+    {"_sliding_window_pattern", kApplied},
+    {"rope_local_base_freq", kApplied},
+    {"cache_implementation", kNoEffect, "how the cache is kept"},
+    {"attn_logit_softcapping", kRefused, "scores bent by tanh"},
+    {"final_logit_softcapping", kRefused, "logits bent by tanh"},
+    {"use_bidirectional_attention", kRefused, "attention to later tokens", "false"},
 };
 
 constexpr KnownField kGeneration[] = {
@@ -261,6 +276,8 @@ FieldTable FamilyFields(Family family) {
       return kQwen2;
     case Family::kQwen3:
       return kQwen3;
+    case Family::kGemma3:
+      return kGemma3;
     case Family::kMistral:
       break;
   }

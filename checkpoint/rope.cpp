@@ -12,18 +12,31 @@ namespace {
 
 using enum RopeScaling::Kind;
 
-float Llama3Scaled(float frequency, const RopeScaling& scaling) {
+// Real: float, as transformers computes it, or double.
+template <class Real>
+Real Llama3Scaled(Real frequency, const RopeScaling& scaling) {
   const auto original = static_cast<double>(scaling.original_max_position);
-  const auto low_wavelength = static_cast<float>(original / scaling.low_freq_factor);
-  const auto high_wavelength = static_cast<float>(original / scaling.high_freq_factor);
-  const auto factor = static_cast<float>(scaling.factor);
-  const float wavelength = static_cast<float>(2 * std::numbers::pi) / frequency;
+  const auto low_wavelength = static_cast<Real>(original / scaling.low_freq_factor);
+  const auto high_wavelength = static_cast<Real>(original / scaling.high_freq_factor);
+  const auto factor = static_cast<Real>(scaling.factor);
+  const Real wavelength = static_cast<Real>(2 * std::numbers::pi) / frequency;
   if (wavelength < high_wavelength) return frequency;
   if (wavelength > low_wavelength) return frequency / factor;
-  const auto low = static_cast<float>(scaling.low_freq_factor);
-  const auto width = static_cast<float>(scaling.high_freq_factor - scaling.low_freq_factor);
-  const float smooth = (static_cast<float>(original) / wavelength - low) / width;
+  const auto low = static_cast<Real>(scaling.low_freq_factor);
+  const auto width = static_cast<Real>(scaling.high_freq_factor - scaling.low_freq_factor);
+  const Real smooth = (static_cast<Real>(original) / wavelength - low) / width;
   return (1 - smooth) * (frequency / factor) + smooth * frequency;
+}
+
+float Power(double theta, int64_t i, int64_t head_dim) {
+  const float exponent = static_cast<float>(2 * i) / static_cast<float>(head_dim);
+  return static_cast<float>(std::pow(theta, static_cast<double>(exponent)));
+}
+
+Rope Unscaled(double theta, int64_t head_dim) {
+  Rope rope;
+  for (int64_t i = 0; i < head_dim / 2; ++i) rope.frequencies.push_back(1.0f / Power(theta, i, head_dim));
+  return rope;
 }
 
 // How much of pair i's frequency is divided: 0 where it turns often, 1 where it turns less than beta_slow times.
@@ -80,7 +93,14 @@ int64_t LongestText(const ModelConfig& config) {
   return std::max(config.max_position, static_cast<int64_t>(std::min(longest, kMost)));
 }
 
-Rope MakeRope(const ModelConfig& config, int64_t text_tok) {
+int64_t RopeKinds(const ModelConfig& config) { return config.window_rope_theta ? 2 : 1; }
+
+int64_t RopeKind(const ModelConfig& config, int64_t layer) {
+  return config.window_rope_theta && config.sliding_window[static_cast<size_t>(layer)] > 0 ? 1 : 0;
+}
+
+Rope MakeRope(const ModelConfig& config, int64_t text_tok, int64_t kind) {
+  if (kind > 0) return Unscaled(*config.window_rope_theta, config.head_dim);
   const RopeScaling& scaling = config.rope_scaling;
   const bool longer = scaling.kind == kDynamic && text_tok > config.max_position;
   const double theta = longer ? DynamicTheta(config, text_tok) : config.rope_theta;
@@ -90,8 +110,7 @@ Rope MakeRope(const ModelConfig& config, int64_t text_tok) {
   const std::optional<YarnRamp> ramp = scaling.kind == kYarn ? std::optional(YarnRamp(config)) : std::nullopt;
   Rope rope{.attention_factor = static_cast<float>(scaling.attention_factor)};
   for (int64_t i = 0; i < config.head_dim / 2; ++i) {
-    const float exponent = static_cast<float>(2 * i) / static_cast<float>(config.head_dim);
-    const auto power = static_cast<float>(std::pow(theta, static_cast<double>(exponent)));
+    const float power = Power(theta, i, config.head_dim);
     float frequency = 1.0f / power;
     if (scaling.kind == kLinear) frequency /= factor;
     if (scaling.kind == kLlama3) frequency = Llama3Scaled(frequency, scaling);
@@ -103,6 +122,11 @@ Rope MakeRope(const ModelConfig& config, int64_t text_tok) {
     rope.frequencies.push_back(frequency);
   }
   return rope;
+}
+
+double Llama3Divisor(const RopeScaling& scaling, double theta, int64_t head_dim, int64_t i) {
+  const double frequency = std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
+  return frequency / Llama3Scaled(frequency, scaling);
 }
 
 double YarnAttention(double factor, double scale) { return 0.1 * scale * std::log(std::max(factor, 1.0)) + 1; }

@@ -4,7 +4,7 @@
 // head. Everything is defined by transformers 5 (modeling_rope_utils.py), which of two disagreeing keys holds included.
 //
 // Two kinds depend on how long a text is: its positions are those that transformers gives them in one forward pass over
-// the whole text. Not here: rotation of a part of each head, of image positions, and by layers of different kinds.
+// the whole text. Not here: rotation of a part of each head, and of image positions.
 
 #include <cstdint>
 #include <string_view>
@@ -41,8 +41,9 @@ struct RopeScaling {
 std::string_view Name(RopeScaling::Kind kind);  // the rope_type of config.json: "default", "linear", ...
 
 // Fills rope_theta and rope_scaling from "rope_scaling", "rope_parameters" and "rope_theta", and adds to notes what
-// disagrees or has no effect. REQUIRES: head_dim and max_position are set. THROWS Error with file and key path: an
-// unknown field or kind, a value that is missing or out of range.
+// disagrees or has no effect. REQUIRES: head_dim and max_position are set; rope_theta is what the family has where the
+// file does not say it, and window_rope_theta where its layers with a window turn in their own way. THROWS Error with
+// file and key path: an unknown field or kind, a value that is missing or out of range.
 void ReadRope(const JsonView& json, ModelConfig* config);
 // Puts rope_theta and rope_scaling where json has no rope_parameters, each where it is absent.
 void WriteRope(const ModelConfig& config, Json* json);
@@ -53,12 +54,21 @@ struct Rope {
   float attention_factor = 1;
 };
 
+// Layers of a model turn in one way, or those with a window in another than the rest. How many ways there are, and the
+// index of a layer's.
+int64_t RopeKinds(const ModelConfig& config);
+int64_t RopeKind(const ModelConfig& config, int64_t layer);
+
 // Of a text of so many tokens. In float32 as transformers computes it: early rounding shows at late positions.
-Rope MakeRope(const ModelConfig& config, int64_t text_tok);
+// REQUIRES: kind < RopeKinds(config).
+Rope MakeRope(const ModelConfig& config, int64_t text_tok, int64_t kind = 0);
 // Texts for which this is equal have the same Rope; 0 for all where the kind does not depend on length.
 int64_t RopeLength(const ModelConfig& config, int64_t text_tok);
 // The most tokens that the config is meant for: max_position, and what its scaling makes of it.
 int64_t LongestText(const ModelConfig& config);
+
+// By what kLlama3 divides the frequency of pair i of a head (of head_dim / 2), in double.
+double Llama3Divisor(const RopeScaling& scaling, double theta, int64_t head_dim, int64_t i);
 
 // What yarn multiplies cosine and sine by where nothing else is said: 0.1 scale log(factor) + 1.
 double YarnAttention(double factor, double scale = 1);

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "checkpoint/config.h"
+#include "checkpoint/known_fields.h"
 #include "checkpoint/rope.h"
 #include "core/error.h"
 
@@ -100,7 +101,7 @@ class RopeReader {
 
   double Theta() {
     const bool outside = json_.Has("rope_theta");
-    const double beside = outside ? Positive(json_.At("rope_theta")) : 10000;
+    const double beside = outside ? Positive(json_.At("rope_theta")) : config_.rope_theta;
     const double theta = NumberOr("rope_theta", beside);
     if (outside && theta != beside)
       Note("rope_theta is {} inside the rope's object and {} beside it: the one inside holds", theta, beside);
@@ -231,11 +232,36 @@ nlohmann::json Said(const JsonView& object, double theta) {
   return said;
 }
 
+// For layers with a window and for the others: rope_parameters has an object for each; without one, rope_theta and
+// rope_scaling are those of the others, and rope_local_base_freq is the theta of layers with a window.
+void ReadRopeByLayer(const JsonView& json, ModelConfig* config) {
+  constexpr const char *kFull = "full_attention", *kSliding = "sliding_attention";
+  std::optional<JsonView> full, sliding;
+  if (const auto parameters = ObjectAt(json, "rope_parameters")) {
+    RequireKeys(*parameters, {kFull, kSliding});
+    full = ObjectAt(*parameters, kFull);
+    sliding = ObjectAt(*parameters, kSliding);
+  }
+  const std::optional<JsonView> scaling = ObjectAt(json, "rope_scaling");
+  Json both = full ? full->json() : Json::object();
+  if (scaling) both.update(scaling->json());  // which holds where both say something, as in transformers
+  const JsonView merged(both, scaling ? scaling->Where() : full ? full->Where() : json.Where());
+  RopeReader(json, full || scaling ? std::optional(merged) : std::nullopt, config).Read();
+  double& theta = *config->window_rope_theta;
+  if (json.Has("rope_local_base_freq")) theta = Positive(json.At("rope_local_base_freq"));
+  if (!sliding) return;
+  RequireKeys(*sliding, {"rope_type", "type", "rope_theta"});
+  if (const std::string type = TypeOf(*sliding); type != Name(kNone))
+    Fail(sliding->Where(), "rope type \"{}\" of layers with a window is not supported; expected default", type);
+  if (sliding->Has("rope_theta")) theta = Positive(sliding->At("rope_theta"));
+}
+
 }  // namespace
 
 std::string_view Name(RopeScaling::Kind kind) { return kKinds[static_cast<size_t>(kind)].second; }
 
 void ReadRope(const JsonView& json, ModelConfig* config) {
+  if (config->window_rope_theta) return ReadRopeByLayer(json, config);
   std::optional<JsonView> object = ObjectAt(json, "rope_scaling");
   const std::optional<JsonView> other = ObjectAt(json, object ? "rope_parameters" : "rope_scaling");
   if (!object) object = ObjectAt(json, "rope_parameters");
@@ -253,6 +279,8 @@ void ReadRope(const JsonView& json, ModelConfig* config) {
 void WriteRope(const ModelConfig& config, Json* json) {
   if (json->contains("rope_parameters")) return;
   if (!json->contains("rope_theta")) (*json)["rope_theta"] = config.rope_theta;
+  if (config.window_rope_theta && !json->contains("rope_local_base_freq"))
+    (*json)["rope_local_base_freq"] = *config.window_rope_theta;
   if (json->contains("rope_scaling")) return;
   Json& out = (*json)["rope_scaling"];
   const RopeScaling& scaling = config.rope_scaling;

@@ -18,8 +18,10 @@ class TableBuilder {
     table.push_back(std::move(spec));
     if (bias) table.push_back({module, module + ".bias", {out}, role, layer, true});
   }
-  void Vector(std::string module, Role role, int64_t layer, int64_t size) {
-    table.push_back({module, module + ".weight", {size}, role, layer});
+  void Norm(std::string module, Role role, int64_t layer, int64_t size) {
+    TensorSpec spec{module, module + ".weight", {size}, role, layer};
+    if (config_.norms_add_one) spec.stored_less = 1;
+    table.push_back(std::move(spec));
   }
 
   std::vector<TensorSpec> table;
@@ -31,16 +33,22 @@ class TableBuilder {
 void AddBlock(TableBuilder& builder, const ModelConfig& c, int64_t layer) {
   const std::string block = fmt::format("model.layers.{}.", layer);
   const std::string attention = block + "self_attn.", mlp = block + "mlp.";
-  builder.Vector(block + "input_layernorm", Role::kInputNorm, layer, c.hidden_size);
+  builder.Norm(block + "input_layernorm", Role::kInputNorm, layer, c.hidden_size);
   builder.Matrix(attention + "q_proj", Role::kQuery, layer, c.QueryWidth(), c.hidden_size, c.qkv_bias);
   builder.Matrix(attention + "k_proj", Role::kKey, layer, c.KeyWidth(), c.hidden_size, c.qkv_bias);
   builder.Matrix(attention + "v_proj", Role::kValue, layer, c.KeyWidth(), c.hidden_size, c.qkv_bias);
   builder.Matrix(attention + "o_proj", Role::kOutput, layer, c.hidden_size, c.QueryWidth(), c.o_bias);
   if (c.qk_norm) {
-    builder.Vector(attention + "q_norm", Role::kQueryNorm, layer, c.head_dim);
-    builder.Vector(attention + "k_norm", Role::kKeyNorm, layer, c.head_dim);
+    builder.Norm(attention + "q_norm", Role::kQueryNorm, layer, c.head_dim);
+    builder.Norm(attention + "k_norm", Role::kKeyNorm, layer, c.head_dim);
   }
-  builder.Vector(block + "post_attention_layernorm", Role::kMlpNorm, layer, c.hidden_size);
+  if (c.output_norms) {
+    builder.Norm(block + "post_attention_layernorm", Role::kAttentionOutNorm, layer, c.hidden_size);
+    builder.Norm(block + "pre_feedforward_layernorm", Role::kMlpNorm, layer, c.hidden_size);
+    builder.Norm(block + "post_feedforward_layernorm", Role::kMlpOutNorm, layer, c.hidden_size);
+  } else {
+    builder.Norm(block + "post_attention_layernorm", Role::kMlpNorm, layer, c.hidden_size);
+  }
   builder.Matrix(mlp + "gate_proj", Role::kGate, layer, c.intermediate_size, c.hidden_size, c.mlp_bias);
   builder.Matrix(mlp + "up_proj", Role::kUp, layer, c.intermediate_size, c.hidden_size, c.mlp_bias);
   builder.Matrix(mlp + "down_proj", Role::kDown, layer, c.hidden_size, c.intermediate_size, c.mlp_bias);
@@ -58,7 +66,7 @@ std::vector<TensorSpec> TensorTable(const ModelConfig& config) {
   TableBuilder builder(config);
   builder.Matrix("model.embed_tokens", Role::kEmbedding, -1, config.vocab_size, config.hidden_size, false);
   for (int64_t layer = 0; layer < config.num_layers; ++layer) AddBlock(builder, config, layer);
-  builder.Vector("model.norm", Role::kFinalNorm, -1, config.hidden_size);
+  builder.Norm("model.norm", Role::kFinalNorm, -1, config.hidden_size);
   if (!config.tie_embeddings) builder.Matrix("lm_head", Role::kHead, -1, config.vocab_size, config.hidden_size, false);
   return std::move(builder.table);
 }

@@ -17,6 +17,8 @@ enum class Role {
   kHead,  // layer -1
   kInputNorm,
   kMlpNorm,  // in front of attention and of the feed-forward layer
+  kAttentionOutNorm,
+  kMlpOutNorm,  // behind them
   kQuery,
   kKey,
   kValue,
@@ -37,6 +39,7 @@ struct TensorSpec {
   int64_t layer = -1;  // -1: not part of a block
   bool bias = false;
   std::optional<PackedFormat> format;  // set when config.quantization packs this matrix
+  float stored_less = 0;               // norms: values are stored less this; reading adds it, writing takes it away
 
   bool matrix() const { return shape.size() == 2; }
   int64_t Elements() const;

@@ -11,21 +11,20 @@ if(ECLD_SANITIZE)
   add_link_options(-fsanitize=${ECLD_SANITIZE})
 endif()
 
-# ecld_room(<folder> <libraries>...): library ecld_<folder with _> from every .cpp below the folder, but one that
-# registers itself with LibTorch.
+# ecld_room(<folder> <libraries>...): library ecld_<folder with _> from every .cpp below the folder.
 function(ecld_room folder)
   string(REPLACE "/" "_" name ecld_${folder})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cpp)
-  list(FILTER sources EXCLUDE REGEX "/torch_operators\\.cpp$")
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC ecld_flags ${ARGN})
 endfunction()
 
-# ecld_operators(): libecld_operators.so, which Python and LibTorch programs load (model/torch_operators.cpp). The rooms
+# ecld_operators(): libecld_operators.so, which Python and LibTorch programs load (operators/README.md). The rooms
 # whose code it brings along are position independent, and hide their names, so that the code is no other for that.
 function(ecld_operators)
-  add_library(ecld_operators SHARED)
-  foreach(source torch_operators packed_weight tiled_weight tensor_checks)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/operators/*.cpp)
+  add_library(ecld_operators SHARED ${sources})
+  foreach(source packed_weight tiled_weight tensor_checks)
     target_sources(ecld_operators PRIVATE ${CMAKE_SOURCE_DIR}/model/${source}.cpp)
   endforeach()
   target_link_libraries(ecld_operators PRIVATE ecld_kernels ecld_torch)

@@ -56,7 +56,7 @@ class Student : public BlockTrainer {
         at::Tensor batch = order.slice(0, first, std::min(windows, first + batch_windows));
         rate.lr(options_.learning_rate * RateAt(static_cast<double>(step++) / steps));
         optimizer.zero_grad();
-        BlockLoss(now_.Forward(states.index_select(0, batch)), targets.index_select(0, batch)).backward();
+        BlockLoss(now_.Forward(TorchOps(), states.index_select(0, batch)), targets.index_select(0, batch)).backward();
         optimizer.step();
       }
     }

@@ -64,7 +64,7 @@ class KernelBench {
       else if (shape.op == "rope")
         TimeAll(RopeCases(rows, sizes[0], sizes[1], pool_), {.shape = shape, .rows = rows});
       else
-        TimeAll(SwigluCases(rows, sizes[0], pool_), {.shape = shape, .rows = rows});
+        TimeAll(GateCases(Activation::kSilu, rows, sizes[0], pool_), {.shape = shape, .rows = rows});
     }
   }
 

@@ -8,6 +8,7 @@
 #include "kernels/attention/implementations.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm/implementations.h"
+#include "runtime/model.h"
 
 namespace ecld {
 namespace {
@@ -132,13 +133,14 @@ std::vector<KernelCase> RopeCases(int64_t rows, int64_t heads, int64_t head_dim,
                           });
 }
 
-std::vector<KernelCase> SwigluCases(int64_t rows, int64_t width, ThreadPool& pool) {
+std::vector<KernelCase> GateCases(Activation activation, int64_t rows, int64_t width, ThreadPool& pool) {
   const auto gate = RandomFloats(rows * width), up = RandomFloats(rows * width), y = RandomFloats(rows * width);
-  // Negation, exponential, sum, quotient, product.
-  return ElementwiseCases(rows, 5.0 * static_cast<double>(rows * width), FloatBytes(3 * rows * width), pool,
-                          [=](const ElementwiseKernels& kernels, int64_t row) {
-                            kernels.swiglu(gate->data() + row * width, up->data() + row * width, width,
-                                           y->data() + row * width);
+  // Negation, exponential, sum, quotient, product; gelu's argument takes three products and a sum more.
+  const double flop = activation == Activation::kGelu ? 9 : 5;
+  return ElementwiseCases(rows, flop * static_cast<double>(rows * width), FloatBytes(3 * rows * width), pool,
+                          [=, gated = GateKernel(activation)](const ElementwiseKernels& kernels, int64_t row) {
+                            (kernels.*gated)(gate->data() + row * width, up->data() + row * width, width,
+                                             y->data() + row * width);
                           });
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/config.h"
 #include "core/threads.h"
 #include "kernels/attention/kv.h"
 #include "kernels/packing/weight_view.h"
@@ -30,10 +31,10 @@ std::vector<KernelCase> GemmCases(const std::vector<WeightView>& weights, int64_
 std::vector<KernelCase> AttentionCases(int64_t rows, int64_t context, int64_t heads, const KvShape& shape,
                                        int64_t caches, ThreadPool& pool);
 
-// rms_norm, swiglu and add of rows of this width, rotate of rows of heads; rows are dealt to the threads.
+// rms_norm, the gate and add of rows of this width, rotate of rows of heads; rows are dealt to the threads.
 std::vector<KernelCase> NormCases(int64_t rows, int64_t width, ThreadPool& pool);
 std::vector<KernelCase> RopeCases(int64_t rows, int64_t heads, int64_t head_dim, ThreadPool& pool);
-std::vector<KernelCase> SwigluCases(int64_t rows, int64_t width, ThreadPool& pool);
+std::vector<KernelCase> GateCases(Activation activation, int64_t rows, int64_t width, ThreadPool& pool);
 std::vector<KernelCase> AddCases(int64_t rows, int64_t width, ThreadPool& pool);
 
 }  // namespace ecld

@@ -146,7 +146,7 @@ void AddElementwise(OpsTable& ops, const ModelConfig& config, ThreadPool& pool, 
       ops.Add("norm", "f32", kernel, 0, {{"m", m}, {"n", config.hidden_size}});
     for (const KernelCase& kernel : AddCases(m, config.hidden_size, pool))
       ops.Add("add", "f32", kernel, 0, {{"m", m}, {"n", config.hidden_size}});
-    for (const KernelCase& kernel : SwigluCases(m, config.intermediate_size, pool))
+    for (const KernelCase& kernel : GateCases(config.activation, m, config.intermediate_size, pool))
       ops.Add("act", "f32", kernel, 0, {{"m", m}, {"n", config.intermediate_size}});
     for (const KernelCase& kernel : RopeCases(m, config.num_heads, config.head_dim, pool))
       ops.Add("rope", "f32", kernel, 0, {{"m", m}, {"heads", config.num_heads}, {"head_dim", config.head_dim}});

@@ -1,8 +1,9 @@
 #pragma once
 // One decoder block as float32 Torch tensors: what calibration and training run. Loaded from a checkpoint layer by
 // layer (dequantized where it is packed), so that a model of any size is walked with one block in memory. Equations
-// are those of transformers' Llama, Qwen2, Qwen3 and Mistral models; there is no cache: a window is run whole, its
-// positions counting from 0.
+// are those of transformers' models of the supported families; there is no cache: a window is run whole, its positions
+// counting from 0. What it is computed by is the caller's choice (block_ops.h); widths and numbers of heads are those
+// of its matrices, which a pass may change.
 
 #include <ATen/core/Tensor.h>
 
@@ -14,10 +15,9 @@
 
 #include "checkpoint/checkpoint_writer.h"
 #include "checkpoint/linear_groups.h"
+#include "model/block_ops.h"
 
 namespace ecld {
-
-class BlockKernels;
 
 // The inputs of a block's linears, kept by Forward for a pass that calibrates on them. [windows, tokens, features]
 struct BlockInputs {
@@ -28,7 +28,7 @@ struct BlockInputs {
 
 class Block {
  public:
-  // THROWS Error when a weight is NaN or infinite.
+  // THROWS Error when a weight is NaN or infinite, and for a model that has what these equations do not.
   static Block Load(const Checkpoint& checkpoint, int64_t layer);
 
   int64_t layer() const { return layer_; }
@@ -47,31 +47,28 @@ class Block {
   // it back would give. Packed ones are left alone; whoever packs them puts the values of their grid here.
   void RoundTo(const ModelConfig& stored);
 
-  // From now on what is run without gradients is run by these, which must outlive the block: see block_kernels.h.
-  void Use(BlockKernels* kernels) { kernels_ = kernels; }
-  BlockKernels* Kernels() const;  // null where Torch's operations run
-
-  // hidden [windows, tokens, hidden_size] -> the same shape. Differentiable in the parameters. inputs: optional.
-  at::Tensor Forward(const at::Tensor& hidden, BlockInputs* inputs = nullptr) const;
+  // hidden [windows, tokens, hidden_size] -> the same shape. inputs: optional.
+  at::Tensor Forward(const BlockOps& ops, const at::Tensor& hidden, BlockInputs* inputs = nullptr) const;
 
   // Forward in its parts, for a pass that changes a block linear by linear: what q, k and v get, what o gets from that,
   // the states after attention, what gate and up get from those, what down gets from that, and the block's output.
-  at::Tensor AttentionInput(const at::Tensor& hidden) const;
-  at::Tensor OutputInput(const at::Tensor& attention_input) const;
-  at::Tensor AfterAttention(const at::Tensor& hidden, const at::Tensor& output_input) const;
-  at::Tensor MlpInput(const at::Tensor& after_attention) const;
-  at::Tensor DownInput(const at::Tensor& mlp_input) const;
-  at::Tensor AfterMlp(const at::Tensor& after_attention, const at::Tensor& down_input) const;
+  at::Tensor AttentionInput(const BlockOps& ops, const at::Tensor& hidden) const;
+  at::Tensor OutputInput(const BlockOps& ops, const at::Tensor& attention_input) const;
+  at::Tensor AfterAttention(const BlockOps& ops, const at::Tensor& hidden, const at::Tensor& output_input) const;
+  at::Tensor MlpInput(const BlockOps& ops, const at::Tensor& after_attention) const;
+  at::Tensor DownInput(const BlockOps& ops, const at::Tensor& mlp_input) const;
+  at::Tensor AfterMlp(const BlockOps& ops, const at::Tensor& after_attention, const at::Tensor& down_input) const;
 
   // Writes every parameter that out does not hold yet, rounded to out's dtype. REQUIRES: out's shapes are the block's.
   void Write(CheckpointWriter& out) const;
 
  private:
-  std::vector<at::Tensor> Linears(const LinearGroup& group, const at::Tensor& input) const;
-  at::Tensor Norm(Role role, const at::Tensor& input) const;
-  at::Tensor Sum(const at::Tensor& states, const at::Tensor& more) const;
+  std::vector<at::Tensor> Linears(const BlockOps& ops, const LinearGroup& group, const at::Tensor& input) const;
+  at::Tensor Norm(const BlockOps& ops, Role role, const at::Tensor& input) const;
+  // states and what the group makes of input, through the norm behind it where there is one.
+  at::Tensor Sum(const BlockOps& ops, const at::Tensor& states, const LinearGroup& group,
+                 const at::Tensor& input) const;
 
-  BlockKernels* kernels_ = nullptr;
   int64_t layer_ = 0;
   ModelConfig config_;
   std::map<std::pair<Role, bool>, at::Tensor> parameters_;

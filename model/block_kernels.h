@@ -1,5 +1,5 @@
 #pragma once
-// The operations of a block (operations.h) by the kernels that ship, for calibration, which needs no gradients: two to
+// The operations of a block by the kernels that ship, for calibration, which needs no gradients: two to
 // three times as fast as Torch's on a processor that multiplies pairs of bfloat16. Torch keeps to the calling thread
 // while an operation runs; the cores are the pool's.
 //
@@ -9,13 +9,13 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
-#include "checkpoint/config.h"
 #include "core/threads.h"
 #include "kernels/attention/attention.h"
 #include "kernels/gemm/gram.h"
+#include "model/block_ops.h"
+#include "model/operations.h"
 
 namespace ecld {
 
@@ -32,52 +32,53 @@ class TorchOnOneThread {
   int threads_;
 };
 
-// All tensors are float32, but for what is kept; results are new and contiguous.
-class BlockKernels {
+// Not for several threads at once: the rooms for what lies between the operations are kept from call to call.
+class BlockKernels final : public BlockOps {
  public:
   // config: of the checkpoint that the blocks are of.
-  explicit BlockKernels(ModelConfig config);
+  explicit BlockKernels(const ModelConfig& config) : exact_(config.dtype != DType::kBF16) {}
 
   // Inputs of products lose nothing when they are kept as products round them. Room for them, [windows, tokens,
-  // features], one, which asking again takes back; inputs [count, tokens, features] into it, from window `first` on;
-  // and what is kept, as float32.
+  // features], one, which asking again takes back; and inputs [count, tokens, features] into it, from window `first`
+  // on.
   at::Tensor RoomFor(int64_t windows, int64_t tokens, int64_t features);
   void Keep(const at::Tensor& inputs, int64_t first, at::Tensor& room);
-  at::Tensor Floats(const at::Tensor& kept);
+  at::Tensor Floats(const at::Tensor& kept) const override;
 
-  struct Weight {
-    at::Tensor matrix;  // [out_features, in_features]
-    std::optional<at::Tensor> bias;
-  };
-  // What each of the linears makes of inputs [..., in_features].
-  std::vector<at::Tensor> Linears(const at::Tensor& inputs, const std::vector<Weight>& weights);
-  at::Tensor Norm(const at::Tensor& inputs, const at::Tensor& weight);
-  // query [windows, tokens, heads, head_dim], key and value [.., kv_heads, head_dim], positions from 0; query and key
-  // are rotated in place. -> [windows, tokens, heads * head_dim]
-  at::Tensor Attend(int64_t layer, const at::Tensor& query, const at::Tensor& key, const at::Tensor& value);
-  at::Tensor Gate(const at::Tensor& gate, const at::Tensor& up);
-  at::Tensor Sum(const at::Tensor& states, const at::Tensor& more);
+  // REQUIRES, of all: no gradient is asked of what they are given; they throw std::logic_error where one is.
+  std::vector<at::Tensor> Linears(const at::Tensor& inputs, const std::vector<Weight>& weights) const override;
+  at::Tensor Norm(const at::Tensor& inputs, const at::Tensor& weight, double epsilon) const override;
+  at::Tensor Attend(const ModelConfig& config, int64_t layer, const at::Tensor& query, const at::Tensor& key,
+                    const at::Tensor& value) const override;
+  at::Tensor Gate(Activation activation, const at::Tensor& gate, const at::Tensor& up) const override;
+  at::Tensor Sum(const at::Tensor& states, const at::Tensor& more) const override;
+  bool HasThreads() const override { return true; }
 
   // Adds the Gram matrix of inputs [..., features] to gram [features, features], the lower triangle alone.
   void AddGram(const at::Tensor& inputs, at::Tensor& gram);
 
  private:
   // Contiguous floats as products round them.
-  void Store(const at::Tensor& floats, void* to);
+  void Store(const at::Tensor& floats, void* to) const;
   // A matrix as a product takes it; what is rounded is kept in `room`.
-  WeightView View(const at::Tensor& matrix, std::vector<uint16_t>& room);
-  void Rotate(const at::Tensor& query, const at::Tensor& key);
+  WeightView View(const at::Tensor& matrix, std::vector<uint16_t>& room) const;
+  void Rotate(const RotaryTables& tables, const at::Tensor& states) const;
+  const RotaryTables& TablesOf(const ModelConfig& config, int64_t layer, int64_t tokens) const;
 
-  ModelConfig config_;
+  struct Turned {
+    Rope rope;
+    RotaryTables tables;
+  };
+
   bool exact_;
-  ThreadPool pool_;
-  GemmScratch gemm_scratch_;
-  AttentionScratch attention_scratch_;
-  GramScratch gram_scratch_;
-  std::vector<std::vector<uint16_t>> rounded_;
-  at::Tensor cosine_, sine_;  // [tokens, head_dim]
   at::Tensor room_;
-  at::Tensor keys_values_;  // of a batch of windows, as kv.h lays them out
+  mutable ThreadPool pool_;
+  mutable GemmScratch gemm_scratch_;
+  mutable AttentionScratch attention_scratch_;
+  GramScratch gram_scratch_;
+  mutable std::vector<std::vector<uint16_t>> rounded_;
+  mutable std::vector<Turned> turned_;  // by RopeKind; made anew where texts of another length or rope come
+  mutable at::Tensor keys_values_;      // of a batch of windows, as kv.h lays them out
 };
 
 }  // namespace ecld

@@ -18,12 +18,13 @@ at::Tensor BlockLoss(const at::Tensor& student, const at::Tensor& teacher) {
   return (error / teacher.square().sum(-1).clamp_min(1e-12)).mean();
 }
 
-double MeanBlockLoss(const Block& block, const at::Tensor& states, const at::Tensor& targets, int64_t first) {
+double MeanBlockLoss(const BlockOps& ops, const Block& block, const at::Tensor& states, const at::Tensor& targets,
+                     int64_t first) {
   at::NoGradGuard no_grad;
   double sum = 0;
   const int64_t windows = states.size(0) - first;
   ForWindowBatches(windows, states.size(1), [&](int64_t begin, int64_t count) {
-    at::Tensor student = block.Forward(states.narrow(0, first + begin, count));
+    at::Tensor student = block.Forward(ops, states.narrow(0, first + begin, count));
     sum += BlockLoss(student, targets.narrow(0, first + begin, count)).item<double>() * static_cast<double>(count);
   });
   return sum / static_cast<double>(windows);

@@ -19,7 +19,8 @@ namespace ecld {
 at::Tensor BlockLoss(const at::Tensor& student, const at::Tensor& teacher);
 
 // Mean loss of the block over windows [first, end) of states: every window counts the same.
-double MeanBlockLoss(const Block& block, const at::Tensor& states, const at::Tensor& targets, int64_t first);
+double MeanBlockLoss(const BlockOps& ops, const Block& block, const at::Tensor& states, const at::Tensor& targets,
+                     int64_t first);
 
 // While one lives, products that gradients go through take their factors in bfloat16 where the checkpoint does; sums,
 // norms, losses and parameters stay float32 (mixed precision: Micikevicius et al. 2018, arXiv 1710.03740, section 3).

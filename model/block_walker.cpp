@@ -19,9 +19,9 @@ namespace {
 // Rounding to the stored type happens before this comparison, so that only a fault in writing or reading shows here.
 constexpr double kWrittenTolerance = 1e-5;
 
-void CompareWithWritten(const Block& in_memory, const Block& written, const at::Tensor& sample) {
-  at::Tensor expected = in_memory.Forward(sample);
-  const double difference = ((written.Forward(sample) - expected).norm() / expected.norm()).item<double>();
+void CompareWithWritten(const BlockOps& ops, const Block& in_memory, const Block& written, const at::Tensor& sample) {
+  at::Tensor expected = in_memory.Forward(ops, sample);
+  const double difference = ((written.Forward(ops, sample) - expected).norm() / expected.norm()).item<double>();
   if (!(difference <= kWrittenTolerance))
     throw std::runtime_error(
         fmt::format("block {} as written gives states that differ by {:.2e} from those it gave in memory",
@@ -46,14 +46,6 @@ void AddRow(ReportRows& rows, int64_t layer, const Json& found) {
   rows.Add(RowName(layer), std::move(row));
 }
 
-// Runs the targets through the teacher's block. loaded: that block, where it is in memory already.
-void AdvanceTargets(const Walk& walk, int64_t layer, const Block* loaded, at::Tensor& targets) {
-  Block block = loaded ? *loaded : Block::Load(*walk.teacher, layer);
-  block.Use(walk.kernels);
-  AdvanceStates(block, targets);
-  walk.teacher->DropPages(layer);
-}
-
 }  // namespace
 
 void ForWindowBatches(int64_t windows, int64_t window_tok, const std::function<void(int64_t, int64_t)>& body) {
@@ -61,20 +53,21 @@ void ForWindowBatches(int64_t windows, int64_t window_tok, const std::function<v
   for (int64_t first = 0; first < windows; first += batch) body(first, std::min(batch, windows - first));
 }
 
-void AdvanceStates(const Block& block, at::Tensor& hidden, const at::Tensor& down_inputs) {
+void AdvanceStates(const BlockOps& ops, const Block& block, at::Tensor& hidden, const at::Tensor& down_inputs) {
   at::NoGradGuard no_grad;
   std::optional<TorchOnOneThread> one_thread;
-  if (block.Kernels()) one_thread.emplace();
+  if (ops.HasThreads()) one_thread.emplace();
   ForWindowBatches(hidden.size(0), hidden.size(1), [&](int64_t first, int64_t count) {
     at::Tensor slice = hidden.narrow(0, first, count);
-    slice.copy_(down_inputs.defined()
-                    ? block.AfterMlp(slice, block.Kernels()->Floats(down_inputs.narrow(0, first, count)))
-                    : block.Forward(slice));
+    slice.copy_(down_inputs.defined() ? block.AfterMlp(ops, slice, ops.Floats(down_inputs.narrow(0, first, count)))
+                                      : block.Forward(ops, slice));
   });
 }
 
 at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, PassContext& context, const Walk& walk) {
   at::NoGradGuard no_grad;
+  const TorchOps torch;
+  const BlockOps& ops = walk.ops ? *walk.ops : torch;
   KeepFreeMemory();
   CopyEnds(in, out);
   const auto& windows = context.calibration->windows;
@@ -86,10 +79,13 @@ at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, PassContext& 
     std::optional<Block> block;
     if (!out.LayerWritten(layer)) {
       block = Block::Load(in, layer);
-      block->Use(walk.kernels);
     }
     in.DropPages(layer);
-    if (walk.teacher) AdvanceTargets(walk, layer, block && walk.teacher == &in ? &*block : nullptr, targets);
+    if (walk.teacher) {
+      const bool loaded = block && walk.teacher == &in;
+      AdvanceStates(ops, loaded ? *block : Block::Load(*walk.teacher, layer), targets);
+      walk.teacher->DropPages(layer);
+    }
     at::Tensor sample, down_inputs;
     if (block) {
       sample = states.slice(0, 0, 1).clone();  // one window; the pass may carry the states on
@@ -102,11 +98,10 @@ at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, PassContext& 
       AddRow(context.rows, layer, walk.lost_row);
     }
     const Checkpoint staged = out.View();
-    Block written = Block::Load(staged, layer);
-    written.Use(walk.kernels);
-    if (block) CompareWithWritten(*block, written, sample);
+    const Block written = Block::Load(staged, layer);
+    if (block) CompareWithWritten(ops, *block, written, sample);
     block.reset();
-    AdvanceStates(written, states, down_inputs);
+    AdvanceStates(ops, written, states, down_inputs);
     out.Commit();
     ReturnFreeMemory();  // the pieces that a block's work leaves would add up
     progress.Advance(1);
@@ -122,7 +117,7 @@ void ReadBlocks(const Checkpoint& in, int64_t first, const std::vector<at::Tenso
     const Block block = Block::Load(in, layer);
     in.DropPages(layer);
     if (body) body(block);
-    for (at::Tensor* some : states) AdvanceStates(block, *some);
+    for (at::Tensor* some : states) AdvanceStates(TorchOps(), block, *some);
   }
 }
 

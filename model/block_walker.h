@@ -30,7 +30,7 @@ void ForWindowBatches(int64_t windows, int64_t window_tok,
 // Runs all windows through the block, in place. hidden: [windows, tokens, hidden_size]. down_inputs, [windows, tokens,
 // intermediate_size]: what enters the last product, where its kernels have kept it; hidden are the states after
 // attention then.
-void AdvanceStates(const Block& block, at::Tensor& hidden, const at::Tensor& down_inputs = {});
+void AdvanceStates(const BlockOps& ops, const Block& block, at::Tensor& hidden, const at::Tensor& down_inputs = {});
 
 // A block on its way through a pass.
 struct WalkedBlock {
@@ -52,7 +52,7 @@ struct Walk {
   // Called for every block that an earlier run has not written.
   std::function<BlockResult(const WalkedBlock&)> change;
   Json lost_row;                        // of a block that an earlier run has written, its row lost; null: no rows
-  BlockKernels* kernels = nullptr;      // what blocks are run by; null: Torch, in float32
+  const BlockOps* ops = nullptr;        // what blocks are run by; null: Torch, in float32
   const Checkpoint* teacher = nullptr;  // whose blocks give targets from its own states; may be the input
 };
 
@@ -62,8 +62,8 @@ struct Walk {
 // in memory.
 at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, PassContext& context, const Walk& walk);
 
-// Reads blocks from `first` on and changes nothing: runs each of the states through them, after body has seen the
-// block.
+// Reads blocks from `first` on and changes nothing: runs by Torch each of the states through them, after body has seen
+// the block.
 void ReadBlocks(const Checkpoint& in, int64_t first, const std::vector<at::Tensor*>& states,
                 const std::function<void(const Block&)>& body = {});
 

@@ -28,6 +28,7 @@ at::Tensor Embed(const Checkpoint& checkpoint, const std::vector<std::vector<int
   const auto count = static_cast<int64_t>(windows.size());
   const auto tokens = static_cast<int64_t>(windows.empty() ? 0 : windows.front().size());
   at::Tensor hidden = at::empty({count, tokens, hidden_size}, at::kFloat);
+  const auto scale = static_cast<float>(checkpoint.config().embedding_scale);
   float* row = hidden.data_ptr<float>();
   for (const auto& window : windows) {
     assert(static_cast<int64_t>(window.size()) == tokens);
@@ -38,6 +39,7 @@ at::Tensor Embed(const Checkpoint& checkpoint, const std::vector<std::vector<int
       row += hidden_size;
     }
   }
+  if (scale != 1) hidden.mul_(scale);
   return hidden;
 }
 

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 
 namespace ecld {
@@ -11,8 +12,7 @@ at::Tensor RmsNorm(const at::Tensor& input, const at::Tensor& weight, double eps
   return weight * (input * at::rsqrt(input.square().mean(-1, true) + epsilon));
 }
 
-RotaryTables MakeRotaryTables(const ModelConfig& config, int64_t tokens) {
-  const Rope rope = MakeRope(config, tokens);
+RotaryTables MakeRotaryTables(const Rope& rope, int64_t tokens) {
   at::Tensor frequency = at::empty({std::ssize(rope.frequencies)}, at::kFloat);
   std::ranges::copy(rope.frequencies, frequency.data_ptr<float>());
   at::Tensor angle = at::outer(at::arange(tokens, at::kFloat), frequency);
@@ -25,16 +25,18 @@ at::Tensor Rotate(const at::Tensor& states, const RotaryTables& tables) {
   return states * tables.cosine + at::cat({-halves[1], halves[0]}, -1) * tables.sine;
 }
 
-at::Tensor CausalAttention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, int64_t window) {
+at::Tensor CausalAttention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, int64_t window,
+                           double query_scalar) {
+  const double scale = 1 / std::sqrt(query_scalar);
   const int64_t tokens = query.size(2), shared_by = query.size(1) / key.size(1);
   at::Tensor keys = shared_by > 1 ? at::repeat_interleave(key, shared_by, 1) : key;
   at::Tensor values = shared_by > 1 ? at::repeat_interleave(value, shared_by, 1) : value;
   if (window == 0 || window >= tokens)
-    return at::scaled_dot_product_attention(query, keys, values, {}, 0.0, /*is_causal=*/true);
+    return at::scaled_dot_product_attention(query, keys, values, {}, 0.0, /*is_causal=*/true, scale);
   at::Tensor position = at::arange(tokens);
   at::Tensor distance = position.unsqueeze(1) - position.unsqueeze(0);
   at::Tensor visible = at::logical_and(distance >= 0, distance < window);
-  return at::scaled_dot_product_attention(query, keys, values, visible);
+  return at::scaled_dot_product_attention(query, keys, values, visible, 0.0, false, scale);
 }
 
 }  // namespace ecld

@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "checkpoint/config.h"
+#include "checkpoint/rope.h"
 
 namespace ecld {
 
@@ -17,14 +17,16 @@ struct RotaryTables {
   at::Tensor cosine, sine;  // [tokens, head_dim]
 };
 
-// Tables for positions 0 .. tokens-1 of a text of so many tokens, as rope.h says.
-RotaryTables MakeRotaryTables(const ModelConfig& config, int64_t tokens);
+// Of positions 0 .. tokens-1.
+RotaryTables MakeRotaryTables(const Rope& rope, int64_t tokens);
 
 // states [windows, heads, tokens, head_dim] turned by their positions; halves of a head are the pairs.
 at::Tensor Rotate(const at::Tensor& states, const RotaryTables& tables);
 
 // Causal attention. query [windows, heads, tokens, head_dim]; key, value [windows, kv_heads, tokens, head_dim], each
 // shared by heads / kv_heads query heads. window: how many last positions a token sees, itself included; 0 = all.
-at::Tensor CausalAttention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, int64_t window);
+// Scores are divided by the square root of query_scalar.
+at::Tensor CausalAttention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, int64_t window,
+                           double query_scalar);
 
 }  // namespace ecld

@@ -9,7 +9,7 @@
 //
 // The same weights give the same result as matmul with the dequantized matrix, up to the order of float32 sums and the
 // rounding to the type of x. No gradient goes through it. Python, and programs that do not link with this, use the
-// operators of torch_operators.cpp.
+// operators of operators/torch_operators.cpp.
 
 #include <ATen/core/Tensor.h>
 

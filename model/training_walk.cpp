@@ -11,7 +11,9 @@ namespace {
 // Trains, judges and finishes one block; the row of the report.
 Json TrainBlock(const TrainingWalk& training, BlockTrainer& trainer, const WalkedBlock& walked, int64_t train_windows,
                 uint64_t seed) {
-  const auto error = [&] { return MeanBlockLoss(trainer.Now(), walked.states, walked.targets, train_windows); };
+  const TorchOps torch;
+  const BlockOps& ops = training.ops ? *training.ops : torch;
+  const auto error = [&] { return MeanBlockLoss(ops, trainer.Now(), walked.states, walked.targets, train_windows); };
   const double before = error();
   trainer.Train(walked.states.narrow(0, 0, train_windows), walked.targets.narrow(0, 0, train_windows), seed);
   const double after = error();
@@ -44,7 +46,7 @@ at::Tensor WalkTraining(const Checkpoint& in, CheckpointWriter& out, PassContext
                     {.label = training.label,
                      .change = train,
                      .lost_row = untrained,
-                     .kernels = training.kernels,
+                     .ops = training.ops,
                      .teacher = training.teacher});
 }
 

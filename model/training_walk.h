@@ -28,7 +28,7 @@ struct TrainingWalk {
   std::string undone_so;  // the same, for the report
   double held_out = 0;    // share of the windows that judge
   const Checkpoint* teacher = nullptr;
-  BlockKernels* kernels = nullptr;
+  const BlockOps* ops = nullptr;  // as WalkBlocks; training is the trainer's business
   // null: there is nothing to train in this block.
   std::function<std::unique_ptr<BlockTrainer>(const Block&)> trainer;
 };

@@ -19,7 +19,7 @@ at::Tensor GramOfDown(const Block& block, const at::Tensor& hidden) {
   at::Tensor gram = at::zeros({channels, channels}, at::kFloat);
   ForWindowBatches(hidden.size(0), hidden.size(1), [&](int64_t first, int64_t count) {
     BlockInputs inputs;
-    block.Forward(hidden.narrow(0, first, count), &inputs);
+    block.Forward(TorchOps(), hidden.narrow(0, first, count), &inputs);
     at::Tensor x = inputs[Role::kDown].reshape({-1, channels});
     gram.addmm_(x.t(), x);
   });
@@ -31,7 +31,7 @@ at::Tensor EnergyOfDown(const Block& block, const at::Tensor& hidden) {
   at::Tensor energy = at::zeros({block.Parameter(Role::kDown).size(1)}, at::kFloat);
   ForWindowBatches(hidden.size(0), hidden.size(1), [&](int64_t first, int64_t count) {
     BlockInputs inputs;
-    block.Forward(hidden.narrow(0, first, count), &inputs);
+    block.Forward(TorchOps(), hidden.narrow(0, first, count), &inputs);
     energy += inputs[Role::kDown].square().sum(at::IntArrayRef{0, 1});
   });
   return energy;

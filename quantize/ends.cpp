@@ -28,7 +28,7 @@ at::Tensor HessianOfHead(const Checkpoint& in, const at::Tensor& hidden, BlockKe
   const at::Tensor norm = at::tensor(in.ReadFloats(Find(in.table(), Role::kFinalNorm)));
   at::Tensor hessian = at::zeros({features, features}, at::kFloat);
   ForWindowBatches(hidden.size(0), hidden.size(1), [&](int64_t first, int64_t count) {
-    kernels.AddGram(kernels.Norm(hidden.narrow(0, first, count), norm), hessian);
+    kernels.AddGram(kernels.Norm(hidden.narrow(0, first, count), norm, in.config().rms_norm_eps), hessian);
   });
   Symmetrize(hessian);
   return hessian;

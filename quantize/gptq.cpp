@@ -31,15 +31,18 @@ class BlockQuantizer {
   // Leaves the states after attention in hidden, and returns the inputs of the down projection.
   at::Tensor Run() {
     const auto of_kept = [&](const at::Tensor& kept) { return kernels_.Floats(kept); };
-    Round(GroupOf(Role::kQuery), hidden_, [&](const at::Tensor& states) { return block_.AttentionInput(states); });
-    const at::Tensor mixed =
-        Inputs([&](const at::Tensor& states) { return block_.OutputInput(block_.AttentionInput(states)); });
+    Round(GroupOf(Role::kQuery), hidden_,
+          [&](const at::Tensor& states) { return block_.AttentionInput(kernels_, states); });
+    const at::Tensor mixed = Inputs([&](const at::Tensor& states) {
+      return block_.OutputInput(kernels_, block_.AttentionInput(kernels_, states));
+    });
     Round(GroupOf(Role::kOutput), mixed, of_kept);
     ForBatches(hidden_, [&](at::Tensor states, int64_t first) {
-      states.copy_(block_.AfterAttention(states, of_kept(mixed.narrow(0, first, states.size(0)))));
+      states.copy_(block_.AfterAttention(kernels_, states, of_kept(mixed.narrow(0, first, states.size(0)))));
     });
-    Round(GroupOf(Role::kGate), hidden_, [&](const at::Tensor& states) { return block_.MlpInput(states); });
-    at::Tensor down = Inputs([&](const at::Tensor& states) { return block_.DownInput(block_.MlpInput(states)); });
+    Round(GroupOf(Role::kGate), hidden_, [&](const at::Tensor& states) { return block_.MlpInput(kernels_, states); });
+    at::Tensor down =
+        Inputs([&](const at::Tensor& states) { return block_.DownInput(kernels_, block_.MlpInput(kernels_, states)); });
     Round(GroupOf(Role::kDown), down, of_kept);
     return down;
   }
@@ -151,7 +154,7 @@ void GptqPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& con
     return {nullptr, BlockQuantizer(options_, out, walked.block, kernels, walked.states, context).Run()};
   };
   const at::Tensor hidden =
-      WalkBlocks(in, out, context, {.label = "quantize.gptq", .change = quantize, .kernels = &kernels});
+      WalkBlocks(in, out, context, {.label = "quantize.gptq", .change = quantize, .ops = &kernels});
   QuantizeEnds(options_.hessian, options_.clip, in, out, hidden, context);
   (*context.report)["tensors"] = TensorReports(out, context.rows);
 }

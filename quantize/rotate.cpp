@@ -51,7 +51,7 @@ class Turner {
     if (group.ReadsHidden() && !spec.bias) weight = Reading(weight, group.feeder, spec.layer);
     if (spec.role == Role::kValue) weight = TurnValues(weight, spec.layer);
     if (spec.role == Role::kOutput && !spec.bias) weight = TurnValues(weight.t(), spec.layer).t();
-    return group.adds_to_hidden ? Writing(weight) : weight;
+    return group.AddsToHidden() ? Writing(weight) : weight;
   }
 
  private:
@@ -102,6 +102,12 @@ Planned RotatePass::Plan(const PlanInput& input) const {
   if (input.config.quantization)
     Fail(input.where, "the model is quantized already; put this stage before quantization");
   if (!options_.residual && !options_.values) Fail(input.where, "neither residual nor values is to be rotated");
+  if (options_.residual && input.config.output_norms)
+    Fail(
+        input.where + ".residual",
+        "this {} model norms what attention and the feed-forward layer add to the states, and a rotation does not pass "
+        "through the weights of such a norm; residual: false rotates the values alone",
+        Name(input.config.family));
   Planned planned;
   planned.config = input.config;
   if (options_.residual) {

@@ -19,7 +19,7 @@ BlockInputs SampleInputs(const Block& block, const at::Tensor& hidden, int64_t s
   std::array<std::vector<at::Tensor>, kLinearGroups.size()> parts;
   ForWindowBatches(hidden.size(0), hidden.size(1), [&](int64_t first, int64_t count) {
     BlockInputs inputs;
-    block.Forward(hidden.narrow(0, first, count), &inputs);
+    block.Forward(TorchOps(), hidden.narrow(0, first, count), &inputs);
     const int64_t offset = (stride - first * hidden.size(1) % stride) % stride;
     for (size_t i = 0; i < parts.size(); ++i) {
       const at::Tensor flat = inputs.groups[i].flatten(0, 1);
@@ -44,16 +44,14 @@ void DivideRows(Block& block, Role role, const at::Tensor& scales) {
 
 // Several query heads read each value head: one scale for all inputs of o that come from one channel of v, so their
 // magnitudes are averaged. [heads * head_dim] -> the same, equal where the value channel is.
-at::Tensor SharedByHeads(const at::Tensor& magnitude, const ModelConfig& config) {
-  const int64_t shared = config.num_heads / config.num_kv_heads;
-  return magnitude.view({config.num_kv_heads, shared, config.head_dim})
-      .mean(1, true)
-      .expand({config.num_kv_heads, shared, config.head_dim})
-      .reshape({-1});
+at::Tensor SharedByHeads(const at::Tensor& magnitude, int64_t kv_heads, int64_t head_dim) {
+  const at::Tensor heads = magnitude.view({kv_heads, -1, head_dim});
+  return heads.mean(1, true).expand_as(heads).reshape({-1});
 }
 
 Json ScaleBlock(Block& block, const at::Tensor& hidden, const ScaleOptions& options, ThreadPool& pool) {
   const ModelConfig& config = block.config();
+  const int64_t kv_heads = block.Parameter(Role::kValue).size(0) / config.head_dim;
   const BlockInputs inputs = SampleInputs(block, hidden, options.sample_tok);
   Json row = Json::object();
   // The inputs were sampled before anything was scaled, and scaling one place does not change another's.
@@ -61,7 +59,7 @@ Json ScaleBlock(Block& block, const at::Tensor& hidden, const ScaleOptions& opti
     const at::Tensor& input = inputs[group.linears.front()];
     const bool by_heads = group.feeder == Role::kValue;
     at::Tensor magnitude = input.abs().mean(0);
-    if (by_heads) magnitude = SharedByHeads(magnitude, config);
+    if (by_heads) magnitude = SharedByHeads(magnitude, kv_heads, config.head_dim);
     std::vector<at::Tensor> matrices;
     for (Role role : group.linears) matrices.push_back(block.Parameter(role));
     const ScaleChoice choice = SearchScales(matrices, input, magnitude, options, config.dtype, pool);
@@ -69,9 +67,9 @@ Json ScaleBlock(Block& block, const at::Tensor& hidden, const ScaleOptions& opti
         {"exponent", choice.exponent},
         {"error_kept", choice.loss_unscaled > 0 ? choice.loss / choice.loss_unscaled : 1.0}};
     MultiplyColumns(block, group, choice.scales);
-    DivideRows(block, group.feeder,
-               by_heads ? choice.scales.view({config.num_kv_heads, -1, config.head_dim}).select(1, 0).reshape({-1})
-                        : choice.scales);
+    DivideRows(
+        block, group.feeder,
+        by_heads ? choice.scales.view({kv_heads, -1, config.head_dim}).select(1, 0).reshape({-1}) : choice.scales);
   }
   return row;
 }

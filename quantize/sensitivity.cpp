@@ -92,7 +92,7 @@ class Sensitivity {
     at::Tensor states = Embed(in_, ids_);
     for (int64_t first = 0; first < embedding.out_features; first += kHeadRows) {
       const int64_t rows = std::min(kHeadRows, embedding.out_features - first);
-      const at::Tensor values = Rounded(embedding, first, rows, format);
+      const at::Tensor values = Rounded(embedding, first, rows, format) * in_.config().embedding_scale;
       for (size_t window = 0; window < ids_.size(); ++window)
         for (size_t token = 0; token < ids_[window].size(); ++token)
           if (const int64_t row = ids_[window][token] - first; row >= 0 && row < rows)
@@ -179,7 +179,7 @@ class Sensitivity {
     if (rounded.empty()) return squared;
     ForWindowBatches(states.size(0), states.size(1), [&](int64_t first, int64_t count) {
       BlockInputs inputs;
-      block.Forward(states.narrow(0, first, count), &inputs);
+      block.Forward(TorchOps(), states.narrow(0, first, count), &inputs);
       for (const auto& [role, weights] : rounded) {
         const at::Tensor error = at::linear(inputs[role], weights - block.Parameter(role));
         squared[role] += error.square().sum(at::kDouble).item<double>();
@@ -194,7 +194,7 @@ class Sensitivity {
     Block changed = block.Clone();
     for (const TensorSpec& member : unit.members) changed.Parameter(member.role) = rounded.at(member.role);
     at::Tensor after = states.clone();
-    AdvanceStates(changed, after);
+    AdvanceStates(TorchOps(), changed, after);
     return after;
   }
 

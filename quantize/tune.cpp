@@ -102,7 +102,7 @@ class BlockTuner : public BlockTrainer {
 
   static at::Tensor Forward(const Block& block, const at::Tensor& states) {
     const MixedPrecision mixed(block.config().dtype);
-    return block.Forward(states);
+    return block.Forward(TorchOps(), states);
   }
 
   const TuneOptions& options_;
@@ -153,7 +153,7 @@ void TunePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& con
                                           .undone_so = "it is rounded to nearest",
                                           .held_out = options_.held_out,
                                           .teacher = &in,
-                                          .kernels = &kernels,
+                                          .ops = &kernels,
                                           .trainer = trainer});
   QuantizeEnds(options_.ends, options_.clip, in, out, hidden, context);
   (*context.report)["tensors"] = TensorReports(out, context.rows);

@@ -1,7 +1,9 @@
 #include "runtime/gpu_decoder.h"
 
 #include <algorithm>
+#include <array>
 
+#include "checkpoint/features.h"
 #include "checkpoint/linear_groups.h"
 #include "core/error.h"
 #include "core/progress.h"
@@ -9,10 +11,28 @@
 
 namespace ecld {
 
+namespace {
+
+void RequireSupported(const ModelConfig& config, const std::string& where) {
+  static constexpr std::array kTaught = {Feature::kQueryKeyValueBias, Feature::kOutputBias, Feature::kMlpBias,
+                                         Feature::kHeadNorms,         Feature::kWindows,    Feature::kRopeLinear,
+                                         Feature::kRopeLlama3};
+  const RopeScaling::Kind rope = config.rope_scaling.kind;
+  if (rope == RopeScaling::Kind::kYarn || rope == RopeScaling::Kind::kDynamic || rope == RopeScaling::Kind::kLongRope)
+    Fail(where, "rope type \"{}\"; on a GPU default, linear and llama3 run", ecld::Name(rope));
+  RequireTaught(config, kTaught, where, "the GPU's kernels");
+  if (config.head_dim % 2 != 0 || config.head_dim > cuda::kMaxHeadDim)
+    Fail(where, "heads of {} elements; the GPU's kernels take even numbers up to {}", config.head_dim,
+         cuda::kMaxHeadDim);
+}
+
+}  // namespace
+
 GpuDecoder::GpuDecoder(const RuntimeModel& model, std::unique_ptr<StepMachine> machine, const GpuOptions& options,
                        ThreadPool& pool)
     : model_(model), machine_(std::move(machine)), options_(options) {
   CheckOptions();
+  RequireSupported(config(), model.checkpoint().directory().string());
   context_tok_ = std::min(options.context_tok, LongestText(config()));
   // A prompt's last rows may stand for no token.
   capacity_ = WholeKeyBlocks(context_tok_ + options.prompt_rows);
@@ -24,7 +44,6 @@ GpuDecoder::GpuDecoder(const RuntimeModel& model, std::unique_ptr<StepMachine> m
 }
 
 void GpuDecoder::CheckOptions() const {
-  const std::string where = model_.checkpoint().directory().string();
   if (options_.kv != KvType::kF16 && options_.kv != KvType::kQ8)
     Fail("--kv", "{} is not a cache that the GPU's kernels have; they have f16 and q8", ecld::Name(options_.kv));
   if (options_.type != DType::kF16 && options_.type != DType::kBF16)
@@ -32,12 +51,6 @@ void GpuDecoder::CheckOptions() const {
   if (options_.context_tok < 1) Fail("--context", "is {}, must be at least 1", options_.context_tok);
   if (options_.prompt_rows < 1 || options_.prompt_rows > 1024)
     Fail("prompt_rows", "is {}, must be 1 to 1024", options_.prompt_rows);
-  const RopeScaling::Kind rope = config().rope_scaling.kind;
-  if (rope == RopeScaling::Kind::kYarn || rope == RopeScaling::Kind::kDynamic || rope == RopeScaling::Kind::kLongRope)
-    Fail(where, "rope type \"{}\"; on a GPU default, linear and llama3 run", ecld::Name(rope));
-  if (config().head_dim % 2 != 0 || config().head_dim > cuda::kMaxHeadDim)
-    Fail(where, "heads of {} elements; the GPU's kernels take even numbers up to {}", config().head_dim,
-         cuda::kMaxHeadDim);
 }
 
 void GpuDecoder::LoadWeights(ThreadPool& pool) {

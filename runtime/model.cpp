@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "checkpoint/features.h"
 #include "checkpoint/linear_groups.h"
 #include "kernels/packing/interleaved.h"
 
@@ -21,10 +22,18 @@ RuntimeBlock ReadBlock(const Checkpoint& checkpoint, int64_t layer) {
   return block;
 }
 
+// What a Session computes.
+constexpr std::array kTaught = {Feature::kQueryKeyValueBias, Feature::kOutputBias,     Feature::kMlpBias,
+                                Feature::kHeadNorms,         Feature::kWindows,        Feature::kRopeLinear,
+                                Feature::kRopeLlama3,        Feature::kRopeYarn,       Feature::kRopeDynamic,
+                                Feature::kRopeLongRope,      Feature::kRopeOfWindows,  Feature::kGelu,
+                                Feature::kOutputNorms,       Feature::kEmbeddingScale, Feature::kQueryScalar};
+
 }  // namespace
 
 RuntimeModel::RuntimeModel(Checkpoint checkpoint, const RuntimeOptions& options)
     : checkpoint_(std::move(checkpoint)), options_(options) {
+  RequireTaught(config(), kTaught, checkpoint_.directory().string(), "the runtime");
   embedding_ = checkpoint_.Weight(Find(checkpoint_.table(), Role::kEmbedding));
   head_ = checkpoint_.Head();
   final_norm_ = checkpoint_.ReadFloats(Find(checkpoint_.table(), Role::kFinalNorm));

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "kernels/elementwise/elementwise.h"
 #include "runtime/options.h"
 #include "runtime/tile_cache.h"
 
@@ -33,9 +34,16 @@ struct RuntimeBlock {
   Linear& operator[](Role role) { return linears[static_cast<size_t>(role)]; }
 };
 
+// Which of the processor's kernels a model's gate is.
+using GateFunction = void (*ElementwiseKernels::*)(const float*, const float*, int64_t, float*);
+inline GateFunction GateKernel(Activation activation) {
+  return activation == Activation::kGelu ? &ElementwiseKernels::geglu : &ElementwiseKernels::swiglu;
+}
+
 class RuntimeModel {
  public:
-  // THROWS Error when a norm or bias holds NaN or infinity. Matrices are read only to lay them out, once.
+  // THROWS Error when a norm or bias holds NaN or infinity, and for a model that has what a Session does not compute.
+  // Matrices are read only to lay them out, once.
   explicit RuntimeModel(Checkpoint checkpoint, const RuntimeOptions& options = {});
 
   const RuntimeOptions& options() const { return options_; }

@@ -25,7 +25,11 @@ int64_t CountRows(std::span<const Piece> pieces) {
 }  // namespace
 
 Session::Session(const RuntimeModel& model, ThreadPool& pool, std::string gemm)
-    : model_(model), pool_(pool), gemm_(std::move(gemm)), exact_(model.options().precision == Precision::kExact) {}
+    : model_(model),
+      pool_(pool),
+      gemm_(std::move(gemm)),
+      exact_(model.options().precision == Precision::kExact),
+      rotations_(static_cast<size_t>(RopeKinds(model.config()))) {}
 
 std::string Session::Kernels() const {
   std::set<std::string> names;
@@ -112,23 +116,30 @@ void Session::Embed(const Chunk& chunk) {
   std::vector<int32_t> tokens;
   for (const Piece& piece : chunk.pieces) tokens.insert(tokens.end(), piece.tokens.begin(), piece.tokens.end());
   const int64_t width = model_.config().hidden_size;
+  const auto scale = static_cast<float>(model_.config().embedding_scale);
   pool_.ParallelFor(chunk.rows, kMinRows, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row)
-      ReadRow(model_.embedding(), tokens[static_cast<size_t>(row)], chunk.hidden + row * width);
+    for (int64_t row = begin; row < end; ++row) {
+      float* hidden = chunk.hidden + row * width;
+      ReadRow(model_.embedding(), tokens[static_cast<size_t>(row)], hidden);
+      if (scale != 1)
+        for (int64_t i = 0; i < width; ++i) hidden[i] *= scale;
+    }
   });
   End(LayerObserver::kEmbedding);
 }
 
 void Session::PlaceRows(const Chunk& chunk) {
   places_.clear();
-  cosine_.clear();
-  sine_.clear();
+  for (Rotation& rotation : rotations_) {
+    rotation.cosine.clear();
+    rotation.sine.clear();
+  }
   for (const Piece& piece : chunk.pieces) {
     TurnBy(piece);
     for (size_t i = 0; i < piece.tokens.size(); ++i) {
       const int64_t position = piece.cache->length_ + static_cast<int64_t>(i);
       places_.push_back({piece.cache, position});
-      AppendRotation(rope_, position, &cosine_, &sine_);
+      for (Rotation& rotation : rotations_) AppendRotation(rotation.rope, position, &rotation.cosine, &rotation.sine);
     }
   }
 }
@@ -149,7 +160,8 @@ void Session::TurnBy(const Piece& piece) {
                     Name(model_.config().rope_scaling.kind)));
   piece.cache->rope_length_ = length;
   if (length == rope_length_) return;
-  rope_ = MakeRope(model_.config(), piece.text_tok);
+  for (size_t kind = 0; kind < rotations_.size(); ++kind)
+    rotations_[kind].rope = MakeRope(model_.config(), piece.text_tok, static_cast<int64_t>(kind));
   rope_length_ = length;
 }
 

@@ -109,6 +109,7 @@ class Session {
   void RunBlock(size_t layer, const Chunk& chunk);
   void Send(const Chunk& chunk, bool add);
   void AddAndNorm(const Chunk& chunk, bool add, const std::vector<float>& weight);
+  void NormProjected(const std::vector<float>& weight, int64_t rows);
   void Multiply(std::initializer_list<Product> products, const float* x, int64_t rows);
   void RotateAndStore(size_t layer, int64_t rows);
   void Attend(size_t layer, const Chunk& chunk);
@@ -126,10 +127,13 @@ class Session {
   std::vector<float> hidden_;  // [rows, hidden_size] of the whole call
   // Of a chunk, [rows, width]; kept between calls.
   std::vector<float> normed_, query_, key_, value_, attended_, projected_, gate_, up_;
-  Rope rope_;                         // of texts of rope_length_
-  int64_t rope_length_ = -1;          // see RopeLength
-  std::vector<float> cosine_, sine_;  // [rows, head_dim / 2]
-  std::vector<RowPlace> places_;      // [rows]
+  struct Rotation {
+    Rope rope;                        // of texts of rope_length_
+    std::vector<float> cosine, sine;  // [rows, head_dim / 2]
+  };
+  std::vector<Rotation> rotations_;  // by RopeKind
+  int64_t rope_length_ = -1;         // see RopeLength
+  std::vector<RowPlace> places_;     // [rows]
   std::vector<GemmArgs> products_;
   GemmScratch gemm_scratch_;
   std::vector<AttentionPiece> attention_pieces_;

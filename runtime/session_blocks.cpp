@@ -28,13 +28,16 @@ void Session::RunBlock(size_t layer, const Chunk& chunk) {
   RotateAndStore(layer, rows);
   Attend(layer, chunk);
   Multiply({{block[Role::kOutput], projected_}}, attended_.data(), rows);
+  NormProjected(block.Norm(Role::kAttentionOutNorm), rows);
 
   AddAndNorm(chunk, true, block.Norm(Role::kMlpNorm));
   Multiply({{block[Role::kGate], gate_}, {block[Role::kUp], up_}}, normed_.data(), rows);
+  const auto gated = Elementwise().*GateKernel(model_.config().activation);
   pool_.ParallelFor(rows * block[Role::kGate].weight.out_features, kMinElements, [&](int64_t begin, int64_t end) {
-    Elementwise().swiglu(gate_.data() + begin, up_.data() + begin, end - begin, gate_.data() + begin);
+    gated(gate_.data() + begin, up_.data() + begin, end - begin, gate_.data() + begin);
   });
   Multiply({{block[Role::kDown], projected_}}, gate_.data(), rows);
+  NormProjected(block.Norm(Role::kMlpOutNorm), rows);
   if (layer + 1 == model_.blocks().size())
     Elementwise().add(projected_.data(), rows * model_.config().hidden_size, chunk.hidden);
 }
@@ -56,6 +59,17 @@ void Session::AddAndNorm(const Chunk& chunk, bool add, const std::vector<float>&
       if (add) Elementwise().add(projected_.data() + row * width, width, hidden);
       Elementwise().rms_norm(hidden, weight.data(), width, eps, normed + row * width);
     }
+  });
+}
+
+// The norm behind the product, where there is one.
+void Session::NormProjected(const std::vector<float>& weight, int64_t rows) {
+  if (weight.empty()) return;
+  const auto width = static_cast<int64_t>(weight.size());
+  const auto eps = static_cast<float>(model_.config().rms_norm_eps);
+  pool_.ParallelFor(rows, MinRows(width), [&](int64_t begin, int64_t end) {
+    for (float* row = projected_.data() + begin * width; row != projected_.data() + end * width; row += width)
+      Elementwise().rms_norm(row, weight.data(), width, eps, row);
   });
 }
 
@@ -83,6 +97,7 @@ void Session::RotateAndStore(size_t layer, int64_t rows) {
   const ModelConfig& config = model_.config();
   const std::vector<float>& query_norm = model_.blocks()[layer].Norm(Role::kQueryNorm);
   const std::vector<float>& key_norm = model_.blocks()[layer].Norm(Role::kKeyNorm);
+  const Rotation& rotation = rotations_[static_cast<size_t>(RopeKind(config, static_cast<int64_t>(layer)))];
   const ElementwiseKernels& kernels = Elementwise();
   const int64_t head_dim = config.head_dim, half = head_dim / 2;
   const auto eps = static_cast<float>(config.rms_norm_eps);
@@ -97,8 +112,9 @@ void Session::RotateAndStore(size_t layer, int64_t rows) {
         norm_heads(query_norm, config.num_heads, query);
         norm_heads(key_norm, config.num_kv_heads, key);
       }
-      kernels.rotate(query, cosine_.data() + row * half, sine_.data() + row * half, config.num_heads, head_dim);
-      kernels.rotate(key, cosine_.data() + row * half, sine_.data() + row * half, config.num_kv_heads, head_dim);
+      const float *cosine = rotation.cosine.data() + row * half, *sine = rotation.sine.data() + row * half;
+      kernels.rotate(query, cosine, sine, config.num_heads, head_dim);
+      kernels.rotate(key, cosine, sine, config.num_kv_heads, head_dim);
       const RowPlace& place = places_[static_cast<size_t>(row)];
       AppendKv(place.cache->View(layer), place.position, key, value_.data() + row * config.KeyWidth());
     }
@@ -123,7 +139,7 @@ void Session::Attend(size_t layer, const Chunk& chunk) {
   Attention({.pieces = attention_pieces_,
              .num_heads = config.num_heads,
              .window = config.sliding_window[layer],
-             .scale = 1.0f / std::sqrt(static_cast<float>(config.head_dim))},
+             .scale = 1.0f / std::sqrt(static_cast<float>(config.QueryScalar()))},
             pool_, attention_scratch_);
 }
 

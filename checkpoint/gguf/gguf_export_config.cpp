@@ -1,8 +1,10 @@
 #include "checkpoint/gguf/gguf_export_config.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
+#include "checkpoint/features.h"
 #include "checkpoint/gguf/gguf_rope.h"
 #include "core/error.h"
 
@@ -26,10 +28,23 @@ int64_t Window(const ModelConfig& config, const std::string& where) {
   return window;
 }
 
+// What one of its architectures cannot say is asked for where it is written; this is what none of them can.
+void RequireSupported(const ModelConfig& config, const std::string& where) {
+  static constexpr std::array kArchitectures = {Family::kLlama, Family::kQwen2, Family::kQwen3, Family::kMistral};
+  static constexpr std::array kTaught = {Feature::kQueryKeyValueBias, Feature::kOutputBias, Feature::kMlpBias,
+                                         Feature::kHeadNorms,         Feature::kWindows,    Feature::kRopeLinear,
+                                         Feature::kRopeLlama3,        Feature::kRopeYarn,   Feature::kRopeDynamic,
+                                         Feature::kRopeLongRope};
+  if (std::ranges::find(kArchitectures, config.family) == kArchitectures.end())
+    Fail(where, "models of type {} are not written as GGUF; llama, qwen2, qwen3 and mistral are", Name(config.family));
+  RequireTaught(config, kTaught, where, "GGUF's llama, qwen2 and qwen3");
+}
+
 }  // namespace
 
 void PutGgufConfig(const ModelConfig& config, const std::string& where, GgufWriter* out,
                    std::vector<std::string>* notes) {
+  RequireSupported(config, where);
   if (config.family == Family::kQwen3 && config.qkv_bias)
     Fail(where + ": attention_bias", "is true, but the qwen3 of llama.cpp has no biases and would not load them");
   const std::string architecture = Architecture(config), prefix = architecture + ".";

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <numbers>
 
 namespace ecld {
 namespace {
@@ -12,18 +11,6 @@ using enum RopeScaling::Kind;
 
 constexpr std::string_view kFreqs = "rope_freqs.weight";
 constexpr std::string_view kShort = "rope_factors_short.weight", kLong = "rope_factors_long.weight";
-
-// By what the llama3 rope type divides the frequency of dimension pair i (of head_dim / 2), with the low and high
-// frequency factors 1 and 4 that every Llama 3 model has.
-double Llama3Divisor(int64_t i, int64_t head_dim, double theta, double factor, int64_t original_max_position) {
-  double frequency = std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
-  double wavelength = 2 * std::numbers::pi / frequency;
-  double turns = static_cast<double>(original_max_position) / wavelength;
-  if (turns > 4) return 1;
-  if (turns < 1) return factor;
-  double smooth = (turns - 1) / (4 - 1);
-  return 1 / ((1 - smooth) / factor + smooth);
-}
 
 // Numbers that went through a 32-bit float, or were multiplied after it.
 bool Same(double a, double b) { return std::abs(a - b) <= 1e-6 * std::max(std::abs(a), std::abs(b)); }
@@ -113,8 +100,14 @@ class RopeReader {
     const double factor = ShortestDecimal(*std::ranges::max_element(divisors));
     // What Llama 3.1 was made for, where the file says nothing.
     const int64_t original = view_.SizeOr(kOriginal, 8192);
+    // Every Llama 3 model has these low and high frequency factors.
+    const RopeScaling llama3{.kind = kLlama3,
+                             .factor = factor,
+                             .low_freq_factor = 1,
+                             .high_freq_factor = 4,
+                             .original_max_position = original};
     for (int64_t i = 0; i < head_dim_ / 2; ++i) {
-      const double expected = Llama3Divisor(i, head_dim_, theta_, factor, original);
+      const double expected = Llama3Divisor(llama3, theta_, head_dim_, i);
       const double found = divisors[static_cast<size_t>(i)];
       // The divisors were computed in float32; 1e-4 is far above its error and far below any other rope's difference.
       if (!(std::abs(found - expected) <= 1e-4 * expected))
@@ -250,8 +243,7 @@ std::vector<GgufRopeTensor> GgufRopeTensors(const ModelConfig& config) {
   if (scaling.kind != kLlama3) return {};
   std::vector<float> divisors;
   for (int64_t i = 0; i < config.head_dim / 2; ++i)
-    divisors.push_back(static_cast<float>(
-        Llama3Divisor(i, config.head_dim, config.rope_theta, scaling.factor, scaling.original_max_position)));
+    divisors.push_back(static_cast<float>(Llama3Divisor(scaling, config.rope_theta, config.head_dim, i)));
   return {{std::string(kFreqs), std::move(divisors)}};
 }
 

@@ -24,6 +24,10 @@ std::string_view PartName(Role role) {
       return "attn_norm";
     case Role::kMlpNorm:
       return "ffn_norm";
+    case Role::kAttentionOutNorm:
+      return "post_attention_norm";
+    case Role::kMlpOutNorm:
+      return "post_ffw_norm";
     case Role::kQuery:
       return "attn_q";
     case Role::kKey:

@@ -22,6 +22,9 @@ struct ElementwiseKernels {
   // The gate of the feed-forward layer (Shazeer 2020, equation 5, with SiLU): y = gate / (1 + e^-gate) * up. y may be
   // either.
   void (*swiglu)(const float* gate, const float* up, int64_t count, float* y);
+  // The same with GELU (Hendrycks and Gimpel 2016, arXiv 1606.08415, section 2) as its approximation by tanh:
+  // y = gate / (1 + e^(-2 z)) * up, z = sqrt(2 / pi) (gate + 0.044715 gate^3).
+  void (*geglu)(const float* gate, const float* up, int64_t count, float* y);
   void (*add)(const float* x, int64_t count, float* sum);  // sum += x
   bool (*all_finite)(const float* x, int64_t count);
 };

@@ -58,6 +58,20 @@ ECLD_TARGET inline void SwigluRow(const float* gate, const float* up, int64_t co
     StoreFirst(y + i, rest, Gated(LoadFirst(gate + i, rest), LoadFirst(up + i, rest)));
 }
 
+// (1 + tanh z) / 2 = 1 / (1 + e^(-2 z))
+ECLD_TARGET inline Vector GeluGated(Vector gate, Vector up) {
+  constexpr float kTwice = 2 * 0.7978845608f;  // sqrt(2 / pi)
+  const Vector z = gate * Fma(gate * gate, Set(kTwice * 0.044715f), Set(kTwice));
+  return gate / (Set(1) + Exp(Set(0) - z)) * up;
+}
+
+ECLD_TARGET inline void GegluRow(const float* gate, const float* up, int64_t count, float* y) {
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) Store(y + i, GeluGated(Load(gate + i), Load(up + i)));
+  if (const int64_t rest = count - i; rest > 0)
+    StoreFirst(y + i, rest, GeluGated(LoadFirst(gate + i, rest), LoadFirst(up + i, rest)));
+}
+
 ECLD_TARGET inline void AddRow(const float* x, int64_t count, float* sum) {
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) Store(sum + i, Load(sum + i) + Load(x + i));
@@ -84,6 +98,7 @@ constexpr ElementwiseKernels KernelsOf(const char* name) {
           .rms_norm = RmsNormRow,
           .rotate = RotateRow,
           .swiglu = SwigluRow,
+          .geglu = GegluRow,
           .add = AddRow,
           .all_finite = AllFiniteIn};
 }

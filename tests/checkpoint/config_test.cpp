@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <cstdlib>
 
 #include "checkpoint/tensor_table.h"
@@ -55,6 +56,69 @@ TEST(Config, ReadsBothRopeStyles) {
     EXPECT_EQ(config.rope_scaling.original_max_position, 8192);
   }
   EXPECT_EQ(With("rope_scaling", {{"type", "linear"}, {"factor", 2.0}}).rope_scaling.kind, RopeScaling::Kind::kLinear);
+}
+
+// As published in 2025, and as transformers 5 writes it.
+Json Gemma3(bool new_style) {
+  Json json = ParseJson(R"({"architectures": ["Gemma3ForCausalLM"], "model_type": "gemma3_text", "vocab_size": 100,
+    "hidden_size": 60, "intermediate_size": 96, "num_hidden_layers": 8, "num_attention_heads": 3, "head_dim": 16,
+    "num_key_value_heads": 1, "sliding_window": 4, "query_pre_attn_scalar": 24, "torch_dtype": "bfloat16",
+    "hidden_activation": "gelu_pytorch_tanh", "attn_logit_softcapping": null})",
+                        "config.json");
+  if (new_style)
+    json.update(ParseJson(R"({"rope_parameters": {
+      "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 5e5},
+      "sliding_attention": {"rope_type": "default", "rope_theta": 200}}})",
+                          "rope"));
+  else
+    json.update(ParseJson(R"({"sliding_window_pattern": 6, "rope_theta": 5e5, "rope_local_base_freq": 200,
+      "rope_scaling": {"rope_type": "linear", "factor": 8.0}})",
+                          "rope"));
+  return json;
+}
+
+TEST(Config, ReadsBothStylesOfGemma3) {
+  for (bool new_style : {false, true}) {
+    const ModelConfig config = ParseConfig(Gemma3(new_style), "config.json");
+    EXPECT_EQ(config.family, Family::kGemma3);
+    EXPECT_THAT(config.sliding_window, ElementsAre(4, 4, 4, 4, 4, 0, 4, 4));
+    EXPECT_EQ(config.rope_theta, 5e5);
+    EXPECT_EQ(config.rope_scaling.kind, RopeScaling::Kind::kLinear);
+    EXPECT_EQ(config.window_rope_theta, 200);
+    EXPECT_EQ(RopeKind(config, 4), 1);
+    EXPECT_EQ(RopeKind(config, 5), 0);
+    EXPECT_NEAR(MakeRope(config, 1, 0).frequencies[1], std::pow(5e5, -1.0 / 8) / 8, 1e-7);
+    EXPECT_NEAR(MakeRope(config, 1, 1).frequencies[1], std::pow(200, -1.0 / 8), 1e-6);
+    EXPECT_TRUE(config.tie_embeddings);
+    EXPECT_EQ(config.QueryScalar(), 24);
+    EXPECT_EQ(config.embedding_scale, 7.75) << "the square root of 60 in bfloat16";
+    EXPECT_THAT(config.notes, IsEmpty());
+    const Json written = ToJson(config);
+    EXPECT_EQ(ToJson(ParseConfig(written, "written")), written);
+    EXPECT_EQ(written["layer_types"][5], "full_attention");
+  }
+  Json bare = Gemma3(false);
+  for (const char* key : {"rope_theta", "rope_local_base_freq", "rope_scaling", "query_pre_attn_scalar"})
+    bare.erase(key);
+  const ModelConfig config = ParseConfig(bare, "config.json");
+  EXPECT_EQ(config.rope_theta, 1e6);
+  EXPECT_EQ(config.window_rope_theta, 1e4);
+  EXPECT_EQ(config.QueryScalar(), 256);
+}
+
+TEST(Config, RefusesWhatGemma3CouldAskForAndNobodyComputes) {
+  const auto expect = [](const char* patch, const char* message) {
+    Json json = Gemma3(true);
+    json.merge_patch(ParseJson(patch, "patch"));
+    EXPECT_ERROR(ParseConfig(json, "config.json"), message);
+  };
+  expect(R"({"hidden_activation": "silu"})",
+         "hidden_activation: \"silu\" is not supported; expected gelu_pytorch_tanh");
+  expect(R"({"final_logit_softcapping": 30.0})", "config.json: final_logit_softcapping");
+  expect(R"({"use_bidirectional_attention": true})", "config.json: use_bidirectional_attention");
+  expect(R"({"rope_parameters": {"rope_theta": 1e4}})", "config.json: rope_parameters");
+  expect(R"({"rope_parameters": {"sliding_attention": {"rope_type": "linear"}}})",
+         "rope type \"linear\" of layers with a window is not supported; expected default");
 }
 
 TEST(Config, SlidingWindowByFamily) {

@@ -207,6 +207,12 @@ TEST_F(GgufExport, RefusesRopesThatLlamaCppDoesNotHave) {
          "rope type \"llama3\" needs a tensor which llama.cpp has for llama, not for qwen3");
 }
 
+TEST_F(GgufExport, RefusesArchitecturesItWasNotTaught) {
+  WriteTinyCheckpoint(dir_ / "m", {.family = Family::kGemma3});
+  EXPECT_ERROR(ExportModel(),
+               "config.json: models of type gemma3_text are not written as GGUF; llama, qwen2, qwen3 and mistral are");
+}
+
 TEST_F(GgufExport, RefusesTokenizersItCannotCarry) {
   WritePackedCheckpoint(dir_ / "m", PackedFormat{4, 32, true}, {.dtype = DType::kBF16});
   const fs::path path = dir_ / "m/tokenizer.json";

@@ -99,6 +99,31 @@ TEST_P(ElementwiseOf, SwigluIsTheFormulaAlsoFarOut) {
   EXPECT_TRUE(std::isnan(y[7]));
 }
 
+TEST_P(ElementwiseOf, GegluIsTheFormulaAlsoFarOut) {
+  const auto gelu = [](double x) { return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); };
+  for (int64_t count : kCounts) {
+    std::vector<float> gate = Normal(count, 4), up = Normal(count, 5);
+    gate[0] = 200;
+    gate[gate.size() / 2] = -200;
+    std::vector<float> y(gate.size() + 1, NAN);
+    std::vector<double> expected;
+    for (size_t i = 0; i < gate.size(); ++i) expected.push_back(gelu(gate[i]) * up[i]);
+    kernels().geglu(gate.data(), up.data(), count, y.data());
+    EXPECT_TRUE(std::isnan(y.back())) << "wrote past the end";
+    y.pop_back();
+    EXPECT_TRUE(Near(y, expected, {.max_abs = 1e-4}));
+  }
+  std::vector<float> gate, up(20001, 1), y(20001);
+  for (int i = -10000; i <= 10000; ++i) gate.push_back(static_cast<float>(i) / 500);
+  std::vector<double> expected;
+  for (float g : gate) expected.push_back(gelu(g));
+  kernels().geglu(gate.data(), up.data(), 20001, y.data());
+  EXPECT_TRUE(Near(y, expected, {.max_abs = 4e-6}));
+  gate[7] = NAN;
+  kernels().geglu(gate.data(), up.data(), 20001, y.data());
+  EXPECT_TRUE(std::isnan(y[7]));
+}
+
 TEST_P(ElementwiseOf, AddsEachElementOnce) {
   for (int64_t count : kCounts) {
     const std::vector<float> x = Normal(count, 6);

@@ -40,14 +40,12 @@ TEST_P(KernelsOfFamily, GiveWhatTorchGivesPartByPart) {
   BlockKernels kernels(config);
   at::NoGradGuard no_grad;
   for (int64_t layer = 0; layer < config.num_layers; ++layer) {
-    const Block torch = Block::Load(checkpoint, layer);
-    Block ours = Block::Load(checkpoint, layer);
-    ours.Use(&kernels);
+    const Block block = Block::Load(checkpoint, layer);
     for (int64_t tokens : {1, 12, 40, 100}) {  // 64 are the original length of those that have one
       const at::Tensor states = RandomStates({3, tokens, config.hidden_size});
       BlockInputs expected, inputs;
-      const at::Tensor out = torch.Forward(states, &expected);
-      EXPECT_LT(Difference(ours.Forward(states, &inputs), out), GetParam().tolerance) << tokens;
+      const at::Tensor out = block.Forward(TorchOps(), states, &expected);
+      EXPECT_LT(Difference(block.Forward(kernels, states, &inputs), out), GetParam().tolerance) << tokens;
       EXPECT_LT(Difference(inputs[Role::kQuery], expected[Role::kQuery]), GetParam().tolerance) << tokens;
       EXPECT_LT(Difference(inputs[Role::kOutput], expected[Role::kOutput]), GetParam().tolerance) << tokens;
       EXPECT_LT(Difference(inputs[Role::kGate], expected[Role::kGate]), GetParam().tolerance) << tokens;
@@ -58,21 +56,23 @@ TEST_P(KernelsOfFamily, GiveWhatTorchGivesPartByPart) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, KernelsOfFamily,
-    testing::Values(Case{Family::kLlama, DType::kF32, 2e-6}, Case{Family::kQwen2, DType::kF32, 2e-6},
-                    Case{Family::kQwen3, DType::kF32, 2e-6}, Case{Family::kMistral, DType::kF32, 2e-6},
-                    Case{Family::kLlama, DType::kBF16, 8e-3}, Case{Family::kQwen3, DType::kBF16, 8e-3},
+    testing::Values(Case{Family::kGemma3, DType::kF32, 2e-6}, Case{Family::kLlama, DType::kF32, 2e-6},
+                    Case{Family::kQwen2, DType::kF32, 2e-6}, Case{Family::kQwen3, DType::kF32, 2e-6},
+                    Case{Family::kMistral, DType::kF32, 2e-6}, Case{Family::kLlama, DType::kBF16, 8e-3},
+                    Case{Family::kQwen3, DType::kBF16, 8e-3},
                     Case{Family::kLlama, DType::kF32, 2e-6, RopeScaling::Kind::kYarn},
                     Case{Family::kLlama, DType::kF32, 2e-6, RopeScaling::Kind::kDynamic},
                     Case{Family::kLlama, DType::kF32, 2e-6, RopeScaling::Kind::kLongRope}));
 
-TEST(BlockKernels, LeaveTrainingToTorch) {
+TEST(BlockKernels, RefuseToTrain) {
   TempDir directory;
   const ModelConfig config = WriteTinyCheckpoint(directory / "m", {.dtype = DType::kBF16});
   BlockKernels kernels(config);
   Block block = Block::Load(Checkpoint::Open(directory / "m"), 0);
-  block.Use(&kernels);
+  const at::Tensor states = RandomStates({1, 4, config.hidden_size});
   const at::Tensor& weight = block.Parameter(Role::kQuery).requires_grad_();
-  block.Forward(RandomStates({1, 4, config.hidden_size})).sum().backward();
+  EXPECT_THROW(block.Forward(kernels, states), std::logic_error);
+  block.Forward(TorchOps(), states).sum().backward();
   EXPECT_GT(weight.grad().norm().item<double>(), 0);
 }
 

@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "model/block_kernels.h"
 #include "model/embedding.h"
+#include "model/operations.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/near.h"
 #include "tests/testing/run_pass.h"
@@ -39,7 +41,7 @@ TEST_P(BlockOfFamily, IsCausalAndSeesAtMostItsWindow) {
   const int64_t window = config_.sliding_window[static_cast<size_t>(last)];
   at::Tensor states = RandomStates(1, 12, config_.hidden_size), changed = states.clone();
   changed[0][4] += 1;
-  at::Tensor moved = (block.Forward(changed) - block.Forward(states)).abs().amax(-1)[0];
+  at::Tensor moved = (block.Forward(TorchOps(), changed) - block.Forward(TorchOps(), states)).abs().amax(-1)[0];
   for (int64_t token = 0; token < 12; ++token) {
     const bool sees = token >= 4 && (window == 0 || token - 4 < window);
     EXPECT_EQ(moved[token].item<float>() > 1e-5f, sees) << token << " window " << window;
@@ -49,21 +51,29 @@ TEST_P(BlockOfFamily, IsCausalAndSeesAtMostItsWindow) {
 TEST_P(BlockOfFamily, WindowsDoNotTouchEachOther) {
   const Block block = Block::Load(Open(), 0);
   at::Tensor states = RandomStates(3, 9, config_.hidden_size);
-  EXPECT_TRUE(Near(Values(block.Forward(states)[1]), Values(block.Forward(states.narrow(0, 1, 1))[0]), Relative(1e-5)));
+  EXPECT_TRUE(Near(Values(block.Forward(TorchOps(), states)[1]),
+                   Values(block.Forward(TorchOps(), states.narrow(0, 1, 1))[0]), Relative(1e-5)));
 }
 
 TEST_P(BlockOfFamily, HandsOutTheInputsOfItsLinears) {
   const Block block = Block::Load(Open(), 0);
   at::Tensor states = RandomStates(2, 7, config_.hidden_size);
   BlockInputs inputs;
-  at::Tensor out = block.Forward(states, &inputs);
+  at::Tensor out = block.Forward(TorchOps(), states, &inputs);
   auto linear = [&](Role role, const at::Tensor& input) {
     at::Tensor result = at::linear(input, block.Parameter(role));
     return block.Has(role, true) ? result + block.Parameter(role, true) : result;
   };
-  at::Tensor gated = at::silu(linear(Role::kGate, inputs[Role::kGate])) * linear(Role::kUp, inputs[Role::kGate]);
+  at::Tensor gate = linear(Role::kGate, inputs[Role::kGate]);
+  gate = config_.activation == Activation::kGelu ? at::gelu(gate, "tanh") : at::silu(gate);
+  at::Tensor gated = gate * linear(Role::kUp, inputs[Role::kGate]);
   EXPECT_TRUE(Near(Values(inputs[Role::kDown]), Values(gated), Relative(1e-6)));
-  at::Tensor rebuilt = states + linear(Role::kOutput, inputs[Role::kOutput]) + linear(Role::kDown, inputs[Role::kDown]);
+  auto added = [&](Role role) {
+    at::Tensor result = linear(role, inputs[role]);
+    const Role norm = *GroupOf(role).out_norm;
+    return block.Has(norm) ? RmsNorm(result, block.Parameter(norm), config_.rms_norm_eps) : result;
+  };
+  at::Tensor rebuilt = states + added(Role::kOutput) + added(Role::kDown);
   EXPECT_TRUE(Near(Values(out), Values(rebuilt), Relative(1e-5)));
   EXPECT_EQ(inputs[Role::kQuery].sizes(), states.sizes());
 }
@@ -87,16 +97,33 @@ TEST_P(BlockOfFamily, WrittenBlockIsTheRoundedOne) {
 TEST_P(BlockOfFamily, GradientsReachEveryParameterAndACloneIsItsOwn) {
   Block block = Block::Load(Open(), 0), copy = block.Clone();
   for (auto& parameter : copy.Parameters()) parameter.set_requires_grad(true);
-  copy.Forward(RandomStates(1, 6, config_.hidden_size)).square().sum().backward();
+  copy.Forward(TorchOps(), RandomStates(1, 6, config_.hidden_size)).square().sum().backward();
   for (auto& parameter : copy.Parameters()) EXPECT_GT(parameter.grad().abs().sum().item<float>(), 0);
   const std::vector<float> before = Values(block.Parameter(Role::kDown));
   copy.Parameter(Role::kDown).detach().add_(1);
   EXPECT_TRUE(Near(Values(block.Parameter(Role::kDown)), before, Exact()));
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, BlockOfFamily,
-                         testing::Values(Family::kLlama, Family::kQwen2, Family::kQwen3, Family::kMistral),
+INSTANTIATE_TEST_SUITE_P(Families, BlockOfFamily, testing::ValuesIn(kEveryFamily),
                          [](const auto& family) { return std::string(Name(family.param)); });
+
+// A pass may take heads away: what a block computes follows its matrices, not the config it was loaded with.
+TEST(Block, HeadsThatNobodyReadsCanBeCut) {
+  TempDir directory;
+  const ModelConfig config = WriteTinyCheckpoint(directory / "m", {.family = Family::kQwen3});
+  Block block = Block::Load(Checkpoint::Open(directory / "m"), 1);
+  const int64_t query = config.QueryWidth() / 2, key = config.KeyWidth() / 2;  // of the first of two kv heads
+  ASSERT_EQ(config.num_kv_heads, 2);
+  block.Parameter(Role::kOutput).narrow(1, query, query).zero_();
+  Block cut = block.Clone();
+  for (Role role : GroupOf(Role::kOutput).makers)
+    cut.Parameter(role) = cut.Parameter(role).narrow(0, 0, role == Role::kQuery ? query : key).contiguous();
+  cut.Parameter(Role::kOutput) = cut.Parameter(Role::kOutput).narrow(1, 0, query).contiguous();
+  const at::Tensor states = RandomStates(2, 9, config.hidden_size);
+  const std::vector<float> whole = Values(block.Forward(TorchOps(), states));
+  EXPECT_TRUE(Near(Values(cut.Forward(TorchOps(), states)), whole, {.max_abs = 1e-5}));
+  EXPECT_TRUE(Near(Values(cut.Forward(BlockKernels(config), states)), whole, {.max_abs = 1e-5}));
+}
 
 // Causal attention: a longer text changes its beginning only by how its length turns positions.
 TEST(Block, SomeRopesTurnABeginningByTheLengthOfAll) {
@@ -108,7 +135,7 @@ TEST(Block, SomeRopesTurnABeginningByTheLengthOfAll) {
     const Block block = Block::Load(Checkpoint::Open(directory / "m"), 0);
     const at::Tensor states = RandomStates(1, 100, config.hidden_size);
     const auto beginning = [&](int64_t tokens) {
-      return Values(block.Forward(states.narrow(1, 0, tokens)).narrow(1, 0, 30));
+      return Values(block.Forward(TorchOps(), states.narrow(1, 0, tokens)).narrow(1, 0, 30));
     };
     EXPECT_TRUE(Near(beginning(64), beginning(30), {.max_abs = 1e-5})) << Name(kind);
     const bool by_length = kind == RopeScaling::Kind::kDynamic || kind == RopeScaling::Kind::kLongRope;

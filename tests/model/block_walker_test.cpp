@@ -20,7 +20,7 @@ std::vector<float> Values(const at::Tensor& tensor) {
 
 at::Tensor StatesBefore(const Checkpoint& checkpoint, const TokenWindows& windows, int64_t layer) {
   at::Tensor states = Embed(checkpoint, windows.windows);
-  for (int64_t i = 0; i < layer; ++i) AdvanceStates(Block::Load(checkpoint, i), states);
+  for (int64_t i = 0; i < layer; ++i) AdvanceStates(TorchOps(), Block::Load(checkpoint, i), states);
   return states;
 }
 
@@ -107,14 +107,15 @@ TEST_F(BlockWalk, GoesOnFromWhereAPassHasCarriedTheStates) {
       at::Tensor& states = walked.states;
       block.Parameter(Role::kDown).mul_(0.5f);
       if (!carry) return {};
-      states.copy_(block.AfterAttention(states, block.OutputInput(block.AttentionInput(states))));
-      const at::Tensor inputs = block.DownInput(block.MlpInput(states));
+      states.copy_(
+          block.AfterAttention(kernels, states, block.OutputInput(kernels, block.AttentionInput(kernels, states))));
+      const at::Tensor inputs = block.DownInput(kernels, block.MlpInput(kernels, states));
       at::Tensor kept = kernels.RoomFor(states.size(0), states.size(1), inputs.size(2));
       for (int64_t window = 0; window < states.size(0); ++window)
         kernels.Keep(inputs.narrow(0, window, 1), window, kept);
       return {nullptr, kept};
     };
-    return Values(Go(name, {.label = "test", .change = halve, .kernels = &kernels}));
+    return Values(Go(name, {.label = "test", .change = halve, .ops = &kernels}));
   };
   EXPECT_TRUE(Near(states_after("carried", true), states_after("run", false), Exact()));
 }

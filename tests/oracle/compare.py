@@ -128,7 +128,15 @@ def reference(directory, **options):
     for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if loading.get(problem):
             raise RuntimeError(f"transformers: {problem}: {loading[problem]}")
+    scale = getattr(model.get_input_embeddings(), "embed_scale", None)
+    if scale is not None:  # which transformers rounds to the type of the weights, here that of the file
+        scale.copy_(scale.to(getattr(torch, stored_dtype(directory))))
     return model.eval()
+
+
+def stored_dtype(directory):
+    config = json.loads((pathlib.Path(directory) / "config.json").read_text())
+    return config.get("dtype") or config.get("torch_dtype") or "float32"
 
 
 def reference_logits(model, ids):

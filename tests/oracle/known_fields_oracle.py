@@ -9,12 +9,13 @@ import inspect
 import json
 import re
 
-from transformers import (GenerationConfig, LlamaConfig, LlamaTokenizer, MistralConfig, PreTrainedTokenizerBase,
+from transformers import (Gemma3TextConfig, GenerationConfig, LlamaConfig, LlamaTokenizer, MistralConfig, PreTrainedTokenizerBase,
                           PreTrainedTokenizerFast, Qwen2Config, Qwen2Tokenizer, Qwen3Config)
 
 from compare import check, main, run, tiny_checkpoint, tool
 
-CONFIGS = {"llama": LlamaConfig, "qwen2": Qwen2Config, "qwen3": Qwen3Config, "mistral": MistralConfig}
+CONFIGS = {"llama": LlamaConfig, "qwen2": Qwen2Config, "qwen3": Qwen3Config, "mistral": MistralConfig,
+           "gemma3_text": Gemma3TextConfig}
 # What the constructors of tokenizers are called with by other code, never by a file.
 CALLED_WITH = {"self", "args", "kwargs", "tokenizer_object", "gguf_file", "post_processor", "tokenizer"}
 UNKNOWN = re.compile(r"^(\S+): fields that are not known and passed over: (.*)$")

@@ -37,6 +37,13 @@ TINY = {
     "mistral window, head_dim 24, tied": {"family": "mistral", "sliding_window": 33, "head_dim": 24, "tied": True},
     "mistral long positions, window": {"family": "mistral", "sliding_window": 64, "max_position": 4096,
                                        "text_tok": 2000, "num_layers": 1},
+    "gemma3": {"family": "gemma3_text", "tied": True, "num_layers": 3},
+    "gemma3 biases, head_dim 24, not tied": {"family": "gemma3_text", "bias": True, "head_dim": 24},
+    "gemma3 bf16, width no square": {"family": "gemma3_text", "tied": True, "dtype": "BF16", "hidden_size": 60,
+                                     "num_heads": 3, "num_kv_heads": 1, "intermediate_size": 50},
+    "gemma3 rope linear": {"family": "gemma3_text", "tied": True, "rope_scaling": "linear", "text_tok": 300},
+    "gemma3 rope linear, new keys": {"family": "gemma3_text", "tied": True, "rope_scaling": "linear",
+                                     "rope_parameters": True, "sliding_window": 33, "text_tok": 300},
 }
 REAL = ("stories260K-hf", "tinystories-656k-hf", "babyllama-tok105-hf")
 

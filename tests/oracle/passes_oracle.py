@@ -10,7 +10,8 @@ import numpy as np
 import compare
 
 FAMILIES = {"llama bias": {"bias": True}, "qwen2 tied": {"family": "qwen2", "tied": True},
-            "qwen3": {"family": "qwen3", "head_dim": 32}, "mistral": {"family": "mistral", "sliding_window": 16}}
+            "qwen3": {"family": "qwen3", "head_dim": 32}, "mistral": {"family": "mistral", "sliding_window": 16},
+            "gemma3": {"family": "gemma3_text", "tied": True, "head_dim": 32}}
 PRUNE = "  - pass: prune.ffn\n    ratio: {}\n    multiple_of: {}\n    repair: {}\n"
 DISTILL = "  - pass: distill.blocks\n    batch_windows: 2\n"
 

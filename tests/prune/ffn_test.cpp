@@ -23,7 +23,7 @@ std::vector<float> LogitsOf(const std::filesystem::path& directory, const TokenW
   const Checkpoint checkpoint = Checkpoint::Open(directory);
   at::Tensor hidden = Embed(checkpoint, windows.windows);
   for (int64_t layer = 0; layer < checkpoint.config().num_layers; ++layer)
-    hidden = Block::Load(checkpoint, layer).Forward(hidden);
+    hidden = Block::Load(checkpoint, layer).Forward(TorchOps(), hidden);
   return Values(Logits(checkpoint, hidden));
 }
 

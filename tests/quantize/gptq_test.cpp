@@ -18,7 +18,7 @@ class Gptq : public CompressedLogits {
 };
 
 TEST_F(Gptq, ChangesLogitsLessThanRoundingInEveryFamily) {
-  for (Family family : {Family::kLlama, Family::kQwen2, Family::kQwen3, Family::kMistral}) {
+  for (Family family : kEveryFamily) {
     const bool tied = family == Family::kLlama || family == Family::kQwen2;
     Write({.family = family, .dtype = DType::kBF16, .tied = tied, .bias = family == Family::kLlama});
     Scheme scheme{{3, 32, false}, PackedFormat{8, 32, true}};

@@ -14,7 +14,7 @@ inline at::Tensor ModelLogits(const Checkpoint& checkpoint, const TokenWindows& 
   at::NoGradGuard no_grad;
   at::Tensor states = Embed(checkpoint, windows.windows);
   for (int64_t layer = 0; layer < checkpoint.config().num_layers; ++layer)
-    AdvanceStates(Block::Load(checkpoint, layer), states);
+    AdvanceStates(TorchOps(), Block::Load(checkpoint, layer), states);
   return Logits(checkpoint, states);
 }
 

@@ -29,7 +29,7 @@ double WorstRelativeError(const Checkpoint& before, const Checkpoint& after) {
 }
 
 TEST(RoundPass, EightBitsStayNearInEveryFamilyTiedAndUntied) {
-  for (Family family : {Family::kLlama, Family::kQwen2, Family::kQwen3, Family::kMistral})
+  for (Family family : kEveryFamily)
     for (bool tied : {false, true}) {
       TempDir directory;
       WriteTinyCheckpoint(directory / "in", {.family = family, .dtype = DType::kBF16, .tied = tied});

@@ -11,6 +11,7 @@ ARROWS = {
     "eval": "core profile kernels checkpoint runtime",
     "cli/device": "core profile kernels checkpoint runtime serve eval",
     "model": "core kernels checkpoint",
+    "operators": "core kernels model",
     "prune": "core checkpoint model",
     "quantize": "core kernels/packing checkpoint model",
     "distill": "core kernels/packing checkpoint model",

@@ -7,7 +7,7 @@ from tracked import ROOT, tracked
 
 MAX_LINES = 500
 MAX_README_LINES = 60
-ROOMS = ("core", "profile", "kernels", "checkpoint", "runtime", "eval", "cli", "model", "prune", "quantize", "distill",
+ROOMS = ("core", "profile", "kernels", "checkpoint", "runtime", "eval", "cli", "model", "operators", "prune", "quantize", "distill",
          "recipes", "tests", "benchmarks", "fuzz")
 CODE = (".h", ".cpp", ".cu", ".cuh", ".py", ".sh", ".cmake")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|@[A-Z][A-Z0-9_]*@")  # the last: a figure to be filled in

@@ -228,6 +228,13 @@ TEST_F(GpuDecoderTest, WhatCannotRunIsSaid) {
     EXPECT_ERROR(Decoder(kOptions),
                  fmt::format("rope type \"{}\"; on a GPU default, linear and llama3 run", Name(kind)));
   }
+  TempDir gemma;
+  WriteTinyCheckpoint(gemma.path(), {.family = Family::kGemma3, .dtype = DType::kBF16});
+  model_.emplace(Checkpoint::Open(gemma.path()));
+  EXPECT_ERROR(Decoder(kOptions),
+               "this gemma3_text model has a rope of their own for layers with a window, a gate by gelu, norms behind "
+               "attention and the feed-forward layer, a scaled embedding, scores scaled by query_pre_attn_scalar; the "
+               "GPU's kernels cannot compute that");
 }
 
 TEST(CudaMachine, WithoutAGpuItSaysSo) {

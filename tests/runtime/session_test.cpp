@@ -30,6 +30,7 @@ const Variant kVariants[] = {
     {"qwen2", {.family = Family::kQwen2}},
     {"qwen2_window", {.family = Family::kQwen2, .sliding_window = 9}},
     {"qwen3", {.family = Family::kQwen3, .head_dim = 24}},
+    {"gemma3", {.family = Family::kGemma3, .tied = true, .sliding_window = 7, .num_layers = 3}},
     {"mistral_window", {.family = Family::kMistral, .sliding_window = 7, .head_dim = 20}},
 };
 

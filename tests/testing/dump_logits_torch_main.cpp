@@ -23,7 +23,7 @@ int main(int argc, char** argv) try {
   std::memcpy(ids.data(), bytes.data(), ids.size() * sizeof(int32_t));
   at::Tensor hidden = Embed(checkpoint, {ids});
   for (int64_t layer = 0; layer < checkpoint.config().num_layers; ++layer)
-    hidden = Block::Load(checkpoint, layer).Forward(hidden);
+    hidden = Block::Load(checkpoint, layer).Forward(TorchOps(), hidden);
   at::Tensor logits = Logits(checkpoint, hidden).contiguous();
   std::ofstream out(argv[3], std::ios::binary);
   out.write(reinterpret_cast<const char*>(logits.data_ptr<float>()),

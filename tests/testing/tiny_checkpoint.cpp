@@ -81,6 +81,24 @@ void PutFamily(const TinyOptions& options, Json* json) {
       (*json)["architectures"] = {"MistralForCausalLM"};
       (*json)["sliding_window"] = window ? Json(options.sliding_window) : Json(nullptr);
       break;
+    case Family::kGemma3: {
+      (*json)["architectures"] = {"Gemma3ForCausalLM"};
+      json->erase("hidden_act");
+      (*json)["hidden_activation"] = "gelu_pytorch_tanh";
+      (*json)["query_pre_attn_scalar"] = 24;
+      (*json)["sliding_window"] = window ? options.sliding_window : 8;
+      (*json)["attention_bias"] = options.bias;
+      Json types = Json::array();  // every other layer
+      for (int64_t layer = 0; layer < options.num_layers; ++layer)
+        types.push_back(layer % 2 == 0 ? "sliding_attention" : "full_attention");
+      (*json)["layer_types"] = types;
+      if (options.rope_parameters)
+        (*json)["rope_parameters"] = {{"full_attention", (*json)["rope_parameters"]},
+                                      {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 100.0}}}};
+      else
+        (*json)["rope_local_base_freq"] = 100.0;
+      break;
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// Checkpoints of the four families, small enough for a unit test and real in layout: config.json as that family
+// Checkpoints of all families, small enough for a unit test and real in layout: config.json as that family
 // writes it, two safetensors shards with their index, a byte-level tokenizer with a chat template. Weights are seeded
 // and scaled so that every part of the model matters to the logits; norms and biases are not trivial.
 
@@ -19,7 +19,7 @@ struct TinyOptions {
   bool bias = false;  // Llama: attention and MLP; Qwen3: attention; Qwen2 has q, k, v biases always
   RopeScaling::Kind rope_scaling = RopeScaling::Kind::kNone;
   bool rope_parameters = false;  // the newer key style of config.json
-  int64_t sliding_window = 0;    // Mistral: all layers; Qwen: all but the first; Llama has none
+  int64_t sliding_window = 0;    // Mistral: all layers; Qwen: all but the first; Gemma: every other; not Llama
   int64_t head_dim = 0;          // 0: hidden_size / num_heads
   int64_t hidden_size = 64;
   int64_t intermediate_size = 96;

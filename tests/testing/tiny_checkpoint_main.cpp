@@ -12,7 +12,7 @@ namespace {
 TinyOptions ParseOptions(const JsonView& json) {
   TinyOptions options;
   const std::string family = json.StringOr("family", "llama"), scaling = json.StringOr("rope_scaling", "default");
-  for (Family known : {Family::kLlama, Family::kQwen2, Family::kQwen3, Family::kMistral})
+  for (Family known : kEveryFamily)
     if (family == Name(known)) options.family = known;
   using enum RopeScaling::Kind;
   for (RopeScaling::Kind known : {kNone, kLinear, kLlama3, kYarn, kDynamic, kLongRope})

@@ -27,8 +27,7 @@ TEST_P(TinyCheckpoint, OpensAndHasTheRealLayout) {
   EXPECT_EQ(checkpoint.WeightBytes(), WeightFileBytes(config));
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, TinyCheckpoint,
-                         testing::Values(Family::kLlama, Family::kQwen2, Family::kQwen3, Family::kMistral),
+INSTANTIATE_TEST_SUITE_P(Families, TinyCheckpoint, testing::ValuesIn(kEveryFamily),
                          [](const auto& family) { return std::string(Name(family.param)); });
 
 TEST(TinyOptions, AreHonoured) {

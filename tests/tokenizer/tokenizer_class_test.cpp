@@ -90,6 +90,16 @@ TEST_F(TokenizerClass, TheModelTypeHasAWord) {
   EXPECT_EQ(Encode("A12"), (Ids{0, 3, 6}));
 }
 
+TEST_F(TokenizerClass, ThatOfGemmaIsRefused) {
+  Write("tokenizer.json", PiecesFile());
+  Write("config.json", {{"model_type", "gemma3_text"}});
+  EXPECT_ERROR(Encode("a"), "its tokenizer is a GemmaTokenizer, which is not supported");
+  Write("tokenizer_config.json", {{"tokenizer_class", "PreTrainedTokenizerFast"}});
+  EXPECT_EQ(Encode("a"), (Ids{5}));
+  Write("tokenizer_config.json", {{"tokenizer_class", "GemmaTokenizerFast"}});
+  EXPECT_ERROR(Encode("a"), "its tokenizer is a GemmaTokenizer, which is not supported");
+}
+
 TEST_F(TokenizerClass, LlamaPutsASpaceBeforeTheTextOnly) {
   Write("tokenizer.json", PiecesFile());
   EXPECT_EQ(Encode("a<s>a?"), (Ids{5, 1, 5, 0}));
