@@ -8,10 +8,9 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "core/log.h"
+#include "core/options.h"
 #include "model/block_training.h"
-#include "model/block_walker.h"
-#include "model/embedding.h"
+#include "model/training_walk.h"
 
 namespace ecld {
 namespace {
@@ -23,35 +22,55 @@ constexpr double kBeta2 = 0.95;
 // AdamW's first steps are as large as all others, but their direction is noise.
 double RateAt(double part) { return std::min(1.0, part / 0.1 + 0.05) * (1 - part); }
 
-// Trains all parameters of block on windows [0, train_windows).
-void Train(Block& block, const at::Tensor& states, const at::Tensor& targets, int64_t train_windows,
-           const DistillBlocksOptions& options, uint64_t seed) {
-  at::AutoGradMode with_grad(true);
-  std::vector<at::Tensor> parameters = block.Parameters();
-  for (auto& parameter : parameters) parameter.set_requires_grad(true);
-  torch::optim::AdamW optimizer(
-      parameters,
-      torch::optim::AdamWOptions(options.learning_rate).betas({0.9, kBeta2}).weight_decay(options.weight_decay));
-  auto& rate = static_cast<torch::optim::AdamWOptions&>(optimizer.param_groups()[0].options());
-  Random random(seed);
-  const int64_t steps_per_epoch = (train_windows + options.batch_windows - 1) / options.batch_windows;
-  const auto steps = static_cast<double>(steps_per_epoch * options.epochs);
-  int64_t step = 0;
-  for (int64_t epoch = 0; epoch < options.epochs; ++epoch) {
-    at::Tensor order = at::tensor(ShuffledIndices(train_windows, random));
-    for (int64_t first = 0; first < train_windows; first += options.batch_windows) {
-      at::Tensor batch = order.slice(0, first, std::min(train_windows, first + options.batch_windows));
-      rate.lr(options.learning_rate * RateAt(static_cast<double>(step++) / steps));
-      optimizer.zero_grad();
-      BlockLoss(block.Forward(TorchOps(), states.index_select(0, batch)), targets.index_select(0, batch)).backward();
-      optimizer.step();
+class Student : public BlockTrainer {
+ public:
+  Student(const DistillBlocksOptions& options, const Block& block, const ModelConfig& stored)
+      : options_(options), stored_(stored), original_(block), now_(block) {}
+
+  Block Now() const override { return now_; }
+  void Undo() override { now_ = original_; }
+  void Finish(Block& block) override { block = now_; }
+  void Train(const at::Tensor& states, const at::Tensor& targets, uint64_t seed) override {
+    now_ = original_.Clone();
+    Descend(states, targets, seed);
+    now_.RoundTo(stored_);
+  }
+
+ private:
+  // Trains all parameters.
+  void Descend(const at::Tensor& states, const at::Tensor& targets, uint64_t seed) {
+    at::AutoGradMode with_grad(true);
+    std::vector<at::Tensor> parameters = now_.Parameters();
+    for (auto& parameter : parameters) parameter.set_requires_grad(true);
+    torch::optim::AdamW optimizer(
+        parameters,
+        torch::optim::AdamWOptions(options_.learning_rate).betas({0.9, kBeta2}).weight_decay(options_.weight_decay));
+    auto& rate = static_cast<torch::optim::AdamWOptions&>(optimizer.param_groups()[0].options());
+    Random random(seed);
+    const int64_t windows = states.size(0), batch_windows = options_.batch_windows;
+    const auto steps = static_cast<double>((windows + batch_windows - 1) / batch_windows * options_.epochs);
+    int64_t step = 0;
+    for (int64_t epoch = 0; epoch < options_.epochs; ++epoch) {
+      at::Tensor order = at::tensor(ShuffledIndices(windows, random));
+      for (int64_t first = 0; first < windows; first += batch_windows) {
+        at::Tensor batch = order.slice(0, first, std::min(windows, first + batch_windows));
+        rate.lr(options_.learning_rate * RateAt(static_cast<double>(step++) / steps));
+        optimizer.zero_grad();
+        BlockLoss(now_.Forward(TorchOps(), states.index_select(0, batch)), targets.index_select(0, batch)).backward();
+        optimizer.step();
+      }
+    }
+    for (auto& parameter : parameters) {
+      parameter.mutable_grad().reset();
+      parameter.set_requires_grad(false);
     }
   }
-  for (auto& parameter : parameters) {
-    parameter.mutable_grad().reset();
-    parameter.set_requires_grad(false);
-  }
-}
+
+  const DistillBlocksOptions& options_;
+  const ModelConfig& stored_;
+  const Block& original_;
+  Block now_;
+};
 
 void RequireSame(int64_t student, int64_t teacher, const char* what, const std::string& where) {
   if (student != teacher)
@@ -79,45 +98,37 @@ Planned DistillBlocksPass::Plan(const PlanInput& input) const {
   planned.peak_memory_B = std::max(5 * student.block_B + 3 * batch_share * student.batch_B,
                                    student.block_B + teacher.block_B + teacher.batch_B) +
                           student.states_B + teacher.states_B;
-  if (input.gemm_flops > 0) {
+  if (input.rates) {
     const double passes = 3.0 * static_cast<double>(options_.epochs) + 2;  // forward and backward, judge, advance
-    planned.seconds = (passes * WalkFlops(input.config, input) + WalkFlops(*input.teacher, input)) / input.gemm_flops;
+    planned.seconds =
+        (passes * WalkFlops(input.config, input) + WalkFlops(*input.teacher, input)) / input.rates->GemmFlops();
   }
   return planned;
 }
 
 void DistillBlocksPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
-  const TokenWindows& calibration = *context.calibration;
-  const Checkpoint& teacher = *context.teacher;
-  const auto windows = static_cast<int64_t>(calibration.windows.size());
-  const int64_t train_windows = windows - HeldOutWindows(windows, options_.held_out);
-  at::Tensor targets = Embed(teacher, calibration.windows);
-  WalkBlocks(in, out, calibration, "distill.blocks", [&](int64_t layer, const at::Tensor& states, Block* block) {
-    AdvanceStates(TorchOps(), Block::Load(teacher, layer), targets);
-    teacher.DropPages(layer);
-    const std::string name = fmt::format("block {}", layer);
-    if (!block && context.rows.Find(name)) return;
-    Json row = {{"layer", layer}, {"held_out_before", nullptr}, {"held_out_after", nullptr}, {"trained", nullptr}};
-    if (block) {
-      Block trained = block->Clone();
-      Train(trained, states, targets, train_windows, options_, context.seed + static_cast<uint64_t>(layer));
-      trained.RoundTo(out.config());
-      const double before = MeanBlockLoss(TorchOps(), *block, states, targets, train_windows);
-      const double after = MeanBlockLoss(TorchOps(), trained, states, targets, train_windows);
-      const bool better = after < before;
-      if (better) *block = std::move(trained);
-      row = {{"layer", layer},
-             {"held_out_before", before},
-             {"held_out_after", better ? after : before},
-             {"trained", better}};
-      if (!better) row["degraded"] = "not trained: its held-out error did not fall, so it keeps its weights";
-      LogInfo("distill.blocks: block {}: held-out error {:.5f} -> {:.5f}{}", layer, before, after,
-              better ? "" : ", which is not better: its weights stay as they were");
-    }
-    context.rows.Add(name, std::move(row));
-  });
-  (*context.report)["held_out_windows"] = windows - train_windows;
-  (*context.report)["blocks"] = context.rows.All();
+  WalkTraining(
+      in, out, context,
+      {.label = "distill.blocks",
+       .done = "trained",
+       .undone = "its weights stay as they were",
+       .undone_so = "it keeps its weights",
+       .held_out = options_.held_out,
+       .teacher = context.teacher,
+       .trainer = [&](const Block& block) { return std::make_unique<Student>(options_, block, out.config()); }});
+}
+
+std::unique_ptr<Pass> MakeDistillBlocks(Options& options) {
+  DistillBlocksOptions distill;
+  distill.epochs = options.Int("epochs", distill.epochs, 1, 10'000, "times each block sees the training windows");
+  distill.learning_rate = options.Number("learning_rate", distill.learning_rate, 0, 1, "of AdamW, at its highest");
+  distill.batch_windows = options.Int("batch_windows", distill.batch_windows, 1, 1 << 16, "windows of one step");
+  distill.held_out =
+      options.Number("held_out", distill.held_out, 0, 0.9,
+                     "share of the windows that only judge: a block that did not get better keeps its weights");
+  distill.weight_decay = options.Number("weight_decay", distill.weight_decay, 0, 1,
+                                        "of AdamW: how much of the weights each step takes away");
+  return std::make_unique<DistillBlocksPass>(distill);
 }
 
 }  // namespace ecld

@@ -22,12 +22,14 @@ class DistillBlocksPass : public Pass {
  public:
   explicit DistillBlocksPass(DistillBlocksOptions options) : options_(options) {}
 
-  PassNeeds Needs() const override { return {.calibration = true, .teacher = true, .gradient = true}; }
+  PassNeeds Needs() const override { return {.calibration = true, .teacher = true}; }
   Planned Plan(const PlanInput& input) const override;
   void Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const override;
 
  private:
   DistillBlocksOptions options_;
 };
+
+std::unique_ptr<Pass> MakeDistillBlocks(Options& options);
 
 }  // namespace ecld

@@ -35,6 +35,17 @@ void CopyEnds(const Checkpoint& in, CheckpointWriter& out) {
   out.Commit();
 }
 
+constexpr const char* kRowPrefix = "block ";
+
+std::string RowName(int64_t layer) { return kRowPrefix + std::to_string(layer); }
+
+void AddRow(ReportRows& rows, int64_t layer, const Json& found) {
+  if (found.is_null()) return;
+  Json row = {{"layer", layer}};
+  row.update(found);
+  rows.Add(RowName(layer), std::move(row));
+}
+
 }  // namespace
 
 void ForWindowBatches(int64_t windows, int64_t window_tok, const std::function<void(int64_t, int64_t)>& body) {
@@ -53,39 +64,61 @@ void AdvanceStates(const BlockOps& ops, const Block& block, at::Tensor& hidden, 
   });
 }
 
-at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWindows& calibration,
-                      const std::string& label, const CompressBlock& compress, const WalkHelp& help) {
+at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, PassContext& context, const Walk& walk) {
   at::NoGradGuard no_grad;
   const TorchOps torch;
-  const BlockOps& ops = help.kernels ? *help.kernels : static_cast<const BlockOps&>(torch);
+  const BlockOps& ops = walk.ops ? *walk.ops : torch;
   KeepFreeMemory();
   CopyEnds(in, out);
-  at::Tensor hidden = Embed(in, calibration.windows);
+  const auto& windows = context.calibration->windows;
+  at::Tensor states = Embed(in, windows), targets = walk.teacher ? Embed(*walk.teacher, windows) : at::Tensor();
   in.DropPages(-1);
   const int64_t layers = out.config().num_layers;
-  Progress progress(label, layers, "blocks");
+  Progress progress(walk.label, layers, "blocks");
   for (int64_t layer = 0; layer < layers; ++layer) {
-    const bool resumed = out.LayerWritten(layer);
     std::optional<Block> block;
-    if (!resumed) block = Block::Load(in, layer);
+    if (!out.LayerWritten(layer)) {
+      block = Block::Load(in, layer);
+    }
     in.DropPages(layer);
-    at::Tensor sample;
-    if (!resumed) sample = hidden.slice(0, 0, 1).clone();  // one window; the pass may carry the states on
-    compress(layer, hidden, resumed ? nullptr : &*block);
-    if (!resumed) {
+    if (walk.teacher) {
+      const bool loaded = block && walk.teacher == &in;
+      AdvanceStates(ops, loaded ? *block : Block::Load(*walk.teacher, layer), targets);
+      walk.teacher->DropPages(layer);
+    }
+    at::Tensor sample, down_inputs;
+    if (block) {
+      sample = states.slice(0, 0, 1).clone();  // one window; the pass may carry the states on
+      BlockResult result = walk.change({*block, states, targets});
+      down_inputs = std::move(result.down_inputs);
+      AddRow(context.rows, layer, result.row);
       block->RoundTo(out.config());
       block->Write(out);
+    } else if (!context.rows.Find(RowName(layer))) {
+      AddRow(context.rows, layer, walk.lost_row);
     }
     const Checkpoint staged = out.View();
     const Block written = Block::Load(staged, layer);
-    if (!resumed) CompareWithWritten(ops, *block, written, sample);
+    if (block) CompareWithWritten(ops, *block, written, sample);
     block.reset();
-    AdvanceStates(ops, written, hidden, help.down_inputs ? std::exchange(*help.down_inputs, {}) : at::Tensor());
+    AdvanceStates(ops, written, states, down_inputs);
     out.Commit();
     ReturnFreeMemory();  // the pieces that a block's work leaves would add up
     progress.Advance(1);
   }
-  return hidden;
+  if (!walk.lost_row.is_null()) (*context.report)["blocks"] = context.rows.All(kRowPrefix);
+  return states;
+}
+
+void ReadBlocks(const Checkpoint& in, int64_t first, const std::vector<at::Tensor*>& states,
+                const std::function<void(const Block&)>& body) {
+  at::NoGradGuard no_grad;
+  for (int64_t layer = first; layer < in.config().num_layers; ++layer) {
+    const Block block = Block::Load(in, layer);
+    in.DropPages(layer);
+    if (body) body(block);
+    for (at::Tensor* some : states) AdvanceStates(TorchOps(), block, *some);
+  }
 }
 
 WalkMemory MemoryOfWalk(const ModelConfig& config, const PlanInput& input) {
@@ -93,7 +126,7 @@ WalkMemory MemoryOfWalk(const ModelConfig& config, const PlanInput& input) {
   for (const auto& spec : TensorTable(config))
     if (spec.layer == 0) parameters += static_cast<uint64_t>(spec.Elements());
   const auto tokens = static_cast<uint64_t>(input.calibration_windows * input.window_tok);
-  const auto batch_tok = static_cast<uint64_t>(std::max(kWalkBatchTok, input.window_tok));
+  const uint64_t batch_tok = std::min(tokens, static_cast<uint64_t>(std::max(kWalkBatchTok, input.window_tok)));
   // Live at once in a block: states, norm, gate, up and their product, queries, keys and values.
   const auto width =
       static_cast<uint64_t>(4 * config.hidden_size + 3 * config.intermediate_size + 6 * config.QueryWidth());

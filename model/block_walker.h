@@ -2,16 +2,18 @@
 // Streams a model block by block through a pass that compresses blocks on calibration text. For each block in order:
 // load it, let the pass change it, write it, read back what was written, and run the calibration windows through
 // that, so that the next block sees the states it will really get. Memory: one block (twice while it is compared) and
-// the hidden states of all windows; nothing grows with the number of blocks.
+// the hidden states of all windows, those of the teacher too; nothing grows with the number of blocks.
 //
-// A killed run goes on where it stopped: blocks that the writer already holds are only run, from the written bytes,
-// which gives the same states, and so the same bytes in the end.
+// The walk knows what is written, what the report says of it, and what the teacher wants of a block; a pass is a
+// function of one block and its states. A killed run goes on where it stopped: blocks that the writer already holds
+// are only run, from the written bytes, which gives the same states, and so the same bytes in the end.
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "model/block.h"
 #include "model/block_kernels.h"
@@ -30,23 +32,40 @@ void ForWindowBatches(int64_t windows, int64_t window_tok,
 // attention then.
 void AdvanceStates(const BlockOps& ops, const Block& block, at::Tensor& hidden, const at::Tensor& down_inputs = {});
 
-// Called for every block with the states that enter it. block: as read from the input, the pass changes it in place;
-// null when an earlier run has written this block already and there is nothing left to decide.
-using CompressBlock = std::function<void(int64_t layer, at::Tensor& hidden, Block* block)>;
-
-struct WalkHelp {
-  BlockKernels* kernels = nullptr;  // what blocks are run by; null: Torch, in float32
-  // A pass that has run the states through a block that it has finished, just as the walk would, up to the last
-  // product may leave what enters that here, and the states after attention in `hidden`: the walk goes on from there,
-  // and takes it away. As BlockKernels::Keep gives it; needs kernels.
-  at::Tensor* down_inputs = nullptr;
+// A block on its way through a pass.
+struct WalkedBlock {
+  Block& block;               // as read from the input; the pass changes it in place
+  at::Tensor& states;         // that enter it, [windows, tokens, hidden_size]
+  const at::Tensor& targets;  // that leave the teacher's block of the same place; undefined without a teacher
 };
 
-// label: the pass's name, for the progress line. Embedding, final norm and head are copied, but for those that out
-// packs, which are the caller's. Returns the states that leave the last block, [windows, tokens, hidden_size].
-// THROWS Error for NaN weights; std::runtime_error when a written block does not give the states it gave in memory.
-at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, const TokenWindows& calibration,
-                      const std::string& label, const CompressBlock& compress, const WalkHelp& help = {});
+struct BlockResult {
+  Json row;  // of the report, but for "layer", which the walk knows; null: none
+  // A pass that has run the states through the block as it leaves it, just as the walk would, up to the last product
+  // may give what enters that, and leave the states after attention in `states`: the walk goes on from there. As
+  // BlockKernels::Keep gives it; needs kernels. Undefined: the walk runs the block.
+  at::Tensor down_inputs;
+};
+
+struct Walk {
+  std::string label;  // the pass's name, for the progress line
+  // Called for every block that an earlier run has not written.
+  std::function<BlockResult(const WalkedBlock&)> change;
+  Json lost_row;                        // of a block that an earlier run has written, its row lost; null: no rows
+  const BlockOps* ops = nullptr;        // what blocks are run by; null: Torch, in float32
+  const Checkpoint* teacher = nullptr;  // whose blocks give targets from its own states; may be the input
+};
+
+// Embedding, final norm and head are copied, but for those that out packs, which are the caller's. The rows of blocks
+// that have some become "blocks" of the report. Returns the states that leave the last block, [windows, tokens,
+// hidden_size]. THROWS Error for NaN weights; std::runtime_error when a written block does not give the states it gave
+// in memory.
+at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, PassContext& context, const Walk& walk);
+
+// Reads blocks from `first` on and changes nothing: runs by Torch each of the states through them, after body has seen
+// the block.
+void ReadBlocks(const Checkpoint& in, int64_t first, const std::vector<at::Tensor*>& states,
+                const std::function<void(const Block&)>& body = {});
 
 // For plans: float32 bytes of one block, of all hidden states, and of the activations of one batch of windows.
 struct WalkMemory {

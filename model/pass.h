@@ -12,26 +12,28 @@
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/checkpoint_writer.h"
+#include "core/threads.h"
+#include "model/machine_rates.h"
 #include "model/report_rows.h"
 
 namespace ecld {
 
+// Of a stage. Beside every pass stands a function that makes it of them and THROWS Error for what cannot be.
+class Options;
+
 struct PassNeeds {
   bool calibration = false;  // token windows
   bool teacher = false;      // the original checkpoint (or one the user names)
-  bool gradient = false;     // trains weights
 };
 
-// What a plan may look at: facts, never weights.
+// What a plan may look at: facts, of this machine too, never weights.
 struct PlanInput {
   ModelConfig config;  // as the stage before will leave it
   std::optional<ModelConfig> teacher;
   int64_t calibration_windows = 0;
-  int64_t window_tok = 0;        // tokens of one window
-  uint64_t memory_budget_B = 0;  // 0: whatever the machine has free
-  double gemm_flops = 0;         // measured rate of this machine in float32 through Torch, 0 = unknown
-  double kernel_flops = 0;       // the same of block_kernels.h on this checkpoint
-  std::string where;             // "recipe.yaml:14: stages[2]", for errors
+  int64_t window_tok = 0;         // tokens of one window
+  MachineRates* rates = nullptr;  // null: the plan says no time
+  std::string where;              // "recipe.yaml:14: stages[2]", for errors
 };
 
 struct Planned {
@@ -52,7 +54,7 @@ struct TokenWindows {
 // What a run gets. Plain data.
 struct PassContext {
   uint64_t seed = 0;
-  uint64_t memory_budget_B = 0;
+  ThreadPool* pool = nullptr;                 // of all threads that a pass may use; never null
   const TokenWindows* calibration = nullptr;  // set when Needs().calibration
   const Checkpoint* teacher = nullptr;        // set when Needs().teacher
   std::filesystem::path scratch;              // an existing directory for this stage; kept across a kill, removed after

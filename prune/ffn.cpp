@@ -6,6 +6,8 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/memory.h"
+#include "core/options.h"
 #include "model/block_walker.h"
 
 namespace ecld {
@@ -93,13 +95,13 @@ Planned PruneFfnPass::Plan(const PlanInput& input) const {
   const auto kept = static_cast<uint64_t>(planned.config.intermediate_size), all = static_cast<uint64_t>(channels);
   // The Gram matrix in float, and of the kept channels one more float copy and two in double for the solution.
   const uint64_t repair_B = options_.repair ? 4 * all * all + 4 * kept * all + 16 * kept * kept : 0;
-  planned.peak_memory_B =
-      2 * memory.block_B + memory.states_B + std::max(memory.batch_B, repair_B) + (options_.repair ? 4 * all * all : 0);
-  if (input.gemm_flops > 0) {
+  planned.peak_memory_B = 2 * memory.block_B + memory.states_B + std::max(memory.batch_B, repair_B) +
+                          (options_.repair ? 4 * all * all : 0) + kKeptFreeBytes;
+  if (input.rates) {
     const double tokens = static_cast<double>(input.calibration_windows * input.window_tok);
     const double size = static_cast<double>(channels), layers = static_cast<double>(input.config.num_layers);
     const double gram_flops = options_.repair ? layers * (2 * tokens * size * size + size * size * size / 3) : 0;
-    planned.seconds = (2 * WalkFlops(input.config, input) + gram_flops) / input.gemm_flops;
+    planned.seconds = (2 * WalkFlops(input.config, input) + gram_flops) / input.rates->GemmFlops();
   }
   planned.notes.push_back(
       fmt::format("intermediate_size {} -> {} in every block", channels, planned.config.intermediate_size));
@@ -108,24 +110,33 @@ Planned PruneFfnPass::Plan(const PlanInput& input) const {
 
 void PruneFfnPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
   const int64_t keep = out.config().intermediate_size;
-  WalkBlocks(in, out, *context.calibration, "prune.ffn", [&](int64_t layer, const at::Tensor& hidden, Block* block) {
-    const std::string name = fmt::format("block {}", layer);
-    if (!block && context.rows.Find(name)) return;
-    Json row = {{"layer", layer}, {"kept_channels", keep}, {"kept_energy", nullptr}};
-    if (block && keep < in.config().intermediate_size) {
-      at::Tensor gram = options_.repair ? GramOfDown(*block, hidden) : at::Tensor();
-      at::Tensor energy = options_.repair ? gram.diagonal() : EnergyOfDown(*block, hidden);
-      at::Tensor down = block->Parameter(Role::kDown), scores = ScoreChannels(down, energy).square();
-      at::Tensor kept = ChooseChannels(scores, keep);
-      const double total = scores.sum().item<double>();
-      row["kept_energy"] = total > 0 ? scores.index_select(0, kept).sum().item<double>() / total : 1.0;
-      CutChannels(*block, kept,
-                  options_.repair ? RepairDown(down, gram, kept, options_.ridge) : down.index_select(1, kept));
-    }
-    context.rows.Add(name, std::move(row));
-  });
+  const Json nothing_cut = {{"kept_channels", keep}, {"kept_energy", nullptr}};
   (*context.report)["intermediate_size"] = keep;
-  (*context.report)["blocks"] = context.rows.All();
+  const auto cut = [&](const WalkedBlock& walked) -> BlockResult {
+    if (keep == in.config().intermediate_size) return {nothing_cut, {}};
+    Block& block = walked.block;
+    at::Tensor gram = options_.repair ? GramOfDown(block, walked.states) : at::Tensor();
+    at::Tensor energy = options_.repair ? gram.diagonal() : EnergyOfDown(block, walked.states);
+    at::Tensor down = block.Parameter(Role::kDown), scores = ScoreChannels(down, energy).square();
+    at::Tensor kept = ChooseChannels(scores, keep);
+    const double total = scores.sum().item<double>();
+    const double kept_energy = total > 0 ? scores.index_select(0, kept).sum().item<double>() / total : 1.0;
+    CutChannels(block, kept,
+                options_.repair ? RepairDown(down, gram, kept, options_.ridge) : down.index_select(1, kept));
+    return {{{"kept_channels", keep}, {"kept_energy", kept_energy}}, {}};
+  };
+  WalkBlocks(in, out, context, {.label = "prune.ffn", .change = cut, .lost_row = nothing_cut});
+}
+
+std::unique_ptr<Pass> MakePruneFfn(Options& options) {
+  PruneFfnOptions prune;
+  prune.ratio = options.Number("ratio", prune.ratio, 0, 0.95, "share of the feed-forward channels to remove");
+  prune.multiple_of = options.Int("multiple_of", prune.multiple_of, 1, 1 << 20,
+                                  "what is left is a multiple of this, as a later group size wants it");
+  prune.repair = options.Bool("repair", prune.repair, "refit the output matrix to what the whole block put out");
+  prune.ridge = options.Number("ridge", prune.ridge, 0, 1e6,
+                               "of the refit: how much a change costs, relative to the mean energy of a channel");
+  return std::make_unique<PruneFfnPass>(prune);
 }
 
 }  // namespace ecld

@@ -48,4 +48,6 @@ class PruneFfnPass : public Pass {
   PruneFfnOptions options_;
 };
 
+std::unique_ptr<Pass> MakePruneFfn(Options& options);
+
 }  // namespace ecld

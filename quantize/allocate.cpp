@@ -7,7 +7,7 @@
 #include "core/error.h"
 #include "core/progress.h"
 #include "model/block_walker.h"
-#include "quantize/round.h"
+#include "quantize/scheme_options.h"
 
 namespace ecld {
 namespace {
@@ -101,7 +101,7 @@ Planned AllocatePass::Plan(const PlanInput& input) const {
   const SensitivityCost cost =
       CostOfSensitivity(problem.dense, input.window_tok, input.calibration_windows, problem.space, sensitivity);
   planned.peak_memory_B = cost.peak_memory_B;
-  if (input.gemm_flops > 0) planned.seconds = cost.flops / input.gemm_flops;
+  if (input.rates) planned.seconds = cost.flops / input.rates->GemmFlops();
   planned.notes.push_back(
       fmt::format("{} matrices or groups of them get one of {} formats each, within {}; which, the measurement decides",
                   problem.space.units.size(), problem.space.formats.size(), FormatBytes(problem.budget_B)));
@@ -113,7 +113,7 @@ void AllocatePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext&
   const Problem problem = ProblemOf(options_, in.config(), where);
   SensitivityOptions sensitivity = options_.sensitivity;
   sensitivity.anchor = problem.anchor;
-  const auto costs = MeasureSensitivity(in, *context.calibration, problem.space, sensitivity, context.rows);
+  const auto costs = MeasureSensitivity(in, problem.space, sensitivity, context);
   const std::vector<size_t> chosen = Choose(problem, costs);
   const Allocation allocation = AllocationOf(problem.dense, problem.space, chosen, where);
 
@@ -143,6 +143,34 @@ void AllocatePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext&
     if (!out.IsWritten(spec)) out.CopyFrom(in, spec);
     out.Commit();
   }
+}
+
+std::unique_ptr<Pass> MakeAllocate(Options& options) {
+  AllocateOptions allocate;
+  allocate.budget_MB = options.Number("budget_MB", 0, 0, 1e9,
+                                      "of all weights of the result, in millions of bytes; 0: bits_per_weight says it");
+  allocate.bits_per_weight = options.Number("bits_per_weight", 0, 0, 32,
+                                            "the same as a mean over all parameters, scales and dense ones included");
+  PackedFormat fallback{.bits = 4, .group_size = 32, .symmetric = false};
+  for (Options item : options.List("formats",
+                                   "what a matrix may become: mappings of bits, group_size, symmetric; "
+                                   "without it 2 to 6 and 8 bits, asymmetric, in groups of 32")) {
+    allocate.formats.emplace_back(ReadFormat(item, fallback));
+    item.Finish();
+  }
+  if (allocate.formats.empty())
+    for (int bits : {2, 3, 4, 5, 6, 8}) allocate.formats.emplace_back(PackedFormat{bits, 32, false});
+  if (options.Bool("dense", false, "a matrix may also stay as it is")) allocate.formats.emplace_back(std::nullopt);
+  allocate.fuse = options.Bool("fuse", allocate.fuse, "q, k, v of a block share a format, and gate, up");
+  allocate.embeddings = options.Bool("embeddings", allocate.embeddings, "the embedding may be packed");
+  allocate.lm_head = options.Bool("lm_head", allocate.lm_head, "a head that is not tied may be packed");
+  allocate.sensitivity.exact =
+      options.Bool("exact", allocate.sensitivity.exact,
+                   "run each matrix in every format; otherwise in one, and the others by their output errors");
+  allocate.sensitivity.sample_tok = options.Int("sample_tok", allocate.sensitivity.sample_tok, 1, 1 << 24,
+                                                "tokens of the calibration text that are looked at");
+  allocate.sensitivity.clip = ReadClip(options, "mse");
+  return std::make_unique<AllocatePass>(std::move(allocate));
 }
 
 }  // namespace ecld

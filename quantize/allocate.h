@@ -37,4 +37,6 @@ class AllocatePass : public Pass {
   AllocateOptions options_;
 };
 
+std::unique_ptr<Pass> MakeAllocate(Options& options);
+
 }  // namespace ecld

@@ -9,11 +9,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <string>
-
-#include "model/block_kernels.h"
 #include "model/pass.h"
-#include "quantize/gptq_rows.h"
+#include "quantize/grid.h"
 
 namespace ecld {
 
@@ -23,21 +20,11 @@ struct HessianOptions {
   double input_share = 1;        // of a tied embedding: weight of being read against being scored
 };
 
-// Sums over the rows of one matrix, and what the report says of them.
-struct MatrixErrors {
-  double squared_error = 0, squared_weight = 0, loss = 0, energy = 0;
-
-  void Add(const at::Tensor& weights, const GptqRows& rounded, const at::Tensor& hessian, BlockKernels& kernels);
-  // module: named in a warning when the Hessian was repaired or of no use.
-  Json Report(const std::string& module, const HessianRoot& root) const;
-};
+HessianOptions ReadHessian(Options& options);
 
 // Rounds whichever of embedding and head out packs and does not hold yet. hidden: the states that leave the last block,
 // [windows, tokens, hidden_size]. Adds a row for each to the report, by tensor name. THROWS Error for NaN weights.
 void QuantizeEnds(const HessianOptions& options, Clip clip, const Checkpoint& in, CheckpointWriter& out,
-                  const at::Tensor& hidden, ReportRows& rows);
-
-// Rows of an end that are held as floats at a time; for plans.
-int64_t EndChunkRows(int64_t in_features);
+                  const at::Tensor& hidden, PassContext& context);
 
 }  // namespace ecld

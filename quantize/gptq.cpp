@@ -8,8 +8,9 @@
 #include "core/error.h"
 #include "core/memory.h"
 #include "model/block_walker.h"
-#include "quantize/packed_rows.h"
-#include "quantize/round.h"
+#include "quantize/gptq_rows.h"
+#include "quantize/rounding_report.h"
+#include "quantize/scheme_options.h"
 
 namespace ecld {
 namespace {
@@ -24,8 +25,8 @@ class BlockQuantizer {
  public:
   // hidden: the states that enter the block; Run carries them on.
   BlockQuantizer(const GptqOptions& options, CheckpointWriter& out, Block& block, BlockKernels& kernels,
-                 at::Tensor& hidden, ReportRows& rows)
-      : options_(options), out_(out), block_(block), kernels_(kernels), hidden_(hidden), rows_(rows) {}
+                 at::Tensor& hidden, PassContext& context)
+      : options_(options), out_(out), block_(block), kernels_(kernels), hidden_(hidden), context_(context) {}
 
   // Leaves the states after attention in hidden, and returns the inputs of the down projection.
   at::Tensor Run() {
@@ -80,15 +81,14 @@ class BlockQuantizer {
     const HessianRoot root = RootOf(hessian, options_.hessian.damping, options_.hessian.activation_order);
     for (const TensorSpec* target : targets) {
       at::Tensor& weights = block_.Parameter(target->role);
-      const GptqRows rounded = QuantizeRows(weights, root, *target->format, options_.clip, out_.config().dtype);
+      const RoundedMatrix rounded =
+          QuantizeRows(weights, root, *target->format, options_.clip, out_.config().dtype, *context_.pool);
+      const at::Tensor values = rounded.Values(*context_.pool);
       MatrixErrors errors;
-      errors.Add(weights, rounded, hessian, kernels_);
-      rows_.Add(target->name, errors.Report(target->module, root));
-      WriteRows(
-          out_, *target, 0,
-          PackRows(*target->format, weights.size(0), features, rounded.codes, rounded.grids, out_.config().dtype));
-      WriteShape(out_, *target);
-      weights = rounded.values;
+      errors.Add(weights, values, rounded.loss, hessian, kernels_);
+      context_.rows.Add(target->name, errors.Report(target->module, root));
+      WriteRows(out_, *target, 0, rounded, *context_.pool);
+      weights = values;
     }
   }
 
@@ -97,7 +97,7 @@ class BlockQuantizer {
   Block& block_;
   BlockKernels& kernels_;
   at::Tensor& hidden_;
-  ReportRows& rows_;
+  PassContext& context_;
 };
 
 }  // namespace
@@ -120,7 +120,7 @@ Planned GptqPass::Plan(const PlanInput& input) const {
     if (!spec.format) continue;
     const auto features = static_cast<uint64_t>(spec.shape[1]);
     const auto rows =
-        static_cast<uint64_t>(spec.layer >= 0 ? spec.shape[0] : std::min(spec.shape[0], EndChunkRows(spec.shape[1])));
+        static_cast<uint64_t>(spec.layer >= 0 ? spec.shape[0] : std::min(spec.shape[0], ChunkRows(spec.shape[1])));
     // While inputs are run and summed up: a batch, its weights and inputs rounded, the Hessian, and what
     // its sums need. While the root is sought: the Hessian, its factor's inverse, the root. While rows are
     // rounded: Hessian and root, of the weights values and codes, and what the sums of the report are made of.
@@ -140,24 +140,31 @@ Planned GptqPass::Plan(const PlanInput& input) const {
   const uint64_t kept_B = static_cast<uint64_t>(tokens) * kept * (input.config.dtype == DType::kBF16 ? 2 : 4);
   planned.peak_memory_B = 2 * memory.block_B + memory.states_B + kept_B + largest_B + kKeptFreeBytes;
   kernel_flops += WalkFlops(input.config, input);
-  if (input.gemm_flops > 0 && input.kernel_flops > 0)
-    planned.seconds =
-        ((flops + AttentionFlops(input.config, input)) / input.gemm_flops + kernel_flops / input.kernel_flops) /
-        kShareOfProducts;
+  if (input.rates)
+    planned.seconds = ((flops + AttentionFlops(input.config, input)) / input.rates->GemmFlops() +
+                       kernel_flops / input.rates->KernelFlops()) /
+                      kShareOfProducts;
   return planned;
 }
 
 void GptqPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
   at::NoGradGuard no_grad;
   BlockKernels kernels(in.config());
-  at::Tensor down_inputs;
-  const auto compress = [&](int64_t, at::Tensor& states, Block* block) {
-    if (block) down_inputs = BlockQuantizer(options_, out, *block, kernels, states, context.rows).Run();
+  const auto quantize = [&](const WalkedBlock& walked) -> BlockResult {
+    return {nullptr, BlockQuantizer(options_, out, walked.block, kernels, walked.states, context).Run()};
   };
-  const at::Tensor hidden = WalkBlocks(in, out, *context.calibration, "quantize.gptq", compress,
-                                       {.kernels = &kernels, .down_inputs = &down_inputs});
-  QuantizeEnds(options_.hessian, options_.clip, in, out, hidden, context.rows);
+  const at::Tensor hidden =
+      WalkBlocks(in, out, context, {.label = "quantize.gptq", .change = quantize, .ops = &kernels});
+  QuantizeEnds(options_.hessian, options_.clip, in, out, hidden, context);
   (*context.report)["tensors"] = TensorReports(out, context.rows);
+}
+
+std::unique_ptr<Pass> MakeGptq(Options& options) {
+  GptqOptions gptq;
+  gptq.scheme = ReadScheme(options);
+  gptq.clip = ReadClip(options, "mse");
+  gptq.hessian = ReadHessian(options);
+  return std::make_unique<GptqPass>(std::move(gptq));
 }
 
 }  // namespace ecld

@@ -28,4 +28,6 @@ class GptqPass : public Pass {
   GptqOptions options_;
 };
 
+std::unique_ptr<Pass> MakeGptq(Options& options);
+
 }  // namespace ecld

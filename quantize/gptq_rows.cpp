@@ -1,14 +1,12 @@
 #include "quantize/gptq_rows.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cassert>
 #include <span>
 
-#include "core/threads.h"
 #include "model/block_kernels.h"
 
 namespace ecld {
@@ -29,7 +27,6 @@ struct BlockRounder {
   float* weights;  // [in, rows]; the block's own columns are used up
   float* errors;   // [kBlock, rows]: (weight - value) / U_ii
   uint8_t* codes;  // [rows, in], in the matrix' own order
-  float* values;   // the same
   double* losses;  // [rows], added to
 
   void Round(int64_t first, int64_t columns, int64_t row, int64_t lanes) const {
@@ -62,10 +59,7 @@ struct BlockRounder {
       code[l] = NearestCode(weight[l], scale[l], zero_point[l], max_code);
       error[l] = (weight[l] - (code[l] - zero_point[l]) * scale[l]) * inverse_pivot;
     }
-    for (int64_t l = 0; l < lanes; ++l) {
-      codes[(row + l) * in + column] = static_cast<uint8_t>(code[l]);
-      values[(row + l) * in + column] = (code[l] - zero_point[l]) * scale[l];
-    }
+    for (int64_t l = 0; l < lanes; ++l) codes[(row + l) * in + column] = static_cast<uint8_t>(code[l]);
   }
 };
 
@@ -76,37 +70,27 @@ std::vector<float> CostOfColumns(const HessianRoot& root) {
   return {cost.data_ptr<float>(), cost.data_ptr<float>() + cost.numel()};
 }
 
-// The grids of a row of weights, [groups].
-void FitGrids(const float* weights, const std::vector<float>& cost, const PackedFormat& format, Clip clip,
-              DType scale_dtype, GroupGrid* grids) {
-  const auto in = static_cast<int64_t>(cost.size()), group_size = format.GroupSize(in);
-  for (int64_t first = 0; first < in; first += group_size) {
-    const auto size = static_cast<size_t>(std::min(group_size, in - first));
-    *grids++ = FitGrid({weights + first, size}, format, clip, scale_dtype, {cost.data() + first, size});
-  }
-}
-
 }  // namespace
 
-GptqRows QuantizeRows(const at::Tensor& weights, const HessianRoot& root, const PackedFormat& format, Clip clip,
-                      DType scale_dtype) {
+RoundedMatrix QuantizeRows(const at::Tensor& weights, const HessianRoot& root, const PackedFormat& format, Clip clip,
+                           DType scale_dtype, ThreadPool& pool) {
   assert(weights.is_contiguous());
   const int64_t rows = weights.size(0), in = weights.size(1), groups = format.Groups(in);
-  GptqRows result;
-  result.grids.resize(static_cast<size_t>(rows * groups));
-  result.codes.resize(static_cast<size_t>(rows * in));
-  result.values = at::empty({rows, in}, at::kFloat);
+  RoundedMatrix result(format, scale_dtype, rows, in);
   const at::Tensor factors = root.root.contiguous();
   const std::vector<float> cost = CostOfColumns(root);
   std::vector<double> losses(static_cast<size_t>(rows));
-  float* const values = result.values.data_ptr<float>();
 
   const auto round_strip = [&](int64_t first_row) {
     const int64_t count = std::min(kStrip, rows - first_row);
     GroupGrid* const grids = result.grids.data() + first_row * groups;
-    for (int64_t row = 0; row < count; ++row)
-      FitGrids(weights.const_data_ptr<float>() + (first_row + row) * in, cost, format, clip, scale_dtype,
-               grids + row * groups);
+    for (int64_t row = 0; row < count; ++row) {
+      const std::span whole(weights.const_data_ptr<float>() + (first_row + row) * in, static_cast<size_t>(in));
+      ForGroups(whole, format, [&](size_t group, size_t first, std::span<const float> members) {
+        grids[row * groups + static_cast<int64_t>(group)] =
+            FitGrid(members, format, clip, scale_dtype, std::span(cost).subspan(first, members.size()));
+      });
+    }
     at::Tensor columns = weights.narrow(0, first_row, count).t().index_select(0, root.order);
     at::Tensor errors = at::empty({std::min(kBlock, in), count}, at::kFloat);
     const BlockRounder rounder{format,
@@ -120,7 +104,6 @@ GptqRows QuantizeRows(const at::Tensor& weights, const HessianRoot& root, const 
                                columns.data_ptr<float>(),
                                errors.data_ptr<float>(),
                                result.codes.data() + first_row * in,
-                               values + first_row * in,
                                losses.data() + first_row};
     for (int64_t first = 0; first < in; first += kBlock) {
       const int64_t end = std::min(first + kBlock, in);
@@ -131,7 +114,6 @@ GptqRows QuantizeRows(const at::Tensor& weights, const HessianRoot& root, const 
       columns.slice(0, end, in).addmm_(later.t(), errors.slice(0, 0, end - first), 1, -1);
     }
   };
-  ThreadPool pool(at::get_num_threads());
   const TorchOnOneThread one_thread;
   pool.ShareOut((rows + kStrip - 1) / kStrip, 1, [&](int64_t begin, int64_t end) {
     const at::NoGradGuard no_grad;  // a thread's own, as is the number of threads that Torch takes

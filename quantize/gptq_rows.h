@@ -6,25 +6,16 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <cstdint>
-#include <vector>
-
-#include "quantize/grid.h"
 #include "quantize/hessian.h"
+#include "quantize/rounded_matrix.h"
 
 namespace ecld {
-
-struct GptqRows {
-  std::vector<uint8_t> codes;    // [rows, in_features]
-  std::vector<GroupGrid> grids;  // [rows, groups]
-  at::Tensor values;             // float [rows, in_features]: (code - zero point) * scale, as ReadRow gives it
-  double loss = 0;               // tr(E (H + damping) E^T), E = values - weights
-};
 
 // weights: finite, float [rows, in_features]. root: of the Hessian of its inputs; with that of an identity this is
 // rounding to nearest. clip kMse weights the columns by what an error costs that no later column can make good,
 // 1 / U_ii^2. The result does not depend on the number of threads, and rows do not depend on each other.
-GptqRows QuantizeRows(const at::Tensor& weights, const HessianRoot& root, const PackedFormat& format, Clip clip,
-                      DType scale_dtype);
+// loss: tr(E (H + damping) E^T), E = values - weights.
+RoundedMatrix QuantizeRows(const at::Tensor& weights, const HessianRoot& root, const PackedFormat& format, Clip clip,
+                           DType scale_dtype, ThreadPool& pool);
 
 }  // namespace ecld

@@ -19,14 +19,16 @@ struct Group {
 };
 
 template <class Body>  // (const Group&)
-void ForGroups(const at::Tensor& weights, const PackedFormat& format, ThreadPool& pool, Body body) {
-  const int64_t in = weights.size(1), size = format.GroupSize(in), groups = format.Groups(in);
+void ForAllGroups(const at::Tensor& weights, const PackedFormat& format, ThreadPool& pool, Body body) {
+  const int64_t in = weights.size(1), groups = format.Groups(in);
   const float* data = weights.const_data_ptr<float>();
   pool.ShareOut(weights.size(0), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin * groups; i < end * groups; ++i) {
-      const int64_t column = i % groups * size, first = i / groups * in + column;
-      const std::span<const float> members(data + first, static_cast<size_t>(std::min(size, in - column)));
-      body(Group{i, first, members, RangeOf(members)});
+    for (int64_t row = begin; row < end; ++row) {
+      const std::span whole(data + row * in, static_cast<size_t>(in));
+      ForGroups(whole, format, [&](size_t group, size_t first, std::span<const float> members) {
+        body(Group{row * groups + static_cast<int64_t>(group), row * in + static_cast<int64_t>(first), members,
+                   RangeOf(members)});
+      });
     }
   });
 }
@@ -63,7 +65,7 @@ LearnedRounding StartRounding(const at::Tensor& weights, const PackedFormat& for
   at::Tensor part = at::ones({weights.size(0), format.Groups(weights.size(1))});
   float* parts = part.data_ptr<float>();
   if (clip != Clip::kMinMax)
-    ForGroups(weights, format, pool, [&](const Group& group) {
+    ForAllGroups(weights, format, pool, [&](const Group& group) {
       const float whole = GridOfRange(group.range.low, group.range.high, format, scale_dtype).scale;
       parts[group.index] = FitGrid(group.weights, format, clip, scale_dtype).scale / whole;
     });
@@ -73,26 +75,19 @@ LearnedRounding StartRounding(const at::Tensor& weights, const PackedFormat& for
 
 RoundedMatrix Round(const at::Tensor& weights, const LearnedRounding& rounding, const PackedFormat& format,
                     DType scale_dtype, ThreadPool& pool) {
-  RoundedMatrix rounded{.values = at::empty_like(weights),
-                        .codes = std::vector<uint8_t>(static_cast<size_t>(weights.numel())),
-                        .grids = std::vector<GroupGrid>(static_cast<size_t>(rounding.low.numel()))};
+  RoundedMatrix rounded(format, scale_dtype, weights.size(0), weights.size(1));
   const float *low = rounding.low.const_data_ptr<float>(), *high = rounding.high.const_data_ptr<float>();
   const float* offsets = rounding.offset.const_data_ptr<float>();
-  float* all_values = rounded.values.data_ptr<float>();
   const auto max_code = static_cast<float>(format.MaxCode());
-  ForGroups(weights, format, pool, [&](const Group& group) {
+  ForAllGroups(weights, format, pool, [&](const Group& group) {
     const GroupGrid grid =
         GridOfRange(group.range.low * low[group.index], group.range.high * high[group.index], format, scale_dtype);
     rounded.grids[static_cast<size_t>(group.index)] = grid;
     const float *weight = group.weights.data(), *offset = offsets + group.first, scale = grid.scale;
     const auto zero_point = static_cast<float>(grid.zero_point);
-    float* value = all_values + group.first;
     uint8_t* code = rounded.codes.data() + group.first;
-    for (size_t i = 0; i < group.weights.size(); ++i) {
-      const float nearest = NearestCode(weight[i], scale, zero_point + offset[i], max_code);
-      value[i] = (nearest - zero_point) * scale;
-      code[i] = static_cast<uint8_t>(nearest);
-    }
+    for (size_t i = 0; i < group.weights.size(); ++i)
+      code[i] = static_cast<uint8_t>(NearestCode(weight[i], scale, zero_point + offset[i], max_code));
   });
   return rounded;
 }
@@ -107,7 +102,7 @@ LearnedRounding GradientOf(const at::Tensor& weights, const LearnedRounding& rou
   float *of_offsets = gradient.offset.data_ptr<float>(), *of_low = gradient.low.data_ptr<float>();
   float* of_high = gradient.high.data_ptr<float>();
   const auto max_code = static_cast<float>(format.MaxCode());
-  ForGroups(weights, format, pool, [&](const Group& group) {
+  ForAllGroups(weights, format, pool, [&](const Group& group) {
     const Range ends{group.range.low * low[group.index], group.range.high * high[group.index]};
     const GroupGrid grid = GridOfRange(ends.low, ends.high, format, scale_dtype);
     const auto zero_point = static_cast<float>(grid.zero_point);

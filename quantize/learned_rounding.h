@@ -6,11 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <cstdint>
-#include <vector>
-
-#include "core/threads.h"
-#include "quantize/grid.h"
+#include "quantize/rounded_matrix.h"
 
 namespace ecld {
 
@@ -26,11 +22,6 @@ struct LearnedRounding {
 LearnedRounding StartRounding(const at::Tensor& weights, const PackedFormat& format, Clip clip, DType scale_dtype,
                               ThreadPool& pool);
 
-struct RoundedMatrix {
-  at::Tensor values;             // [out, in], (code - zero_point) * scale
-  std::vector<uint8_t> codes;    // [out, in]
-  std::vector<GroupGrid> grids;  // [out, groups]
-};
 RoundedMatrix Round(const at::Tensor& weights, const LearnedRounding& rounding, const PackedFormat& format,
                     DType scale_dtype, ThreadPool& pool);
 

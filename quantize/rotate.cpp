@@ -8,9 +8,10 @@
 
 #include "checkpoint/linear_groups.h"
 #include "core/error.h"
-#include "core/progress.h"
+#include "core/options.h"
 #include "core/random.h"
 #include "model/embedding.h"
+#include "model/tensor_walker.h"
 
 namespace ecld {
 namespace {
@@ -123,44 +124,42 @@ Planned RotatePass::Plan(const PlanInput& input) const {
   for (const auto& spec : TensorTable(planned.config)) {
     if (!spec.matrix()) continue;
     const auto elements = static_cast<uint64_t>(std::min(spec.shape[0], ChunkRows(spec)) * spec.shape[1]);
-    planned.peak_memory_B = std::max(planned.peak_memory_B, 4 * 4 * elements);
+    planned.peak_memory_B = std::max(planned.peak_memory_B, 3 * 4 * elements);  // as read, scaled, turned
   }
   const auto hidden = static_cast<uint64_t>(input.config.hidden_size);
   planned.peak_memory_B += 3 * 8 * hidden * hidden;  // the rotation, in double while it is made
-  if (input.gemm_flops > 0 && options_.residual)
-    planned.seconds =
-        2 * static_cast<double>(ParameterCount(planned.config)) * static_cast<double>(hidden) / input.gemm_flops;
+  if (input.rates && options_.residual)
+    planned.seconds = 2 * static_cast<double>(ParameterCount(planned.config)) * static_cast<double>(hidden) /
+                      input.rates->GemmFlops();
   return planned;
 }
 
 void RotatePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
   at::NoGradGuard no_grad;
   const Turner turner(in, options_, context.seed);
-  Progress progress("quantize.rotate", static_cast<int64_t>(out.table().size()), "tensors");
-  int64_t layer = -1;
-  for (const auto& spec : out.table()) {
-    if (!out.IsWritten(spec)) {
-      const bool was_tied = spec.role == Role::kHead && in.config().tie_embeddings;
-      const TensorSpec& source = Find(in.table(), was_tied ? Role::kEmbedding : spec.role, spec.layer, spec.bias);
-      if (!spec.matrix()) {
-        WriteTensor(out, spec, 0, turner.Turn(spec, at::tensor(in.ReadFloats(source))));
-      } else {
-        for (int64_t first = 0; first < spec.shape[0]; first += ChunkRows(spec)) {
-          const int64_t rows = std::min(ChunkRows(spec), spec.shape[0] - first);
-          WriteTensor(out, spec, first * spec.shape[1], turner.Turn(spec, RowsOf(in.Weight(source), first, rows)));
-        }
+  const auto write = [&](const TensorSpec& spec) -> Json {
+    const bool was_tied = spec.role == Role::kHead && in.config().tie_embeddings;
+    const TensorSpec& source = Find(in.table(), was_tied ? Role::kEmbedding : spec.role, spec.layer, spec.bias);
+    if (!spec.matrix()) {
+      WriteTensor(out, spec, 0, turner.Turn(spec, at::tensor(in.ReadFloats(source))));
+    } else {
+      for (int64_t first = 0; first < spec.shape[0]; first += ChunkRows(spec)) {
+        const int64_t rows = std::min(ChunkRows(spec), spec.shape[0] - first);
+        WriteTensor(out, spec, first * spec.shape[1], turner.Turn(spec, RowsOf(in.Weight(source), first, rows)));
       }
     }
-    if (spec.layer != layer) {
-      in.DropPages(layer);
-      layer = spec.layer;
-    }
-    out.Commit();
-    progress.Advance(1, spec.module);
-  }
-  in.DropPages(layer);
+    return nullptr;
+  };
+  WalkTensors(in, out, context, {.label = "quantize.rotate", .write = write, .lost_row = nullptr});
   (*context.report)["residual"] = options_.residual;
   (*context.report)["values"] = options_.values;
+}
+
+std::unique_ptr<Pass> MakeRotate(Options& options) {
+  RotateOptions rotate;
+  rotate.residual = options.Bool("residual", rotate.residual, "rotate the states between blocks");
+  rotate.values = options.Bool("values", rotate.values, "rotate within each attention head, between values and output");
+  return std::make_unique<RotatePass>(rotate);
 }
 
 }  // namespace ecld

@@ -38,4 +38,6 @@ class RotatePass : public Pass {
   RotateOptions options_;
 };
 
+std::unique_ptr<Pass> MakeRotate(Options& options);
+
 }  // namespace ecld

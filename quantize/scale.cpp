@@ -1,38 +1,17 @@
 #include "quantize/scale.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <array>
-#include <span>
 
 #include "core/error.h"
 #include "model/block_walker.h"
+#include "quantize/nearest.h"
+#include "quantize/scheme_options.h"
 
 namespace ecld {
 namespace {
-
-// Nearest values on the grid of each group.
-at::Tensor RoundedValues(const at::Tensor& weights, const PackedFormat& format, Clip clip, DType scale_dtype,
-                         ThreadPool& pool) {
-  const int64_t rows = weights.size(0), in = weights.size(1), group_size = format.GroupSize(in);
-  at::Tensor values = at::empty_like(weights);
-  pool.ParallelFor(rows, 1, [&](int64_t begin, int64_t end) {
-    std::vector<uint8_t> codes(static_cast<size_t>(std::min(group_size, in)));
-    for (int64_t row = begin; row < end; ++row) {
-      for (int64_t first = 0; first < in; first += group_size) {
-        const auto size = static_cast<size_t>(std::min(group_size, in - first));
-        const std::span<const float> group(weights.const_data_ptr<float>() + row * in + first, size);
-        const GroupGrid grid = FitGrid(group, format, clip, scale_dtype);
-        RoundToGrid(group, grid, format.bits, codes.data());
-        float* target = values.data_ptr<float>() + row * in + first;
-        for (size_t i = 0; i < size; ++i) target[i] = static_cast<float>(codes[i] - grid.zero_point) * grid.scale;
-      }
-    }
-  });
-  return values;
-}
 
 // The inputs of a block's linears on a sample of tokens, [sample, features] each.
 BlockInputs SampleInputs(const Block& block, const at::Tensor& hidden, int64_t sample_tok) {
@@ -70,11 +49,11 @@ at::Tensor SharedByHeads(const at::Tensor& magnitude, int64_t kv_heads, int64_t 
   return heads.mean(1, true).expand_as(heads).reshape({-1});
 }
 
-Json ScaleBlock(Block& block, const at::Tensor& hidden, const ScaleOptions& options) {
+Json ScaleBlock(Block& block, const at::Tensor& hidden, const ScaleOptions& options, ThreadPool& pool) {
   const ModelConfig& config = block.config();
   const int64_t kv_heads = block.Parameter(Role::kValue).size(0) / config.head_dim;
   const BlockInputs inputs = SampleInputs(block, hidden, options.sample_tok);
-  Json row = {{"layer", block.layer()}};
+  Json row = Json::object();
   // The inputs were sampled before anything was scaled, and scaling one place does not change another's.
   for (const LinearGroup& group : kLinearGroups) {
     const at::Tensor& input = inputs[group.linears.front()];
@@ -83,7 +62,7 @@ Json ScaleBlock(Block& block, const at::Tensor& hidden, const ScaleOptions& opti
     if (by_heads) magnitude = SharedByHeads(magnitude, kv_heads, config.head_dim);
     std::vector<at::Tensor> matrices;
     for (Role role : group.linears) matrices.push_back(block.Parameter(role));
-    const ScaleChoice choice = SearchScales(matrices, input, magnitude, options, config.dtype);
+    const ScaleChoice choice = SearchScales(matrices, input, magnitude, options, config.dtype, pool);
     row[std::string(group.name)] = {
         {"exponent", choice.exponent},
         {"error_kept", choice.loss_unscaled > 0 ? choice.loss / choice.loss_unscaled : 1.0}};
@@ -106,13 +85,15 @@ at::Tensor ChannelScales(const at::Tensor& magnitude, double exponent) {
 
 double ScaledLoss(const at::Tensor& weights, const at::Tensor& inputs, const at::Tensor& scales,
                   const PackedFormat& format, Clip clip, DType scale_dtype, ThreadPool& pool) {
-  const at::Tensor rounded = RoundedValues((weights * scales).contiguous(), format, clip, scale_dtype, pool) / scales;
+  const at::Tensor scaled = (weights * scales).contiguous();
+  const NearestRows nearest =
+      RoundRows(ViewOf(scaled), 0, scaled.size(0), format, clip, scale_dtype, pool, "scaled weights");
+  const at::Tensor rounded = nearest.Values(pool) / scales;
   return inputs.matmul((rounded - weights).t()).square().sum(at::kDouble).item<double>();
 }
 
 ScaleChoice SearchScales(const std::vector<at::Tensor>& matrices, const at::Tensor& inputs, const at::Tensor& magnitude,
-                         const ScaleOptions& options, DType scale_dtype) {
-  ThreadPool pool(at::get_num_threads());
+                         const ScaleOptions& options, DType scale_dtype, ThreadPool& pool) {
   ScaleChoice best;
   for (int64_t step = 0; step < options.steps; ++step) {
     const double exponent = static_cast<double>(step) / static_cast<double>(options.steps);
@@ -151,18 +132,25 @@ Planned ScalePass::Plan(const PlanInput& input) const {
   // Of the largest matrix: scaled, rounded, unscaled, their difference.
   planned.peak_memory_B = 2 * memory.block_B + memory.states_B + memory.batch_B + 4 * 4 * largest +
                           2 * 4 * static_cast<uint64_t>(tokens) * width;
-  if (input.gemm_flops > 0) planned.seconds = flops / input.gemm_flops;
+  if (input.rates) planned.seconds = flops / input.rates->GemmFlops();
   return planned;
 }
 
 void ScalePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
-  WalkBlocks(in, out, *context.calibration, "quantize.scale",
-             [&](int64_t layer, const at::Tensor& hidden, Block* block) {
-               const std::string name = fmt::format("block {}", layer);
-               if (!block && context.rows.Find(name)) return;
-               context.rows.Add(name, block ? ScaleBlock(*block, hidden, options_) : Json{{"layer", layer}});
-             });
-  (*context.report)["blocks"] = context.rows.All();
+  const auto scale = [&](const WalkedBlock& walked) -> BlockResult {
+    return {ScaleBlock(walked.block, walked.states, options_, *context.pool), {}};
+  };
+  WalkBlocks(in, out, context, {.label = "quantize.scale", .change = scale, .lost_row = Json::object()});
+}
+
+std::unique_ptr<Pass> MakeScale(Options& options) {
+  ScaleOptions scale;
+  scale.format = ReadFormat(options, scale.format);
+  scale.clip = ReadClip(options, "minmax");
+  scale.steps = options.Int("steps", scale.steps, 1, 1000, "exponents tried, from 0 to below 1");
+  scale.sample_tok = options.Int("sample_tok", scale.sample_tok, 1, 1 << 24,
+                                 "tokens, spread over the calibration text, on which an exponent is judged");
+  return std::make_unique<ScalePass>(scale);
 }
 
 }  // namespace ecld

@@ -44,7 +44,7 @@ struct ScaleChoice {
 
 // Tries the exponents for matrices that share their inputs; the first of equals wins, so 0 where nothing helps.
 ScaleChoice SearchScales(const std::vector<at::Tensor>& matrices, const at::Tensor& inputs, const at::Tensor& magnitude,
-                         const ScaleOptions& options, DType scale_dtype);
+                         const ScaleOptions& options, DType scale_dtype, ThreadPool& pool);
 
 class ScalePass : public Pass {
  public:
@@ -57,5 +57,7 @@ class ScalePass : public Pass {
  private:
   ScaleOptions options_;
 };
+
+std::unique_ptr<Pass> MakeScale(Options& options);
 
 }  // namespace ecld

@@ -11,7 +11,7 @@
 #include "model/block_walker.h"
 #include "model/embedding.h"
 #include "model/operations.h"
-#include "quantize/round.h"
+#include "quantize/nearest.h"
 #include "quantize/streamed_kl.h"
 
 namespace ecld {
@@ -31,9 +31,10 @@ struct Variant {
 
 class Sensitivity {
  public:
-  Sensitivity(const Checkpoint& in, const TokenWindows& calibration, const AllocationSpace& space,
-              const SensitivityOptions& options, ReportRows& rows)
-      : in_(in), space_(space), options_(options), rows_(rows) {
+  Sensitivity(const Checkpoint& in, const AllocationSpace& space, const SensitivityOptions& options,
+              PassContext& context)
+      : in_(in), space_(space), options_(options), rows_(context.rows), pool_(*context.pool) {
+    const TokenWindows& calibration = *context.calibration;
     const int64_t windows = SampleWindows(options, calibration.window_tok, std::ssize(calibration.windows));
     ids_.assign(calibration.windows.begin(), calibration.windows.begin() + windows);
   }
@@ -42,29 +43,17 @@ class Sensitivity {
     Progress progress("quantize.allocate", in_.config().num_layers + 2, "blocks");
     at::Tensor states = Embed(in_, ids_);
     reference_ = states.clone();
-    WalkOn({&reference_}, 0);
+    ReadBlocks(in_, 0, {&reference_});
     progress.Advance();
     MeasureEnds();
     progress.Advance();
-    for (int64_t layer = 0; layer < in_.config().num_layers; ++layer) {
-      const Block block = Block::Load(in_, layer);
+    ReadBlocks(in_, 0, {&states}, [&](const Block& block) {
       MeasureBlock(block, states);
-      AdvanceStates(TorchOps(), block, states);
-      in_.DropPages(layer);
       progress.Advance();
-    }
+    });
   }
 
  private:
-  // Runs states through all blocks from `layer` on.
-  void WalkOn(const std::vector<at::Tensor*>& all, int64_t layer) const {
-    for (; layer < in_.config().num_layers; ++layer) {
-      const Block block = Block::Load(in_, layer);
-      in_.DropPages(layer);
-      for (at::Tensor* states : all) AdvanceStates(TorchOps(), block, *states);
-    }
-  }
-
   std::vector<double> Divergences(const std::vector<Variant>& variants) {
     const at::Tensor norm = at::tensor(in_.ReadFloats(Find(in_.table(), Role::kFinalNorm)));
     auto normed = [&](const at::Tensor& states) {
@@ -92,16 +81,9 @@ class Sensitivity {
   }
 
   // Rows [first, first + rows) of a dense matrix with the values that quantize.round would give them.
-  // REQUIRES: first is a multiple of kZeroPointRows.
-  at::Tensor Rounded(const WeightView& weight, int64_t first, int64_t rows, const PackedFormat& format) {
-    RoundedRows packed;
-    RoundRows(weight, first, rows, format, options_.clip, in_.config().dtype, pool_, in_.directory().string(), &packed);
-    WeightView view{.out_features = rows, .in_features = weight.in_features, .format = format};
-    view.codes = reinterpret_cast<const std::byte*>(packed.codes.data());
-    view.scales = packed.scales.data();
-    view.scale_dtype = in_.config().dtype;
-    if (!format.symmetric) view.zero_points = reinterpret_cast<const std::byte*>(packed.zero_points.data());
-    return RowsOf(view, 0, rows);
+  at::Tensor Rounded(const WeightView& weight, int64_t first, int64_t rows, const PackedFormat& format) const {
+    return RoundRows(weight, first, rows, format, options_.clip, in_.config().dtype, pool_, in_.directory().string())
+        .Values(pool_);
   }
 
   // The states that enter the first block when the embedding has this format.
@@ -132,7 +114,7 @@ class Sensitivity {
         Variant variant{reference_, std::nullopt};
         if (embedding) {
           variant.states = EmbedRounded(*format);
-          WalkOn({&variant.states}, 0);
+          ReadBlocks(in_, 0, {&variant.states});
         }
         if (!embedding || in_.config().tie_embeddings) variant.head = format;
         kl.push_back(Divergences({variant})[0]);
@@ -165,7 +147,7 @@ class Sensitivity {
     }
     std::vector<at::Tensor*> walking;
     for (Variant& variant : variants) walking.push_back(&variant.states);
-    WalkOn(walking, block.layer() + 1);
+    ReadBlocks(in_, block.layer() + 1, walking);
     const std::vector<double> measured = Divergences(variants);
     for (size_t i = 0; i < units.size(); ++i) {
       std::vector<double> kl;
@@ -187,10 +169,7 @@ class Sensitivity {
 
   at::Tensor RoundedParameter(const Block& block, Role role, const PackedFormat& format) {
     const at::Tensor& weights = block.Parameter(role);
-    const WeightView view{.out_features = weights.size(0),
-                          .in_features = weights.size(1),
-                          .data = reinterpret_cast<const std::byte*>(weights.data_ptr<float>())};
-    return Rounded(view, 0, weights.size(0), format);
+    return Rounded(ViewOf(weights), 0, weights.size(0), format);
   }
 
   // Sums over the tokens of the squared error of each linear's outputs, all its inputs being the original's.
@@ -229,22 +208,22 @@ class Sensitivity {
   const AllocationSpace& space_;
   const SensitivityOptions& options_;
   ReportRows& rows_;
-  ThreadPool pool_;
+  ThreadPool& pool_;
   std::vector<std::vector<int32_t>> ids_;
   at::Tensor reference_;  // states that leave the last block of the original
 };
 
 }  // namespace
 
-std::vector<std::vector<double>> MeasureSensitivity(const Checkpoint& in, const TokenWindows& calibration,
-                                                    const AllocationSpace& space, const SensitivityOptions& options,
-                                                    ReportRows& rows) {
+std::vector<std::vector<double>> MeasureSensitivity(const Checkpoint& in, const AllocationSpace& space,
+                                                    const SensitivityOptions& options, PassContext& context) {
   at::NoGradGuard no_grad;
+  const ReportRows& rows = context.rows;
   const auto measured = [&] {
     return std::all_of(space.units.begin(), space.units.end(),
                        [&](const auto& unit) { return rows.Find(unit.name) != nullptr; });
   };
-  if (!measured()) Sensitivity(in, calibration, space, options, rows).Run();
+  if (!measured()) Sensitivity(in, space, options, context).Run();
   std::vector<std::vector<double>> costs;
   for (const AllocationUnit& unit : space.units)
     costs.push_back(rows.Find(unit.name)->at("kl_nats").get<std::vector<double>>());

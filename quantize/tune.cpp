@@ -1,21 +1,18 @@
 #include "quantize/tune.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
-#include "core/log.h"
 #include "core/memory.h"
 #include "model/block_training.h"
-#include "model/block_walker.h"
-#include "model/embedding.h"
+#include "model/training_walk.h"
 #include "quantize/learned_rounding.h"
-#include "quantize/packed_rows.h"
-#include "quantize/round.h"
+#include "quantize/rounding_report.h"
+#include "quantize/scheme_options.h"
 
 namespace ecld {
 namespace {
@@ -27,35 +24,39 @@ struct TunedMatrix {
 };
 
 // Learns the rounding of one block's matrices.
-class BlockTuner {
+class BlockTuner : public BlockTrainer {
  public:
-  BlockTuner(const TuneOptions& options, const CheckpointWriter& out, const Block& dense, ThreadPool& pool)
-      : options_(options), dense_(dense), scale_dtype_(out.config().dtype), pool_(pool) {
+  BlockTuner(const TuneOptions& options, CheckpointWriter& out, const Block& dense, PassContext& context)
+      : options_(options),
+        out_(out),
+        dense_(dense),
+        scale_dtype_(out.config().dtype),
+        rows_(context.rows),
+        pool_(*context.pool) {
     for (const auto& target : out.table()) {
       if (target.layer != dense.layer() || !target.format) continue;
       matrices_.push_back({&target, dense.Parameter(target.role), {}});
     }
-    Reset();
+    Undo();
   }
 
   bool Empty() const { return matrices_.empty(); }
 
   // The block with its matrices rounded.
-  Block Rounded() const {
+  Block Now() const override {
     Block block = dense_;
     for (const auto& [target, weights, rounding] : matrices_)
-      block.Parameter(target->role) = Round(weights, rounding, *target->format, scale_dtype_, pool_).values;
+      block.Parameter(target->role) = Round(weights, rounding, *target->format, scale_dtype_, pool_).Values(pool_);
     return block;
   }
 
-  // Learns on windows [0, train_windows).
-  void Train(const at::Tensor& states, const at::Tensor& targets, int64_t train_windows, uint64_t seed) {
+  void Train(const at::Tensor& states, const at::Tensor& targets, uint64_t seed) override {
     Random random(seed);
     std::vector<int64_t> order;
-    const int64_t batch_windows = std::min(options_.batch_windows, train_windows);
+    const int64_t windows = states.size(0), batch_windows = std::min(options_.batch_windows, windows);
     const double rate = options_.learning_rate > 0 ? options_.learning_rate : 1 / static_cast<double>(options_.steps);
     for (int64_t step = 0; step < options_.steps; ++step) {
-      if (static_cast<int64_t>(order.size()) < batch_windows) order = ShuffledIndices(train_windows, random);
+      if (static_cast<int64_t>(order.size()) < batch_windows) order = ShuffledIndices(windows, random);
       const at::Tensor batch = at::tensor(std::vector<int64_t>(order.end() - batch_windows, order.end()));
       order.resize(order.size() - static_cast<size_t>(batch_windows));
       Step(states.index_select(0, batch), targets.index_select(0, batch),
@@ -64,23 +65,20 @@ class BlockTuner {
   }
 
   // To rounding to nearest.
-  void Reset() {
+  void Undo() override {
     for (auto& [target, weights, rounding] : matrices_)
       rounding = StartRounding(weights, *target->format, options_.clip, scale_dtype_, pool_);
   }
 
   // Writes the matrices, puts their values into block, and adds their rows to the report.
-  void Write(CheckpointWriter& out, Block& block, ReportRows& rows) const {
+  void Finish(Block& block) override {
     for (const auto& [target, weights, rounding] : matrices_) {
       const RoundedMatrix rounded = Round(weights, rounding, *target->format, scale_dtype_, pool_);
-      WriteRows(
-          out, *target, 0,
-          PackRows(*target->format, weights.size(0), weights.size(1), rounded.codes, rounded.grids, scale_dtype_));
-      WriteShape(out, *target);
+      WriteRows(out_, *target, 0, rounded, pool_);
+      const at::Tensor values = rounded.Values(pool_);
       const double size = weights.norm().item<double>();
-      rows.Add(target->name,
-               {{"relative_error", size > 0 ? (rounded.values - weights).norm().item<double>() / size : 0.0}});
-      block.Parameter(target->role) = rounded.values;
+      rows_.Add(target->name, {{"relative_error", size > 0 ? (values - weights).norm().item<double>() / size : 0.0}});
+      block.Parameter(target->role) = values;
     }
   }
 
@@ -88,7 +86,7 @@ class BlockTuner {
   // One step down the mean loss of these windows. The graph of a few windows' forward pass is gone when the next is
   // made.
   void Step(const at::Tensor& states, const at::Tensor& targets, double rate) {
-    Block block = Rounded();
+    Block block = Now();
     at::AutoGradMode with_grad(true);
     for (const TunedMatrix& matrix : matrices_) block.Parameter(matrix.target->role).set_requires_grad(true);
     ForWindowBatches(states.size(0), states.size(1), [&](int64_t first, int64_t count) {
@@ -108,8 +106,10 @@ class BlockTuner {
   }
 
   const TuneOptions& options_;
-  const Block& dense_;
+  CheckpointWriter& out_;
+  const Block dense_;  // keeps the weights when the walked block gets others
   DType scale_dtype_;
+  ReportRows& rows_;
   ThreadPool& pool_;
   std::vector<TunedMatrix> matrices_;
 };
@@ -130,52 +130,48 @@ Planned TunePass::Plan(const PlanInput& input) const {
   // Of the matrices: as they are, twice, rounded, as products take them, offsets, the gradients of both, signs and
   // codes; what the graph of a forward pass keeps.
   planned.peak_memory_B = 8 * memory.block_B + 3 * memory.batch_B + 2 * memory.states_B + kKeptFreeBytes;
-  if (input.gemm_flops > 0) {
+  if (input.rates) {
     const double share =
         static_cast<double>(options_.steps * options_.batch_windows) / static_cast<double>(input.calibration_windows);
-    planned.seconds = (3 * share + 3) * WalkFlops(input.config, input) / input.gemm_flops;
+    planned.seconds = (3 * share + 3) * WalkFlops(input.config, input) / input.rates->GemmFlops();
   }
   return planned;
 }
 
 void TunePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
   at::NoGradGuard no_grad;
-  const TokenWindows& calibration = *context.calibration;
-  const auto windows = static_cast<int64_t>(calibration.windows.size());
-  const int64_t train_windows = windows - HeldOutWindows(windows, options_.held_out);
   BlockKernels kernels(in.config());
-  ThreadPool pool(at::get_num_threads());
-  at::Tensor targets = Embed(in, calibration.windows);
-  const auto tune = [&](int64_t layer, const at::Tensor& states, Block* block) {
-    const Block original = block ? *block : Block::Load(in, layer);
-    AdvanceStates(kernels, original, targets);
-    const std::string name = fmt::format("block {}", layer);
-    if (!block && context.rows.Find(name)) return;
-    Json row = {{"layer", layer}, {"held_out_before", nullptr}, {"held_out_after", nullptr}, {"tuned", nullptr}};
-    if (block) {
-      BlockTuner tuner(options_, out, original, pool);
-      if (!tuner.Empty()) {
-        const double before = MeanBlockLoss(kernels, tuner.Rounded(), states, targets, train_windows);
-        tuner.Train(states, targets, train_windows, context.seed + static_cast<uint64_t>(layer));
-        const double after = MeanBlockLoss(kernels, tuner.Rounded(), states, targets, train_windows);
-        const bool better = after < before;
-        if (!better) tuner.Reset();
-        tuner.Write(out, *block, context.rows);
-        row["held_out_before"] = before;
-        row["held_out_after"] = better ? after : before;
-        row["tuned"] = better;
-        if (!better) row["degraded"] = "not tuned: its held-out error did not fall, so it is rounded to nearest";
-        LogInfo("quantize.tune: block {}: held-out error {:.5f} -> {:.5f}{}", layer, before, after,
-                better ? "" : ", which is not better: it is rounded to nearest");
-      }
-    }
-    context.rows.Add(name, std::move(row));
+  const auto trainer = [&](const Block& block) -> std::unique_ptr<BlockTrainer> {
+    auto tuner = std::make_unique<BlockTuner>(options_, out, block, context);
+    if (tuner->Empty()) return nullptr;
+    return tuner;
   };
-  const at::Tensor hidden = WalkBlocks(in, out, calibration, "quantize.tune", tune, {.kernels = &kernels});
-  QuantizeEnds(options_.ends, options_.clip, in, out, hidden, context.rows);
-  (*context.report)["held_out_windows"] = windows - train_windows;
-  (*context.report)["blocks"] = context.rows.All("block ");
+  const at::Tensor hidden = WalkTraining(in, out, context,
+                                         {.label = "quantize.tune",
+                                          .done = "tuned",
+                                          .undone = "it is rounded to nearest",
+                                          .undone_so = "it is rounded to nearest",
+                                          .held_out = options_.held_out,
+                                          .teacher = &in,
+                                          .ops = &kernels,
+                                          .trainer = trainer});
+  QuantizeEnds(options_.ends, options_.clip, in, out, hidden, context);
   (*context.report)["tensors"] = TensorReports(out, context.rows);
+}
+
+std::unique_ptr<Pass> MakeTune(Options& options) {
+  TuneOptions tune;
+  tune.scheme = ReadScheme(options);
+  tune.clip = ReadClip(options, "mse");
+  tune.steps = options.Int("steps", tune.steps, 1, 100'000, "steps of training on one block");
+  tune.batch_windows = options.Int("batch_windows", tune.batch_windows, 1, 1 << 16, "windows of one step");
+  tune.learning_rate = options.Number("learning_rate", tune.learning_rate, 0, 1,
+                                      "of the signed steps, falling to zero; 0: one over the steps");
+  tune.held_out =
+      options.Number("held_out", tune.held_out, 0, 0.9,
+                     "share of the windows that only judge: a block that did not get better is rounded to nearest");
+  tune.ends = ReadHessian(options);
+  return std::make_unique<TunePass>(std::move(tune));
 }
 
 }  // namespace ecld

@@ -28,12 +28,14 @@ class TunePass : public Pass {
  public:
   explicit TunePass(TuneOptions options) : options_(std::move(options)) {}
 
-  PassNeeds Needs() const override { return {.calibration = true, .gradient = true}; }
+  PassNeeds Needs() const override { return {.calibration = true}; }
   Planned Plan(const PlanInput& input) const override;
   void Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const override;
 
  private:
   TuneOptions options_;
 };
+
+std::unique_ptr<Pass> MakeTune(Options& options);
 
 }  // namespace ecld

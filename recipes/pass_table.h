@@ -1,6 +1,6 @@
 #pragma once
-// The catalogue of passes: a name as it stands in recipes, one line on what it does, and how to make one from the
-// options of a stage. Adding a pass is a line in pass_table.cpp and the function that reads its options.
+// The catalogue of passes: a name as it stands in recipes, how to make one of the options of a stage, and one line on
+// what it does. Adding a pass is a line in pass_table.cpp.
 
 #include <memory>
 #include <span>
@@ -15,9 +15,9 @@
 namespace ecld {
 
 struct PassEntry {
-  std::string_view name;  // "<room>.<what>"
+  std::string_view name;                            // "<room>.<what>"
+  std::unique_ptr<Pass> (*make)(Options& options);  // beside the pass
   std::string_view summary;
-  std::unique_ptr<Pass> (*make)(Options& options);
 };
 
 std::span<const PassEntry> PassTable();

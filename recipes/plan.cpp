@@ -8,7 +8,6 @@
 #include "core/files.h"
 #include "core/memory.h"
 #include "core/progress.h"
-#include "recipes/gemm_rate.h"
 #include "recipes/sampled_calibration.h"
 
 namespace ecld {
@@ -48,8 +47,7 @@ bool NeedsTeacher(const std::vector<PreparedStage>& stages) {
   return AnyStage(stages, [](const PassNeeds& needs) { return needs.teacher; });
 }
 
-PlanInput InputOf(const PreparedStage& stage, const ModelConfig& config, const PlanRequest& request,
-                  const RunPlan& plan) {
+PlanInput InputOf(const PreparedStage& stage, const ModelConfig& config, const PlanRequest& request) {
   PlanInput input;
   input.config = config;
   if (stage.object->Needs().teacher) input.teacher = (request.teacher ? request.teacher : request.input)->config();
@@ -57,9 +55,7 @@ PlanInput InputOf(const PreparedStage& stage, const ModelConfig& config, const P
     input.calibration_windows = request.calibration->windows;
     input.window_tok = request.calibration->window_tok;
   }
-  input.memory_budget_B = request.memory_budget_B;
-  input.gemm_flops = plan.gemm_flops;
-  input.kernel_flops = plan.kernel_flops;
+  input.rates = request.rates;
   input.where = stage.where;
   return input;
 }
@@ -67,26 +63,24 @@ PlanInput InputOf(const PreparedStage& stage, const ModelConfig& config, const P
 RunPlan PlanRun(const std::vector<PreparedStage>& stages, const PlanRequest& request) {
   RunPlan plan;
   plan.memory_budget_B = request.memory_budget_B > 0 ? request.memory_budget_B : AvailableMemoryBytes();
-  if (AnyStage(stages, [](const PassNeeds& needs) { return needs.calibration || needs.gradient; })) {
-    plan.gemm_flops = MeasureGemmFlops();
-    plan.kernel_flops = MeasureKernelFlops(request.input->config());
-  }
-  plan.process_B = ResidentBytes();
-
   if (request.input->translation()) plan.quantized_already = request.input->translation()->ToJson();
   ModelConfig config = request.input->config();
   uint64_t input_B = request.input->WeightBytes();
   bool seconds_known = true;
   for (const PreparedStage& stage : stages) {
-    Planned planned = stage.object->Plan(InputOf(stage, config, request, plan));
-    planned.peak_memory_B += plan.process_B;
-    CheckMemory(stage, planned, request, plan.memory_budget_B);
+    Planned planned = stage.object->Plan(InputOf(stage, config, request));
     config = planned.config;
-    plan.peak_memory_B = std::max(plan.peak_memory_B, planned.peak_memory_B);
     plan.seconds += planned.seconds;
     seconds_known = seconds_known && planned.seconds > 0;
     plan.stages.push_back({stage.pass, input_B, std::move(planned)});
     input_B = plan.stages.back().planned.output_B;
+  }
+  plan.process_B = AnonymousBytes();  // with what measuring the machine has left
+  for (size_t index = 0; index < stages.size(); ++index) {
+    Planned& planned = plan.stages[index].planned;
+    planned.peak_memory_B += plan.process_B;
+    CheckMemory(stages[index], planned, request, plan.memory_budget_B);
+    plan.peak_memory_B = std::max(plan.peak_memory_B, planned.peak_memory_B);
   }
   if (NeedsCalibration(stages) && request.calibration->FromModel()) {
     const SamplingCost sampling = CostOfSampling(*request.calibration, *request.input);

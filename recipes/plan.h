@@ -38,14 +38,14 @@ struct RunPlan {
   uint64_t memory_budget_B = 0;  // given, or what the machine has free
   uint64_t disk_B = 0;           // most that outputs, stages and scratch take at one time
   uint64_t free_disk_B = 0;
-  double seconds = 0;                       // 0: some pass cannot say
-  double gemm_flops = 0, kernel_flops = 0;  // measured; 0 where no pass asked for them
+  double seconds = 0;  // 0: some pass cannot say
 };
 
 struct PlanRequest {
   const Checkpoint* input = nullptr;
   const Checkpoint* teacher = nullptr;  // null: the input
   const CalibrationOptions* calibration = nullptr;
+  MachineRates* rates = nullptr;
   std::filesystem::path out;
   uint64_t memory_budget_B = 0;  // 0: what the machine has free
   uint64_t disk_in_use_B = 0;    // already taken by an unfinished run that is resumed
@@ -56,8 +56,7 @@ bool NeedsCalibration(const std::vector<PreparedStage>& stages);
 bool NeedsTeacher(const std::vector<PreparedStage>& stages);
 
 // What stage `index` may know, when its input has this config.
-PlanInput InputOf(const PreparedStage& stage, const ModelConfig& config, const PlanRequest& request,
-                  const RunPlan& plan);
+PlanInput InputOf(const PreparedStage& stage, const ModelConfig& config, const PlanRequest& request);
 
 // THROWS Error: whatever a pass refuses; more memory than the budget; more disk than is free (with numbers).
 RunPlan PlanRun(const std::vector<PreparedStage>& stages, const PlanRequest& request);

@@ -1,5 +1,7 @@
 #include "recipes/runner.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <chrono>
 #include <future>
@@ -47,6 +49,7 @@ class Runner {
   const RunRequest& request_;
   RunFiles files_;
   Checkpoint input_;
+  MachineRates rates_;
   std::optional<Checkpoint> teacher_;  // when a pass needs one that is not the input
   TokenWindows calibration_;
   PlanRequest plan_request_;
@@ -58,7 +61,8 @@ Runner::Runner(const Recipe& recipe, const std::vector<PreparedStage>& stages, c
       stages_(stages),
       request_(request),
       files_(request.out),
-      input_(Checkpoint::Open(request.model, Unpacking::kDense)) {
+      input_(Checkpoint::Open(request.model, Unpacking::kDense)),
+      rates_(input_.config()) {
   if (NeedsTeacher(stages) && !recipe.teacher.empty()) teacher_ = Checkpoint::Open(recipe.teacher);
   for (const fs::path& output : {files_.out, files_.work, files_.stages}) {
     RequireSeparate(request.model, output);
@@ -81,6 +85,7 @@ void Runner::Plan() {
   plan_request_.input = &input_;
   plan_request_.teacher = teacher_ ? &*teacher_ : nullptr;
   plan_request_.calibration = &recipe_.calibration;
+  plan_request_.rates = &rates_;
   plan_request_.out = files_.out;
   plan_request_.memory_budget_B = request_.memory_budget_B;
   plan_request_.disk_in_use_B = files_.WorkBytes();
@@ -130,7 +135,7 @@ void Runner::RunStage(size_t index, Journal& journal) {
   const PreparedStage& stage = stages_[index];
   LogInfo("stage {} of {}: {}", index + 1, stages_.size(), stage.pass);
   const Checkpoint in = index == 0 ? input_ : Checkpoint::Open(files_.Stage(index - 1));
-  const Planned planned = stage.object->Plan(InputOf(stage, in.config(), plan_request_, plan_));
+  const Planned planned = stage.object->Plan(InputOf(stage, in.config(), plan_request_));
   for (const std::string& note : planned.notes) LogInfo("{}: {}", stage.pass, note);
 
   const fs::path staging = files_.Staging(index);
@@ -155,9 +160,10 @@ Json Runner::RunPass(size_t index, const Checkpoint& in, const Planned& planned,
   fs::create_directories(scratch);
 
   Json details = Json::object(), decided = Json::object();
+  ThreadPool pool(at::get_num_threads());
   PassContext context;
+  context.pool = &pool;
   context.seed = recipe_.seed;
-  context.memory_budget_B = request_.memory_budget_B;
   if (stage.object->Needs().calibration) context.calibration = &calibration_;
   if (stage.object->Needs().teacher) context.teacher = teacher_ ? &*teacher_ : &input_;
   context.scratch = scratch;

@@ -10,8 +10,8 @@
 #include "core/json.h"
 #include "core/version.h"
 #include "kernels/cuda/device.h"
-#include "tests/cli/program.h"
 #include "tests/checkpoint/gguf/tiny_gguf.h"
+#include "tests/cli/program.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/testing/tiny_checkpoint.h"
 

@@ -149,7 +149,9 @@ TEST_F(Allocate, IsResumedFromItsRows) {
   auto run = [&](const char* out) {
     CheckpointWriter writer(case_ / out, planned);
     Json report = Json::object(), decided = Json::object();
+    ThreadPool pool(1);
     PassContext context;
+    context.pool = &pool;
     context.calibration = &windows_;
     context.report = &report;
     context.decided = &decided;
@@ -196,7 +198,8 @@ TEST_F(Allocate, ThePlanKeepsTheBudgetAndCountsItsWork) {
   Write({.dtype = DType::kBF16});
   const Checkpoint in = Checkpoint::Open(case_ / "in");
   PlanInput input = PlanInputOf(in, windows_);
-  input.gemm_flops = 1e9;
+  MachineRates rates(1e9, 1e9);
+  input.rates = &rates;
   AllocateOptions options = Bits(5);
   const Planned quick = AllocatePass(options).Plan(input);
   options.sensitivity.exact = true;

@@ -1,6 +1,5 @@
 #include "quantize/gptq_rows.h"
 
-#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <span>
@@ -12,6 +11,7 @@ namespace ecld {
 namespace {
 
 constexpr bool kBothWays[] = {false, true};
+ThreadPool pool(1);
 
 // Nearest codes on the grids of FitGrid, row by row.
 std::vector<uint8_t> RoundedCodes(const at::Tensor& weights, const PackedFormat& format, Clip clip) {
@@ -33,7 +33,8 @@ TEST(GptqRows, WithAnIdentityHessianRoundsToNearestInEveryFormat) {
       for (bool symmetric : kBothWays)
         for (Clip clip : {Clip::kMinMax, Clip::kMse}) {
           const PackedFormat format{bits, group_size, symmetric};
-          const GptqRows rounded = QuantizeRows(weights, RootOf(at::eye(200), 0.01, true), format, clip, DType::kF32);
+          const RoundedMatrix rounded =
+              QuantizeRows(weights, RootOf(at::eye(200), 0.01, true), format, clip, DType::kF32, pool);
           EXPECT_EQ(rounded.codes, RoundedCodes(weights, format, clip)) << format.Name();
         }
 }
@@ -70,9 +71,9 @@ TEST(GptqRows, EqualTheColumnByColumnAlgorithmInDoublePrecision) {
     for (bool symmetric : kBothWays) {
       const PackedFormat format{4, 32, symmetric};
       const HessianRoot root = RootOf(hessian, 0.01, activation_order);
-      const GptqRows rounded = QuantizeRows(weights, root, format, Clip::kMinMax, DType::kF32);
+      const RoundedMatrix rounded = QuantizeRows(weights, root, format, Clip::kMinMax, DType::kF32, pool);
       const at::Tensor expected = ReferenceValues(weights, hessian, rounded.grids, format, 0.01, root.order);
-      EXPECT_TRUE(Near(Floats(rounded.values), Floats(expected), {.max_abs = 1e-6}));
+      EXPECT_TRUE(Near(Floats(rounded.Values(pool)), Floats(expected), {.max_abs = 1e-6}));
     }
 }
 
@@ -81,13 +82,13 @@ TEST(GptqRows, ReportTheLossOfWhatTheyReturn) {
   at::Tensor hessian = CorrelatedHessian(150, 5);
   const HessianRoot root = RootOf(hessian, 0.02, true);
   const PackedFormat format{3, 64, false};
-  const GptqRows rounded = QuantizeRows(weights, root, format, Clip::kMse, DType::kBF16);
+  const RoundedMatrix rounded = QuantizeRows(weights, root, format, Clip::kMse, DType::kBF16, pool);
   hessian.diagonal().add_(0.02 * hessian.diagonal().mean());
-  const at::Tensor error = rounded.values - weights;
+  const at::Tensor values = rounded.Values(pool), error = values - weights;
   EXPECT_NEAR(rounded.loss / (error.matmul(hessian) * error).sum().item<double>(), 1, 1e-3);
   for (int64_t i = 0; i < weights.numel(); ++i) {
     const GroupGrid& grid = rounded.grids[static_cast<size_t>(i / 150 * 3 + i % 150 / 64)];
-    ASSERT_EQ(rounded.values.data_ptr<float>()[i],
+    ASSERT_EQ(values.data_ptr<float>()[i],
               static_cast<float>(rounded.codes[static_cast<size_t>(i)] - grid.zero_point) * grid.scale);
   }
 }
@@ -98,7 +99,8 @@ TEST(GptqRows, LoseLessThanRoundingAtEveryWidth) {
   for (int bits : {2, 3, 4, 8})
     for (Clip clip : {Clip::kMinMax, Clip::kMse}) {
       auto loss = [&](const HessianRoot& with) {
-        const at::Tensor error = QuantizeRows(weights, with, {bits, 32, true}, clip, DType::kF32).values - weights;
+        const at::Tensor error =
+            QuantizeRows(weights, with, {bits, 32, true}, clip, DType::kF32, pool).Values(pool) - weights;
         return (error.matmul(hessian) * error).sum().item<double>();
       };
       EXPECT_LT(loss(root), 0.7 * loss(none)) << bits;
@@ -112,7 +114,7 @@ TEST(GptqRows, SilentInputIsRoundedToNearestAndDisturbsNoOther) {
   const PackedFormat format{4, 0, true};
   const HessianRoot root = RootOf(hessian, 0.01, true);
   EXPECT_EQ(root.silent_inputs, 1);
-  const GptqRows rounded = QuantizeRows(weights, root, format, Clip::kMinMax, DType::kF32);
+  const RoundedMatrix rounded = QuantizeRows(weights, root, format, Clip::kMinMax, DType::kF32, pool);
   const std::vector<uint8_t> nearest = RoundedCodes(weights, format, Clip::kMinMax);
   for (size_t row = 0; row < 8; ++row) EXPECT_EQ(rounded.codes[row * 64 + 5], nearest[row * 64 + 5]);
 }
@@ -123,14 +125,13 @@ TEST(GptqRows, DoNotDependOnEachOtherNorOnThreads) {
   const at::Tensor weights = RandomWeights(kRows, kIn, 10);
   const HessianRoot root = RootOf(CorrelatedHessian(kIn, 11), 0.01, true);
   const PackedFormat format{4, 32, false};
-  const GptqRows all = QuantizeRows(weights, root, format, Clip::kMse, DType::kF32);
-  const int threads = at::get_num_threads();
-  at::set_num_threads(3);
-  const GptqRows again = QuantizeRows(weights, root, format, Clip::kMse, DType::kF32);
-  at::set_num_threads(threads);
+  const RoundedMatrix all = QuantizeRows(weights, root, format, Clip::kMse, DType::kF32, pool);
+  ThreadPool three(3);
+  const RoundedMatrix again = QuantizeRows(weights, root, format, Clip::kMse, DType::kF32, three);
   EXPECT_EQ(again.codes, all.codes);
   EXPECT_EQ(again.loss, all.loss);
-  const GptqRows one = QuantizeRows(weights.slice(0, 37, 38).contiguous(), root, format, Clip::kMse, DType::kF32);
+  const RoundedMatrix one =
+      QuantizeRows(weights.slice(0, 37, 38).contiguous(), root, format, Clip::kMse, DType::kF32, pool);
   EXPECT_EQ(one.codes, std::vector<uint8_t>(all.codes.begin() + 37 * kIn, all.codes.begin() + 38 * kIn));
 }
 

@@ -92,7 +92,8 @@ TEST_F(Gptq, ADeadBlockIsRoundedAndReportedAsDegraded) {
 TEST_F(Gptq, PlansBytesMemoryAndRefusesWhatCannotWork) {
   Write({.tied = true});
   PlanInput input = PlanInputOf(Checkpoint::Open(case_ / "in"), windows_);
-  input.gemm_flops = input.kernel_flops = 1e9;
+  MachineRates rates(1e9, 1e9);
+  input.rates = &rates;
   const Planned planned = GptqPass({}).Plan(input);
   EXPECT_EQ(planned.output_B, WeightFileBytes(planned.config));
   EXPECT_GT(planned.peak_memory_B, 0u);

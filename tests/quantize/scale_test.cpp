@@ -40,11 +40,12 @@ TEST(SearchScales, ProtectsTheChannelsThatAreLoudAndDoesNothingWhereAllAreAlike)
   at::Tensor inputs = CorrelatedInputs(200, 64, 3);
   inputs.slice(1, 0, 4).mul_(30);
   const ScaleOptions options{.format = {3, 32, true}};
+  ThreadPool pool(1);
   const std::vector<at::Tensor> matrices = {RandomWeights(24, 64, 4), RandomWeights(8, 64, 5)};
-  const ScaleChoice choice = SearchScales(matrices, inputs, inputs.abs().mean(0), options, DType::kF32);
+  const ScaleChoice choice = SearchScales(matrices, inputs, inputs.abs().mean(0), options, DType::kF32, pool);
   EXPECT_GT(choice.exponent, 0);
   EXPECT_LT(choice.loss, 0.7 * choice.loss_unscaled);
-  const ScaleChoice none = SearchScales(matrices, inputs, at::ones({64}), options, DType::kF32);
+  const ScaleChoice none = SearchScales(matrices, inputs, at::ones({64}), options, DType::kF32, pool);
   EXPECT_EQ(none.exponent, 0);
   EXPECT_EQ(none.loss, none.loss_unscaled);
 }

@@ -61,7 +61,8 @@ TEST_F(Tune, SameSeedGivesTheSameBytesAlsoAfterAnInterruption) {
 TEST_F(Tune, RefusesWhatCannotWork) {
   Write({});
   PlanInput input = PlanInputOf(Checkpoint::Open(case_ / "in"), windows_);
-  input.gemm_flops = 1e9;
+  MachineRates rates(1e9, 1e9);
+  input.rates = &rates;
   EXPECT_GT(TunePass({}).Plan(input).seconds, 0);
   EXPECT_ERROR(TunePass({.steps = 0}).Plan(input), "stages[0].steps: 0 is below 1");
   EXPECT_ERROR(TunePass({.batch_windows = 0}).Plan(input), "stages[0].batch_windows: 0 is below 1");

@@ -29,6 +29,7 @@ ARROWS = {
 }
 DEVICE_HALF = ("core", *PROFILE.split(), "jinja", "kernels", "checkpoint", "runtime", "serve", "measure", "eval",
                "profiler", "report", "cli/device")
+PASS_ROOMS = ("prune", "quantize", "distill")
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 TORCH = re.compile(r"^(torch|ATen|c10)/")
 
@@ -40,7 +41,7 @@ def room_of(path):
 
 def violations(root):
     """Lines 'file:line: kernels may not include checkpoint', for every source file in a room below root."""
-    found = []
+    found, pass_headers = [], passes(root)
     for path in sorted(p for p in root.rglob("*") if p.suffix in (".h", ".cpp", ".cu", ".cuh")):
         name = path.relative_to(root).as_posix()
         room = room_of(name)
@@ -56,9 +57,18 @@ def violations(root):
                     found.append(f"{name}:{number}: {room} may not include Torch")
             elif quoted and not (root / target).exists():
                 found.append(f"{name}:{number}: \"{target}\" is not a path from the root")
+            elif quoted and target in pass_headers and room in PASS_ROOMS and target != name.rsplit(".")[0] + ".h":
+                found.append(f"{name}:{number}: one pass may not include another, {target}")
             elif quoted and not allowed(room, target):
                 found.append(f"{name}:{number}: {room} may not include {room_of(target) or target}")
     return found
+
+
+def passes(root):
+    """The headers of passes: what the catalogue of them includes from the rooms they live in."""
+    table = root / "recipes" / "pass_table.cpp"
+    found = [INCLUDE.match(line) for line in table.read_text().splitlines()] if table.exists() else []
+    return {match.group(2) for match in found if match and room_of(match.group(2)) in PASS_ROOMS}
 
 
 def allowed(room, target):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The arrows between the rooms hold; and the check itself finds planted violations, and only those."""
+"""The arrows between the rooms hold, and none between passes; and the check itself finds planted violations, and only those."""
 import pathlib
 import sys
 import tempfile
@@ -17,10 +17,15 @@ PLANTED = {
     "prune/bad.cpp": ('#include "quantize/grid.h"\n#include <ATen/ATen.h>\n#include "bad.h"\n',
                       ["prune/bad.cpp:1: prune may not include quantize",
                        "prune/bad.cpp:3: \"bad.h\" is not a path from the root"]),
+    "recipes/pass_table.cpp": ('#include "core/error.h"\n#include "quantize/one.h"\n', []),
+    "quantize/one.cpp": ('#include "quantize/one.h"\n#include "quantize/grid.h"\n', []),
+    "quantize/two.cpp": ('#include "quantize/one.h"\n',
+                         ["quantize/two.cpp:1: one pass may not include another, quantize/one.h"]),
     "core/bad.h": ('#include "tests/testing/near.h"\n', ["core/bad.h:1: core may not include tests/testing/near.h"]),
     "cli/device/good.cpp": ('#include "eval/perplexity.h"\n#include <vector>\n', []),
 }
 TARGETS = ("kernels/gemm/gemm.h", "kernels/packing/packing.h", "checkpoint/config.h", "quantize/grid.h",
+           "quantize/one.h", "core/error.h",
            "tests/testing/near.h", "eval/perplexity.h")
 
 

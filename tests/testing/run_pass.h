@@ -45,7 +45,9 @@ inline Json RunPass(const Pass& pass, const std::filesystem::path& in_directory,
   const ModelConfig planned = pass.Plan(PlanInputOf(in, windows, teacher)).config;
   CheckpointWriter writer(out, planned);
   Json report = Json::object(), decided = Json::object();
+  ThreadPool pool(1);
   PassContext context;
+  context.pool = &pool;
   context.seed = 7;
   context.calibration = &windows;
   context.teacher = teacher;

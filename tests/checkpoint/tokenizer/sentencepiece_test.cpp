@@ -1,5 +1,5 @@
-// What the files beside a sentencepiece model change, with a real model (tests/checkpoint/tokenizer/real_tokenizers_test.cpp has
-// the recorded cases) and with one of seven pieces made here.
+// What the files beside a sentencepiece model change, with a real model
+// (tests/checkpoint/tokenizer/real_tokenizers_test.cpp has the recorded cases) and with one of seven pieces made here.
 
 #include <gtest/gtest.h>
 

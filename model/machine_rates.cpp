@@ -1,4 +1,4 @@
-#include "recipes/gemm_rate.h"
+#include "model/machine_rates.h"
 
 #include <ATen/ATen.h>
 
@@ -26,18 +26,22 @@ double BestRate(double operations, const Product& product) {
 
 }  // namespace
 
-double MeasureGemmFlops() {
+double MachineRates::GemmFlops() {
+  if (gemm_flops_) return *gemm_flops_;
   constexpr int64_t kSize = 768;  // large enough to reach the rate of a decoder's products, small enough to be quick
   at::Tensor a = at::ones({kSize, kSize}), b = at::ones({kSize, kSize}), c = at::empty({kSize, kSize});
-  return BestRate(2.0 * kSize * kSize * kSize, [&] { at::mm_out(c, a, b); });
+  gemm_flops_ = BestRate(2.0 * kSize * kSize * kSize, [&] { at::mm_out(c, a, b); });
+  return *gemm_flops_;
 }
 
-double MeasureKernelFlops(const ModelConfig& config) {
+double MachineRates::KernelFlops() {
+  if (kernel_flops_) return *kernel_flops_;
   constexpr int64_t kLargest = 2048, kRows = 512;
-  const int64_t in = std::min(kLargest, config.hidden_size), out = std::min(kLargest, config.intermediate_size);
+  const int64_t in = std::min(kLargest, config_.hidden_size), out = std::min(kLargest, config_.intermediate_size);
   const at::Tensor x = at::ones({kRows, in}), weight = at::ones({out, in});
-  BlockKernels kernels(config);
-  return BestRate(2.0 * kRows * static_cast<double>(in * out), [&] { kernels.Linears(x, {{weight, {}}}); });
+  BlockKernels kernels(config_);
+  kernel_flops_ = BestRate(2.0 * kRows * static_cast<double>(in * out), [&] { kernels.Linears(x, {{weight, {}}}); });
+  return *kernel_flops_;
 }
 
 }  // namespace ecld
