@@ -8,6 +8,7 @@
 
 #include "benchmarks/gpu_block.h"
 #include "benchmarks/gpu_clocks.h"
+#include "core/document.h"
 #include "core/files.h"
 
 namespace ecld {
@@ -141,18 +142,17 @@ void TimeLayer(GpuBench& bench, const std::string& model, const KernelShape& lay
 }
 
 void Write(const GpuBench& bench, const GpuRoof& roof, const Json& before) {
-  Json json = {{"schema", 1},
-               {"source", "measured"},
-               {"device", bench.device.name},
-               {"compute_capability", bench.device.compute_capability},
-               {"cublas", bench.blas.name()},
-               {"group", bench.options.group},
-               {"seconds", SecondsSince(bench.begin)},
-               {"clocks_before", before},
-               {"clocks_after", ReadClocks(bench.device.pci_bus_id)},
-               {"copy_TBps", roof.copy_Bps / 1e12},
-               {"bf16_TFlops", roof.bf16_flops / 1e12},
-               {"left_out", bench.left_out}};
+  Json json = NewDocument({"ecld.gpu_gemm", "1.0.0"}, {{"source", "measured"},
+                                                       {"device", bench.device.name},
+                                                       {"compute_capability", bench.device.compute_capability},
+                                                       {"cublas", bench.blas.name()},
+                                                       {"group", bench.options.group},
+                                                       {"seconds", SecondsSince(bench.begin)},
+                                                       {"clocks_before", before},
+                                                       {"clocks_after", ReadClocks(bench.device.pci_bus_id)},
+                                                       {"copy_TBps", roof.copy_Bps / 1e12},
+                                                       {"bf16_TFlops", roof.bf16_flops / 1e12},
+                                                       {"left_out", bench.left_out}});
   fmt::print("\n{:<18} W  {:>6} {:>12} {:>12} {:>12} {:>10}\n", "block", "m", "ours us", "cublas us", "torch us",
              "ratio");
   for (const GpuBlock& block : Blocks(bench.results, bench.options.trust_wgmma)) {

@@ -202,7 +202,7 @@ def report(args):
         print(f"{row['model']:<14} {row['format']:<6} {row['test']:<15} {row['pairs']:>5} {row['ours']['median']:>10.2f} "
               f"{row['llama_cpp']['median']:>10.2f}  {ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})")
     if args.json:
-        args.json.write_text(json.dumps({"schema": "ecld.peer", "version": 1, "peer": f"llama-cpp-python {VERSION}",
+        args.json.write_text(json.dumps({"schema": "ecld.peer", "schema_version": "1.0.0", "peer": f"llama-cpp-python {VERSION}",
                                          "threads": args.threads, "rows": rows}, indent=2) + "\n")
 
 

@@ -93,7 +93,7 @@ def main():
                   f"{statistics.median(pair['peer'] for pair in pairs):.2f} s, ratio {statistics.median(ratios):.2f} "
                   f"({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
     if options.json:
-        options.json.write_text(json.dumps({"schema": "ecld.peer", "version": 1, "peer": "lm-eval", "unit": "s",
+        options.json.write_text(json.dumps({"schema": "ecld.peer", "schema_version": "1.0.0", "peer": "lm-eval", "unit": "s",
                                             "threads": options.threads, "rows": rows}, indent=2) + "\n")
 
 
