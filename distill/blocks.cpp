@@ -93,10 +93,12 @@ Planned DistillBlocksPass::Plan(const PlanInput& input) const {
   planned.config = input.config;
   planned.output_B = WeightFileBytes(planned.config);
   const WalkMemory student = MemoryOfWalk(input.config, input), teacher = MemoryOfWalk(*input.teacher, input);
-  // Weights as loaded, trained weights, gradients and two moments; the states of both models.
-  const auto batch_share = static_cast<uint64_t>(options_.batch_windows * input.window_tok / kWalkBatchTok) + 1;
-  planned.peak_memory_B = std::max(5 * student.block_B + 3 * batch_share * student.batch_B,
-                                   student.block_B + teacher.block_B + teacher.batch_B) +
+  // Weights as loaded, trained weights, gradients and two moments; the states of both models. The graph of a step keeps
+  // two and a half times what a run of the same tokens without gradients takes.
+  const auto batch_tok = static_cast<uint64_t>(options_.batch_windows * input.window_tok);
+  const uint64_t graph_B =
+      student.batch_B * batch_tok / static_cast<uint64_t>(std::max(kWalkBatchTok, input.window_tok)) * 5 / 2;
+  planned.peak_memory_B = std::max(5 * student.block_B + graph_B, student.block_B + teacher.block_B + teacher.batch_B) +
                           student.states_B + teacher.states_B;
   if (input.rates) {
     const double passes = 3.0 * static_cast<double>(options_.epochs) + 2;  // forward and backward, judge, advance

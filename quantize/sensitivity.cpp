@@ -252,7 +252,8 @@ SensitivityCost CostOfSensitivity(const ModelConfig& config, int64_t window_tok,
     most_variants = std::max(most_variants, static_cast<uint64_t>(count));
   }
   const WalkMemory memory = MemoryOfWalk(config, sample);
-  const auto logits_B = static_cast<uint64_t>(4 * 4 * kWalkBatchTok * kHeadRows);
+  const int64_t head_tok = std::min(kWalkBatchTok, sample.calibration_windows * window_tok);
+  const auto logits_B = static_cast<uint64_t>(4 * 4 * head_tok * kHeadRows);
   const auto head_B = static_cast<uint64_t>(4 * kHeadRows * config.hidden_size);
   cost.peak_memory_B =
       3 * memory.block_B + (4 + 2 * most_variants) * memory.states_B + std::max(memory.batch_B, logits_B + 2 * head_B);

@@ -129,7 +129,7 @@ Planned TunePass::Plan(const PlanInput& input) const {
   const WalkMemory memory = MemoryOfWalk(input.config, input);
   // Of the matrices: as they are, twice, rounded, as products take them, offsets, the gradients of both, signs and
   // codes; what the graph of a forward pass keeps.
-  planned.peak_memory_B = 8 * memory.block_B + 3 * memory.batch_B + 2 * memory.states_B + kKeptFreeBytes;
+  planned.peak_memory_B = 8 * memory.block_B + 2 * memory.batch_B + 2 * memory.states_B + kKeptFreeBytes;
   if (input.rates) {
     const double share =
         static_cast<double>(options_.steps * options_.batch_windows) / static_cast<double>(input.calibration_windows);
