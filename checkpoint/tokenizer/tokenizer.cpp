@@ -7,20 +7,9 @@
 #include "core/files.h"
 
 namespace ecld {
-namespace {
-
-// transformers builds Gemma's itself, whatever the files say; how it cuts a text is not known here.
-void RequireSupported(const TokenizerConfig& config, const std::string& directory) {
-  const std::string& name = config.tokenizer_class;
-  if (name == "GemmaTokenizer" || name == "GemmaTokenizerFast" || (name.empty() && config.model_type == "gemma3_text"))
-    Fail(directory, "its tokenizer is a GemmaTokenizer, which is not supported");
-}
-
-}  // namespace
 
 std::unique_ptr<Tokenizer> Tokenizer::Open(const std::filesystem::path& directory) {
   TokenizerConfig config = ReadTokenizerConfig(directory);
-  RequireSupported(config, directory.string());
   if (auto path = directory / "tokenizer.json"; std::filesystem::exists(path))
     return ReadJsonTokenizer(ReadTextFile(path), path.string(), config);
   if (auto path = directory / "tokenizer.model"; std::filesystem::exists(path))

@@ -51,8 +51,10 @@ bool HasByteLevel(const Json& json) {
 // name the wrong one.
 Class ClassOf(const TokenizerConfig& config, const Json& tokenizer) {
   const std::string named = WithoutFast(config.tokenizer_class);
-  const bool is_qwen = config.model_type == "qwen2" || config.model_type == "qwen3";
-  if (named.empty()) return is_qwen ? Class::kQwen2 : Class::kAsFile;
+  if (named.empty()) {
+    if (config.model_type == "qwen2" || config.model_type == "qwen3") return Class::kQwen2;
+    return config.model_type == "gemma3_text" ? Class::kGemma : Class::kAsFile;
+  }
   if (!config.has_own_code) {
     if (named == "LlamaTokenizer" && config.model_type != "qwen2" && HasByteLevel(tokenizer)) return Class::kAsFile;
     if (config.model_type == "mistral") return Class::kAsFile;

@@ -79,7 +79,7 @@ TEST_F(ServerTest, WrongRequestsAreRefusedByTheNameOfTheParameter) {
       {text, Completion({{"repeat_penalty", 1.1}}), "repeat_penalty", "repeat_penalty is not supported"},
       {text, Completion({{"max_token", 5}}), "max_token", "unknown parameter max_token (did you mean max_tokens?)"},
       {chat, Chat({{"messages", "hi"}}), "messages", "a list of at least one message"},
-      {chat, Chat({{"messages", Json::array()}}), "messages", "a list of at least one message, found an empty list"},
+      {chat, Chat({{"messages", Json::array()}}), "messages", "a list of at least one message, found []"},
       {chat, Chat({{"messages", {1}}}), "messages[0]", "expected an object, found 1"},
       {chat, Chat({{"messages", {{{"content", "x"}}}}}), "messages[0].role", "role is missing"},
       {chat, Chat({{"messages", {{{"role", "user"}}}}}), "messages[0].content", "content is missing"},
