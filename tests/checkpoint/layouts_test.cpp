@@ -94,19 +94,21 @@ class Layouts : public testing::Test {
 std::string WithoutModel(const std::string& name) { return name.starts_with("model.") ? name.substr(6) : name; }
 
 TEST_F(Layouts, NamesOfABaseModelAndOfWrappersAreRead) {
-  const std::pair<const char*, const char*> wrappers[] = {// of the decoder, of the head
-                                                          {"", "lm_head."},
-                                                          {"language_model.model.", "language_model.lm_head."},
-                                                          {"model.language_model.", "lm_head."},
-                                                          {"module.model.", "module.lm_head."},
-                                                          {"_orig_mod.model.", "_orig_mod.lm_head."}};
-  for (const auto& [decoder, head] : wrappers) {
+  struct Wrapper {
+    const char *decoder, *head;
+  };
+  const Wrapper wrappers[] = {{"", "lm_head."},
+                              {"language_model.model.", "language_model.lm_head."},
+                              {"model.language_model.", "lm_head."},
+                              {"module.model.", "module.lm_head."},
+                              {"_orig_mod.model.", "_orig_mod.lm_head."}};
+  for (const Wrapper& wrapper : wrappers) {
     Save(Renamed([&](const std::string& name) {
-      return name.starts_with("lm_head.") ? head + name.substr(8) : decoder + WithoutModel(name);
+      return name.starts_with("lm_head.") ? wrapper.head + name.substr(8) : wrapper.decoder + WithoutModel(name);
     }));
     ExpectSameModel();
     EXPECT_THAT(Open().notes(), Contains(HasSubstr("layers.0.input_layernorm.weight\" and so on, and read as")))
-        << decoder;
+        << wrapper.decoder;
   }
 }
 

@@ -226,7 +226,8 @@ def random_directory(rng, kind, base, folder):
     if rng.random() < 0.3:
         tokenizer["post_processor"] = {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 1],
                                        "trim_offsets": True, "add_prefix_space": False}
-    model_type = rng.choice(("llama", "mistral", "qwen2", "qwen3")[:4 if kind == "bytes" else 2])
+    model_type = rng.choice(("llama", "mistral", "qwen2", "qwen3") if kind == "bytes" else
+                            ("llama", "mistral", "gemma3_text"))
     config, side = {}, {}
     for role in ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "image_token"):
         if rng.random() < 0.4:
