@@ -64,7 +64,7 @@ ColdWeights::ColdWeights(int64_t out_features, int64_t in_features, const std::o
          in_features, FormatBytes(copies * stride));
   lines_.resize(copies * stride / kLineBytes);
   for (uint64_t copy = 0; copy < copies; ++copy) {
-    std::byte* const to = lines_.data()->bytes + copy * stride;
+    std::byte* const to = reinterpret_cast<std::byte*>(lines_.data()) + copy * stride;
     if (interleaved) {
       if (copy == 0)
         Interleave(rows, to, pool);

@@ -97,6 +97,7 @@ JsonTokenizerFile ParseJsonTokenizer(std::string_view text, const std::string& w
   } catch (const nlohmann::json::exception& e) {
     Fail(where, "not valid JSON: {}", JsonProblem(e));
   }
+  if (!file.json.is_object()) Fail(where, "expected an object, found {}", Shown(file.json));
   return file;
 }
 

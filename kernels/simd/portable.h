@@ -61,9 +61,9 @@ inline void Store(uint16_t* half, Vector v) {
   Store(values, v);
   FromFloat(DType::kF16, values, kLanes, reinterpret_cast<std::byte*>(half));
 }
-// Rounded to the nearest integer; values must lie in [-128, 127].
+// Rounded to the nearest integer; values must lie in [-128, 127] or be NaN, of which comes anything.
 inline void Store(int8_t* to, Vector v) {
-  for (int i = 0; i < kLanes; ++i) to[i] = static_cast<int8_t>(std::nearbyint(v[i]));
+  for (int i = 0; i < kLanes; ++i) to[i] = static_cast<int8_t>(std::isnan(v[i]) ? 0 : std::nearbyint(v[i]));
 }
 inline Vector Fma(Vector a, Vector b, Vector c) { return a * b + c; }
 // Max and Min: b where either is NaN.
@@ -86,7 +86,11 @@ inline Vector Round(Vector v) {
 }
 // value * 2^exponent for integer exponents in [-126, 127].
 inline Vector TimesPowerOfTwo(Vector value, Vector exponent) {
-  for (int i = 0; i < kLanes; ++i) value[i] *= std::bit_cast<float>((static_cast<int32_t>(exponent[i]) + 127) << 23);
+  constexpr float kMagic = 12582912.0f;  // as in Round: in its last bits stands the integer, of NaN anything
+  for (int i = 0; i < kLanes; ++i) {
+    const uint32_t power = std::bit_cast<uint32_t>(exponent[i] + kMagic) - std::bit_cast<uint32_t>(kMagic) + 127;
+    value[i] *= std::bit_cast<float>(power << 23);
+  }
   return value;
 }
 // value where x >= bound or x is NaN, elsewhere 0.

@@ -6,6 +6,8 @@
 
 #include "core/dtype.h"
 
+struct CUstream_st;
+
 namespace {
 
 struct Handle {
@@ -35,7 +37,7 @@ int cublasDestroy_v2(void* handle) {
 }
 
 // As the library does: the workspace given before is forgotten.
-int cublasSetStream_v2(void* handle, void*) {
+int cublasSetStream_v2(void* handle, CUstream_st*) {
   static_cast<Handle*>(handle)->workspace = nullptr;
   return kSuccess;
 }

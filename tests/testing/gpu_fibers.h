@@ -17,7 +17,9 @@
 #include <string>
 #include <vector>
 
-#if defined(__SANITIZE_ADDRESS__)
+#include "tests/testing/sanitized.h"
+
+#if ECLD_ADDRESS_SANITIZER
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -122,7 +124,7 @@ class Fibers {
   // AddressSanitizer must be told which stack is in use.
   void Enter(Fiber& fiber) {
     current_ = &fiber;
-#if defined(__SANITIZE_ADDRESS__)
+#if ECLD_ADDRESS_SANITIZER
     void* fake = nullptr;
     __sanitizer_start_switch_fiber(&fake, fiber.stack.get(), kStack);
     swapcontext(&scheduler_, &fiber.context);
@@ -133,7 +135,7 @@ class Fibers {
   }
 
   void Leave(Fiber& fiber) {
-#if defined(__SANITIZE_ADDRESS__)
+#if ECLD_ADDRESS_SANITIZER
     void* fake = nullptr;
     __sanitizer_start_switch_fiber(fiber.done ? nullptr : &fake, scheduler_stack_, scheduler_size_);
     swapcontext(&fiber.context, &scheduler_);
@@ -144,7 +146,7 @@ class Fibers {
   }
 
   void Entered([[maybe_unused]] void* fake) {
-#if defined(__SANITIZE_ADDRESS__)
+#if ECLD_ADDRESS_SANITIZER
     __sanitizer_finish_switch_fiber(fake, &scheduler_stack_, &scheduler_size_);
 #endif
   }
@@ -155,7 +157,7 @@ class Fibers {
   const std::function<void(int)>* body_ = nullptr;
   std::exception_ptr failure_;
   bool stuck_ = false;
-#if defined(__SANITIZE_ADDRESS__)
+#if ECLD_ADDRESS_SANITIZER
   const void* scheduler_stack_ = nullptr;
   size_t scheduler_size_ = 0;
 #endif

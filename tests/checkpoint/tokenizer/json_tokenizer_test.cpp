@@ -272,6 +272,7 @@ TEST(JsonTokenizer, SaysWhatIsWrongAndWhere) {
     EXPECT_ERROR(Read(json), wrong.message);
     EXPECT_ERROR(Read(json), "tokenizer.json");
   }
+  EXPECT_ERROR(Read(22), "tokenizer.json: expected an object, found 22");
 }
 
 TEST(JsonTokenizer, RefusesDeepNesting) {
