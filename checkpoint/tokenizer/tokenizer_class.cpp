@@ -131,13 +131,25 @@ void AddTokens(TokenizerClass kind, const TokenizerConfig& config, const std::st
   file->json["added_tokens"] = list.ToJson();
 }
 
+// A class hands its roles on in its own order, then those that only the files name.
+void NameAsClass(TokenizerClass kind, TokenizerConfig* config) {
+  std::vector<TokenizerConfig::Named> named = DefaultTokens(kind, config->where);
+  for (TokenizerConfig::Named& entry : config->named) {
+    const auto own = std::ranges::find(named, entry.role, &TokenizerConfig::Named::role);
+    if (own == named.end())
+      named.push_back(std::move(entry));
+    else
+      *own = std::move(entry);
+  }
+  SortByRole(&named);
+  config->named = std::move(named);
+}
+
 }  // namespace
 
 void ApplyTokenizerConfig(const std::string& where, TokenizerConfig* config, JsonTokenizerFile* file) {
   const TokenizerClass kind = ChooseTokenizerClass(*config, file->json, where);
-  for (TokenizerConfig::Named& entry : DefaultTokens(kind, config->where))
-    if (!config->Find(entry.role)) config->named.push_back(std::move(entry));
-  SortByRole(&config->named);
+  NameAsClass(kind, config);
   AddTokens(kind, *config, where, file);
   if (kind != TokenizerClass::kAsFile) {
     const Json before = file->json;

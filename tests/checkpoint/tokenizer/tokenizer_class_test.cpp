@@ -123,6 +123,9 @@ TEST_F(TokenizerClass, CodeLlamaAlwaysBeginsAText) {
   Write("tokenizer_config.json", {{"tokenizer_class", "CodeLlamaTokenizerFast"}, {"add_bos_token", false}});
   EXPECT_EQ(Encode("a<s>a?"), (Ids{1, 5, 1, 3, 0}));
   EXPECT_EQ(Encode("<FILL_ME>a"), (Ids{1, 10, 3}));  // the fifth of its own tokens
+  Write("tokenizer_config.json", {{"tokenizer_class", "CodeLlamaTokenizer"}, {"image_token", "<pad>"}});
+  EXPECT_EQ(Encode("<pad>"), (Ids{1, 11}));  // behind them
+  Write("tokenizer_config.json", {{"tokenizer_class", "CodeLlamaTokenizerFast"}, {"add_bos_token", false}});
   EXPECT_EQ(Tokenizer::Open(dir_.path())->Decode(Ids{5}, false), "a");
   Write("tokenizer_config.json", {{"tokenizer_class", "CodeLlamaTokenizer"}, {"bos_token", nullptr}});
   EXPECT_EQ(Encode("a"), (Ids{5}));
