@@ -1,5 +1,6 @@
 #include "checkpoint/tokenizer/chat_template.h"
 
+#include "checkpoint/tokenizer/tokenizer_config.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "jinja/interpreter.h"
@@ -28,6 +29,10 @@ ChatTemplate::ChatTemplate(const std::string& source, const std::string& where) 
 ChatTemplate::~ChatTemplate() = default;
 ChatTemplate::ChatTemplate(ChatTemplate&&) noexcept = default;
 ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
+
+std::optional<ChatTemplate> ChatTemplate::Open(const std::filesystem::path& directory) {
+  return Open(directory, ReadTokenizerConfig(directory).Texts());
+}
 
 std::optional<ChatTemplate> ChatTemplate::Open(const std::filesystem::path& directory, Json special_tokens,
                                                const std::string& file) {

@@ -23,6 +23,9 @@ class ChatTemplate {
   // sources differ. THROWS Error when file cannot be read or parsed.
   static std::optional<ChatTemplate> Open(const std::filesystem::path& directory, Json special_tokens,
                                           const std::string& file = "");
+  // With the special tokens that the files of the directory name, where no tokenizer is at hand: those that only a
+  // tokenizer's class brings are not among them. THROWS Error when one of these files is malformed.
+  static std::optional<ChatTemplate> Open(const std::filesystem::path& directory);
   // From source text. THROWS Error with line on a syntax error or an unsupported construct.
   ChatTemplate(const std::string& source, const std::string& where);
   ~ChatTemplate();

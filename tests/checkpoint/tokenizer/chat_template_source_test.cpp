@@ -24,6 +24,8 @@ TEST(ChatTemplateSource, OpensTheTemplateOfADirectory) {
   WriteFileAtomically(directory / "tokenizer_config.json", R"({"chat_template": [
     {"name": "tool_use", "template": "tools"}, {"name": "default", "template": "{{ bos_token }}one"}]})");
   EXPECT_EQ(ChatTemplate::Open(directory.path(), {{"bos_token", "<s>"}})->Render(kMessages, false), "<s>one");
+  WriteFileAtomically(directory / "special_tokens_map.json", R"({"bos_token": "<b>"})");
+  EXPECT_EQ(ChatTemplate::Open(directory.path())->Render(kMessages, false), "<b>one");
   WriteFileAtomically(directory / "chat_template.jinja", "{{ bos_token }}two");
   EXPECT_EQ(ChatTemplate::Open(directory.path(), {{"bos_token", "<s>"}})->Render(kMessages, false), "<s>two");
   EXPECT_EQ(
