@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/ascii.h"
 #include "core/error.h"
 
 namespace ecld {
@@ -50,9 +51,7 @@ std::vector<std::string> TellFields(const JsonView& object, std::initializer_lis
 void RequireOneOf(const JsonView& object, const char* key, const std::vector<std::string>& values) {
   if (!object.Has(key)) return;
   const std::string found = object.At(key).String();
-  std::string text = found;
-  for (char& letter : text) letter = static_cast<char>(letter >= 'A' && letter <= 'Z' ? letter - 'A' + 'a' : letter);
-  if (std::ranges::find(values, text) == values.end())
+  if (std::ranges::find(values, AsciiLower(found)) == values.end())
     Fail(object.At(key).Where(), "\"{}\" is not supported; expected \"{}\"", found, fmt::join(values, "\" or \""));
 }
 

@@ -2,17 +2,11 @@
 
 #include <algorithm>
 
+#include "core/ascii.h"
 #include "core/error.h"
 
 namespace ecld {
 namespace {
-
-constexpr std::string_view kBlank = " \t\n\v\f\r";
-
-// From the first character that is not blank on.
-std::string_view WithoutBlank(std::string_view text) {
-  return text.substr(std::min(text.find_first_not_of(kBlank), text.size()));
-}
 
 // Cuts the first line off the text.
 std::string_view NextLine(std::string_view* text) {
@@ -34,7 +28,7 @@ std::vector<std::string_view> Lines(std::string_view text) {
 void ReadJsonLines(std::string_view text, const std::string& where, const JsonRecordVisitor& visit) {
   for (int64_t number = 1; !text.empty(); ++number) {
     const std::string_view line = NextLine(&text);
-    if (WithoutBlank(line).empty()) continue;
+    if (SkipBlank(line).empty()) continue;
     const std::string place = fmt::format("{}:{}", where, number);
     visit(ParseJson(line, place), number, place);
   }
@@ -47,11 +41,11 @@ void ReadJsonArray(std::string_view text, const std::string& where, const JsonRe
     visit(std::move(json[i]), static_cast<int64_t>(i) + 1, fmt::format("{}[{}]", where, i + 1));
 }
 
-bool IsJsonArray(std::string_view text) { return WithoutBlank(text).starts_with('['); }
+bool IsJsonArray(std::string_view text) { return SkipBlank(text).starts_with('['); }
 
 bool HoldsJsonRecords(std::string_view text) {
-  text = WithoutBlank(text);
-  if (text.starts_with('[')) return WithoutBlank(text.substr(1)).starts_with('{') && Json::accept(text);
+  text = SkipBlank(text);
+  if (text.starts_with('[')) return SkipBlank(text.substr(1)).starts_with('{') && Json::accept(text);
   return text.starts_with('{') && Json::accept(NextLine(&text));
 }
 

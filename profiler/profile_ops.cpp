@@ -1,11 +1,11 @@
 #include <algorithm>
-#include <cctype>
 #include <functional>
 #include <map>
 #include <string>
 #include <tuple>
 
 #include "checkpoint/linear_groups.h"
+#include "core/ascii.h"
 #include "core/log.h"
 #include "measure/kernel_case.h"
 #include "measure/load.h"
@@ -25,9 +25,7 @@ constexpr int kColdReps = 200;
 // "bf16", "int4_wo": how the weights of a product are stored.
 std::string DTypeName(const WeightView& weight) {
   if (weight.packed()) return fmt::format("int{}_wo", weight.format.bits);
-  std::string name(Name(weight.dtype));
-  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return name;
+  return AsciiLower(Name(weight.dtype));
 }
 
 // All matrices that one row of the table stands for.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/ascii.h"
 #include "core/error.h"
 
 namespace ecld {
@@ -10,12 +11,10 @@ namespace {
 // Put behind the last message, to see where the template puts its end. Without the space, where a template cuts white
 // space off.
 constexpr std::string_view kEnd = "CONTINUE_FINAL_MESSAGE_TAG ";
-constexpr std::string_view kSpace = " \t\n\v\f\r";
 
 std::string_view Trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(kSpace);
-  return begin == std::string_view::npos ? std::string_view()
-                                         : text.substr(begin, text.find_last_not_of(kSpace) + 1 - begin);
+  text = SkipBlank(text);
+  return text.substr(0, text.find_last_not_of(kAsciiBlank) + 1);
 }
 
 std::string Render(const ChatTemplate& chat_template, const ApiRequest& request, const Json& values) {
@@ -36,7 +35,7 @@ std::string Render(const ChatTemplate& chat_template, const ApiRequest& request,
                    {.param = "continue_final_message"});
   const bool keeps_space = std::string_view(prompt).substr(end).starts_with(kEnd);
   prompt.resize(end);
-  if (!keeps_space) prompt.resize(prompt.find_last_not_of(kSpace) + 1);
+  if (!keeps_space) prompt.resize(prompt.find_last_not_of(kAsciiBlank) + 1);
   return prompt;
 }
 

@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <chrono>
 #include <random>
 #include <thread>
 #include <utility>
 
+#include "core/ascii.h"
 #include "core/log.h"
 #include "core/version.h"
 #include "serve/chat_prompt.h"
@@ -146,8 +146,7 @@ void Server::CheckKey(const HttpRequest& request) const {
   constexpr std::string_view kBearer = "bearer ";  // in any case (RFC 9110, 11.1)
   bool good = options_.api_keys.empty();
   std::string_view given = request.authorization;
-  const bool bearer = std::ranges::equal(given.substr(0, kBearer.size()), kBearer,
-                                         [](unsigned char a, char b) { return std::tolower(a) == b; });
+  const bool bearer = StartsWithWord(given, kBearer);
   given.remove_prefix(bearer ? kBearer.size() : given.size());
   for (const std::string& key : options_.api_keys) good |= SameKey(given, key);
   if (!good)

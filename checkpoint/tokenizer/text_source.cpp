@@ -3,13 +3,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <optional>
 
 #include "checkpoint/tokenizer/chat_records.h"
 #include "checkpoint/tokenizer/chat_template.h"
 #include "checkpoint/tokenizer/text_structure.h"
+#include "core/ascii.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json_lines.h"
@@ -22,15 +22,9 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kEndOfText = "<|endoftext|>";
 
-std::string LowerExtension(const fs::path& path) {
-  std::string text = path.extension().string();
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
-
 bool IsJson(const TextSource& source, std::string_view text) {
   if (source.format != "auto") return source.format == "json";
-  const std::string extension = LowerExtension(source.path);
+  const std::string extension = AsciiLower(source.path.extension().string());
   if (!source.field.empty() || extension == ".jsonl" || extension == ".ndjson" || extension == ".json") return true;
   if (!HoldsJsonRecords(text)) return false;
   LogInfo("{}: holds JSON, so each record is a document; format=text takes the file as it is", source.path.string());
@@ -239,7 +233,7 @@ Texts ParseTexts(std::string text, const TextSource& source, const fs::path& mod
   if (text.empty()) Fail(where, "is empty; there is no text in it");
   if (IsJson(source, text)) return ReadRecords(source, text, model, special_tokens);
   if (!source.field.empty()) Fail(where, "is read as plain text, which has no field \"{}\"", source.field);
-  const std::string extension = LowerExtension(source.path);
+  const std::string extension = AsciiLower(source.path.extension().string());
   if (source.format == "auto") {
     if (extension == ".csv" || extension == ".tsv")
       Fail(where, "is a table; write the column with the texts as JSON lines, or say format=text to take it as it is");

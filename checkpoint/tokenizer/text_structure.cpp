@@ -1,32 +1,20 @@
 #include "checkpoint/tokenizer/text_structure.h"
 
-#include <algorithm>
 #include <cctype>
 #include <cstdint>
 
+#include "core/ascii.h"
 #include "core/json_lines.h"
 
 namespace ecld {
 namespace {
 
-constexpr std::string_view kBlank = " \t\n\v\f\r";
-
-std::string_view WithoutBlank(std::string_view text) {
-  return text.substr(std::min(text.find_first_not_of(kBlank), text.size()));
-}
-
-bool StartsWithWord(std::string_view text, std::string_view lower) {
-  if (text.size() < lower.size()) return false;
-  return std::ranges::equal(text.substr(0, lower.size()), lower,
-                            [](unsigned char a, char b) { return std::tolower(a) == b; });
-}
-
 bool IsJsonStrings(std::string_view text) {
   const auto lines = Lines(text);
   int64_t strings = 0;
   for (const std::string_view line : lines) {
-    if (WithoutBlank(line).empty()) continue;
-    if (!WithoutBlank(line).starts_with('"') || !Json::accept(line)) return false;
+    if (SkipBlank(line).empty()) continue;
+    if (!SkipBlank(line).starts_with('"') || !Json::accept(line)) return false;
     ++strings;
   }
   return strings >= 2;
@@ -78,7 +66,7 @@ bool IsMarkup(std::string_view text) {
   while (text.starts_with(kOpen)) {
     const size_t end = text.find(kClose);
     if (end == std::string_view::npos) return false;
-    text = WithoutBlank(text.substr(end + kClose.size()));
+    text = SkipBlank(text.substr(end + kClose.size()));
   }
   return text.size() > 1 && text[0] == '<' && (std::isalpha(static_cast<unsigned char>(text[1])) || text[1] == '!');
 }
@@ -86,7 +74,7 @@ bool IsMarkup(std::string_view text) {
 }  // namespace
 
 std::string_view StructureOf(std::string_view text) {
-  const std::string_view begin = WithoutBlank(text);
+  const std::string_view begin = SkipBlank(text);
   if (StartsWithWord(begin, "<!doctype html") || StartsWithWord(begin, "<html>") || StartsWithWord(begin, "<html "))
     return "a web page (HTML)";
   if (begin.starts_with("<?xml") || begin.starts_with("<!DOCTYPE ")) return "XML";
