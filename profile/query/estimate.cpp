@@ -28,6 +28,11 @@ std::vector<Side> Bracket(const Axis& axis, double x, EstimateGrid::Scale scale)
 
 }  // namespace
 
+void EstimateGrid::Add(std::optional<double> x, std::optional<double> y, const Table& table, size_t row,
+                       std::string_view column) {
+  if (const auto value = table.Number(row, column); value && x && y) Add(*x, *y, *value, table.Text(row, "src")[0]);
+}
+
 Estimate EstimateGrid::At(double x, double y) const {
   // An x is on the axis when there is a value for any y.
   std::map<double, bool> xs;
@@ -55,6 +60,11 @@ void RequireNumbers(const Table& table, std::string_view column) {
     if (declared.name == column && (declared.type == ColumnType::kNumber || declared.type == ColumnType::kCount))
       return;
   Fail(fmt::format("{}.csv", table.schema().name), "has no column of numbers \"{}\"", column);
+}
+
+void RequireCounts(std::string_view what, double tokens, double batch) {
+  if (!(tokens >= 1 && batch >= 1) || !std::isfinite(tokens) || !std::isfinite(batch))
+    Fail("look-up", "{} {} and batch {} must be numbers of 1 or more", what, tokens, batch);
 }
 
 }  // namespace ecld

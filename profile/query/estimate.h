@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string_view>
 
 #include "profile/format/table.h"
@@ -26,6 +27,8 @@ class EstimateGrid {
   explicit EstimateGrid(Scale scale) : scale_(scale) {}
 
   void Add(double x, double y, double value, char src) { points_[y][x] = {value, src}; }
+  // The value of a row's column, if it has one and both places are known.
+  void Add(std::optional<double> x, std::optional<double> y, const Table& table, size_t row, std::string_view column);
   Estimate At(double x, double y) const;
 
  private:
@@ -40,5 +43,7 @@ class EstimateGrid {
 
 // THROWS Error unless the table has a column of numbers of this name.
 void RequireNumbers(const Table& table, std::string_view column);
+// THROWS Error unless both are finite and at least 1. what: the name of the first.
+void RequireCounts(std::string_view what, double tokens, double batch);
 
 }  // namespace ecld

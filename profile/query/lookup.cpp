@@ -1,7 +1,6 @@
 #include "profile/query/lookup.h"
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 
 #include "core/error.h"
@@ -33,15 +32,12 @@ double RooflineMs(const DeviceProfile& profile, std::string_view column, double 
 }  // namespace
 
 Estimate LookUpPhase(const Table& phase, std::string_view column, double prompt_tok, double batch) {
-  if (!(prompt_tok >= 1 && batch >= 1) || !std::isfinite(prompt_tok) || !std::isfinite(batch))
-    Fail("look-up", "prompt_tok {} and batch {} must be numbers of 1 or more", prompt_tok, batch);
+  RequireCounts("prompt_tok", prompt_tok, batch);
   RequireNumbers(phase, column);
   EstimateGrid grid(EstimateGrid::Scale::kLogarithmic);
   for (size_t row = 0; row < phase.rows().size(); ++row) {
-    const auto of_batch = phase.Number(row, "batch"), prompt = phase.Number(row, "prompt_tok"),
-               value = phase.Number(row, column);
-    if (of_batch && prompt && value && *of_batch >= 1 && *prompt >= 1)
-      grid.Add(*prompt, *of_batch, *value, phase.Text(row, "src")[0]);
+    const auto of_batch = phase.Number(row, "batch"), prompt = phase.Number(row, "prompt_tok");
+    if (of_batch.value_or(0) >= 1 && prompt.value_or(0) >= 1) grid.Add(prompt, of_batch, phase, row, column);
   }
   return grid.At(prompt_tok, batch);
 }

@@ -1,6 +1,5 @@
 #include "profile/query/split_lookup.h"
 
-#include <cmath>
 #include <string>
 
 #include "core/error.h"
@@ -11,25 +10,18 @@ namespace {
 
 using Scale = EstimateGrid::Scale;
 
-void AddPoint(const Table& table, size_t row, std::string_view column, std::optional<double> x, std::optional<double> y,
-              EstimateGrid* grid) {
-  if (const auto value = table.Number(row, column); value && x && y)
-    grid->Add(*x, *y, *value, table.Text(row, "src")[0]);
-}
-
 }  // namespace
 
 Estimate LookUpLayer(const Table& layers, std::string_view column, std::string_view layer, Phase phase,
                      double length_tok, double batch) {
   RequireNumbers(layers, column);
-  if (!(length_tok >= 1 && batch >= 1) || !std::isfinite(length_tok) || !std::isfinite(batch))
-    Fail("look-up", "length_tok {} and batch {} must be numbers of 1 or more", length_tok, batch);
+  RequireCounts("length_tok", length_tok, batch);
   const bool prefill = phase == Phase::kPrefill;
   EstimateGrid grid(Scale::kLogarithmic);
   for (size_t row = 0; row < layers.rows().size(); ++row) {
     if (layers.Text(row, "layer") != layer || layers.Text(row, "phase") != (prefill ? "prefill" : "decode")) continue;
     const auto length = layers.Number(row, prefill ? "tok" : "ctx_tok");
-    if (length.value_or(0) >= 1) AddPoint(layers, row, column, length, layers.Number(row, "batch"), &grid);
+    if (length.value_or(0) >= 1) grid.Add(length, layers.Number(row, "batch"), layers, row, column);
   }
   return grid.At(length_tok, batch);
 }
@@ -58,7 +50,7 @@ Estimate LookUpCut(const Table& cuts, std::string_view column, int64_t cut, std:
   for (size_t row = 0; row < cuts.rows().size(); ++row) {
     const std::string_view sent = cuts.Text(row, "dtype");
     if (cuts.Count(row, "cut") == cut && (sent.empty() || sent == dtype))
-      AddPoint(cuts, row, column, cuts.Number(row, "tok"), cuts.Number(row, "batch"), &grid);
+      grid.Add(cuts.Number(row, "tok"), cuts.Number(row, "batch"), cuts, row, column);
   }
   return grid.At(tok, batch);
 }
@@ -69,7 +61,7 @@ Estimate LookUpSplitQuality(const Table& split_quality, std::string_view column,
   EstimateGrid grid(Scale::kLinear);
   for (size_t row = 0; row < split_quality.rows().size(); ++row)
     if (split_quality.Text(row, "corruption") == corruption)
-      AddPoint(split_quality, row, column, split_quality.Number(row, "cut"), split_quality.Number(row, "level"), &grid);
+      grid.Add(split_quality.Number(row, "cut"), split_quality.Number(row, "level"), split_quality, row, column);
   return grid.At(cut, level);
 }
 
