@@ -105,11 +105,7 @@ class BlockQuantizer {
 Planned GptqPass::Plan(const PlanInput& input) const {
   RequireDenseAndCalibrated(input);
   if (!(options_.hessian.damping > 0)) Fail(input.where + ".damping", "{} is not above 0", options_.hessian.damping);
-  Planned planned;
-  planned.config = input.config;
-  planned.config.quantization = QuantizationOf(options_.scheme, input.config, input.where);
-  planned.output_B = WeightFileBytes(planned.config);
-  planned.notes = ClientNotes(planned.config);
+  Planned planned = PlanRounding(options_.scheme, input);
   const auto tokens = static_cast<double>(input.calibration_windows * input.window_tok);
   double flops = 0, kernel_flops = 0;
   const WalkMemory memory = MemoryOfWalk(input.config, input);

@@ -10,11 +10,7 @@
 namespace ecld {
 
 Planned RoundPass::Plan(const PlanInput& input) const {
-  Planned planned;
-  planned.config = input.config;
-  planned.config.quantization = QuantizationOf(options_.scheme, input.config, input.where);
-  planned.output_B = WeightFileBytes(planned.config);
-  planned.notes = ClientNotes(planned.config);
+  Planned planned = PlanRounding(options_.scheme, input);
   double weights = 0;
   for (const auto& spec : TensorTable(planned.config)) {
     if (!spec.format) continue;

@@ -135,4 +135,13 @@ std::vector<std::string> ClientNotes(const ModelConfig& quantized) {
   return notes;
 }
 
+Planned PlanRounding(const Scheme& scheme, const PlanInput& input) {
+  Planned planned;
+  planned.config = input.config;
+  planned.config.quantization = QuantizationOf(scheme, input.config, input.where);
+  planned.output_B = WeightFileBytes(planned.config);
+  planned.notes = ClientNotes(planned.config);
+  return planned;
+}
+
 }  // namespace ecld

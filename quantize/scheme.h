@@ -7,6 +7,7 @@
 
 #include "checkpoint/config.h"
 #include "checkpoint/tensor_table.h"
+#include "model/pass.h"
 
 namespace ecld {
 
@@ -32,5 +33,9 @@ QuantizationConfig QuantizationOf(const Scheme& scheme, const ModelConfig& confi
 
 // What clients will make of a quantized config: sentences for Planned::notes.
 std::vector<std::string> ClientNotes(const ModelConfig& quantized);
+
+// What every pass that rounds by a scheme plans alike: the config afterwards, its bytes, and notes on clients.
+// THROWS Error as QuantizationOf.
+Planned PlanRounding(const Scheme& scheme, const PlanInput& input);
 
 }  // namespace ecld

@@ -121,11 +121,7 @@ Planned TunePass::Plan(const PlanInput& input) const {
   if (options_.steps < 1) Fail(input.where + ".steps", "{} is below 1", options_.steps);
   if (!(options_.learning_rate >= 0)) Fail(input.where + ".learning_rate", "{} is below 0", options_.learning_rate);
   RequireWindowsToTrainOn(input, options_.batch_windows, options_.held_out);
-  Planned planned;
-  planned.config = input.config;
-  planned.config.quantization = QuantizationOf(options_.scheme, input.config, input.where);
-  planned.output_B = WeightFileBytes(planned.config);
-  planned.notes = ClientNotes(planned.config);
+  Planned planned = PlanRounding(options_.scheme, input);
   const WalkMemory memory = MemoryOfWalk(input.config, input);
   // Of the matrices: as they are, twice, rounded, as products take them, offsets, the gradients of both, signs and
   // codes; what the graph of a forward pass keeps.
