@@ -77,9 +77,7 @@ at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, PassContext& 
   Progress progress(walk.label, layers, "blocks");
   for (int64_t layer = 0; layer < layers; ++layer) {
     std::optional<Block> block;
-    if (!out.LayerWritten(layer)) {
-      block = Block::Load(in, layer);
-    }
+    if (!out.LayerWritten(layer)) block = Block::Load(in, layer);
     in.DropPages(layer);
     if (walk.teacher) {
       const bool loaded = block && walk.teacher == &in;

@@ -13,7 +13,7 @@ Speaker::Speaker(const SpeakerOptions& options, std::unique_ptr<StepMachine> mac
     : directory_(options.model),
       model_(Checkpoint::Open(options.model), machine ? RuntimeOptions{} : options.runtime),
       tokenizer_(Tokenizer::Open(options.model)),
-      pool_(options.threads),
+      pool_(options.runtime.threads),
       end_ids_(EndIds(options.model, model_.config(), tokenizer_->eos())) {
   if (!options.plain)
     template_ = ChatTemplate::Open(options.model, tokenizer_->special_tokens(), options.chat_template);
@@ -75,7 +75,7 @@ GenerateOptions Speaker::Options(size_t prompt_tok, int64_t max_tokens) const {
   const int64_t positions = runner_->MostTokens(), room = positions - static_cast<int64_t>(prompt_tok);
   const bool less = positions < LongestText(model_.config());
   if (room < 1)
-    Fail(directory_.string(), "the prompt has {} tokens, the model has {} positions{}", prompt_tok, positions,
+    Fail(directory_, "the prompt has {} tokens, the model has {} positions{}", prompt_tok, positions,
          less ? " that there is room for; --context N makes more" : "");
   options.max_tokens = std::min(max_tokens, room);
   if (options.max_tokens < max_tokens)

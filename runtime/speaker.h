@@ -3,7 +3,6 @@
 // One text at a time; many at once are serve's.
 
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -20,13 +19,12 @@
 namespace ecld {
 
 struct SpeakerOptions {
-  std::filesystem::path model;          // checkpoint directory
-  bool plain = false;                   // continue texts; else chat, where there is a template
-  std::filesystem::path chat_template;  // a file in place of the checkpoint's own; empty: that
-  std::string kernel;                   // force this matrix product implementation; empty: none
-  RuntimeOptions runtime;               // on the processor
+  std::string model;          // checkpoint directory
+  bool plain = false;         // continue texts; else chat, where there is a template
+  std::string chat_template;  // a file in place of the checkpoint's own; empty: that
+  std::string kernel;         // force this matrix product implementation; empty: none
+  RuntimeOptions runtime;     // on the processor; the threads are those that run it too
   GpuOptions gpu;
-  int threads = 0;  // 0: all cores
 };
 
 class Speaker {
@@ -51,7 +49,7 @@ class Speaker {
   size_t Recall(const std::vector<int32_t>& ids);
   GenerateOptions Options(size_t prompt_tok, int64_t max_tokens) const;
 
-  std::filesystem::path directory_;
+  std::string directory_;
   RuntimeModel model_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::optional<ChatTemplate> template_;

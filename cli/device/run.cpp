@@ -22,21 +22,12 @@ namespace {
 struct Flags {
   SpeakerOptions speaker{
       .model = {}, .chat_template = {}, .kernel = {}, .runtime = {.precision = Precision::kFast}, .gpu = {}};
-  std::string model, prompt, system, json, chat_template;
+  std::string prompt, system, json;
   bool interactive = false;
   int64_t max_tokens = 256;
   DeviceFlags device;
   SamplingFlags sampling;
 };
-
-SpeakerOptions OptionsOf(const Flags& flags) {
-  SpeakerOptions options = flags.speaker;
-  options.model = flags.model;
-  options.chat_template = flags.chat_template;
-  options.runtime.threads = options.threads;
-  options.gpu = flags.device.Options(options.runtime);
-  return options;
-}
 
 // To stdout as it comes.
 void Stream(const std::string& part) {
@@ -75,11 +66,12 @@ void Converse(Speaker& speaker, const Flags& flags) {
 }
 
 void Run(Flags flags) {
-  const SpeakerOptions options = OptionsOf(flags);
+  SpeakerOptions& options = flags.speaker;
+  options.gpu = flags.device.Options(options.runtime);
   Speaker speaker(options, OpenDevice(flags.device, options.runtime, options.kernel));
-  speaker.set_sampler(flags.sampling.Options(flags.model));
+  speaker.set_sampler(flags.sampling.Options(options.model));
   if (!flags.system.empty() && !speaker.chats())
-    Fail("--system", "needs a chat template, and {} runs without one", flags.model);
+    Fail("--system", "needs a chat template, and {} runs without one", options.model);
   if (flags.interactive || (flags.prompt.empty() && ::isatty(STDIN_FILENO))) {
     if (!flags.json.empty() || !flags.prompt.empty())
       Fail("--interactive", "has many prompts and answers: --prompt and --json are for one");
@@ -88,15 +80,15 @@ void Run(Flags flags) {
   if (flags.prompt.empty()) {
     flags.prompt = DecodeText({std::istreambuf_iterator<char>(std::cin), {}}, "stdin");
     if (flags.prompt.empty()) Fail("--prompt", "is empty, and so is stdin");
+  } else {
+    flags.prompt = DecodeText(flags.prompt, "--prompt");
   }
-  flags.prompt = DecodeText(flags.prompt, "--prompt");
   flags.system = DecodeText(flags.system, "--system");
   Json messages = Opening(flags);
   messages.push_back({{"role", "user"}, {"content", flags.prompt}});
   const bool stream = flags.json != "-";
-  const auto silent = [](const std::string&) {};
-  const Speaker::Said answer =
-      stream ? speaker.Answer(messages, flags.max_tokens, Stream) : speaker.Answer(messages, flags.max_tokens, silent);
+  const Speaker::Said answer = speaker.Answer(
+      messages, flags.max_tokens, stream ? Stream : [](const std::string&) {});
   if (stream) fmt::print("\n");
   WriteJson(flags.json, ToJson(answer));
 }
@@ -105,7 +97,7 @@ void Run(Flags flags) {
 
 std::function<void()> AddRun(CLI::App& verb) {
   auto flags = std::make_shared<Flags>();
-  verb.add_option("model", flags->model, "checkpoint directory")->required()->type_name("DIR");
+  verb.add_option("model", flags->speaker.model, "checkpoint directory")->required()->type_name("DIR");
   verb.add_option("-p,--prompt", flags->prompt, "what to answer (default: stdin as one, on a terminal line by line)");
   verb.add_flag("-i,--interactive", flags->interactive, "a chat, also where stdin is no terminal; /exit ends it");
   verb.add_option("--system", flags->system, "system message of the chat");
@@ -115,8 +107,9 @@ std::function<void()> AddRun(CLI::App& verb) {
       ->check(CLI::PositiveNumber);
   AddSamplingFlags(verb, &flags->sampling);
   verb.add_option("--kernel", flags->speaker.kernel, "force this matrix product implementation");
-  verb.add_option("--threads", flags->speaker.threads, "CPU threads (default: all)")->check(CLI::NonNegativeNumber);
-  AddChatTemplateFlag(verb, &flags->chat_template);
+  verb.add_option("--threads", flags->speaker.runtime.threads, "CPU threads (default: all)")
+      ->check(CLI::NonNegativeNumber);
+  AddChatTemplateFlag(verb, &flags->speaker.chat_template);
   AddRuntimeFlags(verb, &flags->speaker.runtime);
   AddDeviceFlags(verb, &flags->device);
   verb.add_option("--context", flags->device.gpu.context_tok, "tokens that a GPU makes room for")

@@ -25,10 +25,12 @@ struct Flags {
 
 Recipe Read(const Flags& flags) {
   std::vector<std::string> overrides = flags.set;
-  for (const std::string& set : flags.set)
-    if (!flags.calibration.empty() && set.starts_with("calibration.text"))
-      Fail("--calibration", "names the texts, and so does --set {}; give one of the two", set);
-  if (!flags.calibration.empty()) overrides.push_back(CalibrationOverride(flags.calibration));
+  if (!flags.calibration.empty()) {
+    for (const std::string& set : flags.set)
+      if (set.starts_with("calibration.text"))
+        Fail("--calibration", "names the texts, and so does --set {}; give one of the two", set);
+    overrides.push_back(CalibrationOverride(flags.calibration));
+  }
   return ReadRecipe(flags.recipe, overrides);
 }
 

@@ -74,15 +74,17 @@ TEST_P(ElementwiseOf, RotatesPairsHalfAHeadApart) {
   }
 }
 
-TEST_P(ElementwiseOf, SwigluIsTheFormulaAlsoFarOut) {
+using GateKernel = void (*)(const float* gate, const float* up, int64_t count, float* y);
+
+void ExpectGate(GateKernel kernel, double (*activation)(double)) {
   for (int64_t count : kCounts) {
     std::vector<float> gate = Normal(count, 4), up = Normal(count, 5);
     gate[0] = 200;
     gate[gate.size() / 2] = -200;
     std::vector<float> y(gate.size() + 1, NAN);
     std::vector<double> expected;
-    for (size_t i = 0; i < gate.size(); ++i) expected.push_back(gate[i] / (1 + std::exp(-double{gate[i]})) * up[i]);
-    kernels().swiglu(gate.data(), up.data(), count, y.data());
+    for (size_t i = 0; i < gate.size(); ++i) expected.push_back(activation(gate[i]) * up[i]);
+    kernel(gate.data(), up.data(), count, y.data());
     EXPECT_TRUE(std::isnan(y.back())) << "wrote past the end";
     y.pop_back();
     EXPECT_TRUE(Near(y, expected, {.max_abs = 1e-4}));
@@ -91,37 +93,21 @@ TEST_P(ElementwiseOf, SwigluIsTheFormulaAlsoFarOut) {
   std::vector<float> gate, up(20001, 1), y(20001);
   for (int i = -10000; i <= 10000; ++i) gate.push_back(static_cast<float>(i) / 500);
   std::vector<double> expected;
-  for (float g : gate) expected.push_back(g / (1 + std::exp(-double{g})));
-  kernels().swiglu(gate.data(), up.data(), 20001, y.data());
+  for (float g : gate) expected.push_back(activation(g));
+  kernel(gate.data(), up.data(), 20001, y.data());
   EXPECT_TRUE(Near(y, expected, {.max_abs = 4e-6}));
   gate[7] = NAN;
-  kernels().swiglu(gate.data(), up.data(), 20001, y.data());
+  kernel(gate.data(), up.data(), 20001, y.data());
   EXPECT_TRUE(std::isnan(y[7]));
 }
 
+TEST_P(ElementwiseOf, SwigluIsTheFormulaAlsoFarOut) {
+  ExpectGate(kernels().swiglu, [](double x) { return x / (1 + std::exp(-x)); });
+}
+
 TEST_P(ElementwiseOf, GegluIsTheFormulaAlsoFarOut) {
-  const auto gelu = [](double x) { return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); };
-  for (int64_t count : kCounts) {
-    std::vector<float> gate = Normal(count, 4), up = Normal(count, 5);
-    gate[0] = 200;
-    gate[gate.size() / 2] = -200;
-    std::vector<float> y(gate.size() + 1, NAN);
-    std::vector<double> expected;
-    for (size_t i = 0; i < gate.size(); ++i) expected.push_back(gelu(gate[i]) * up[i]);
-    kernels().geglu(gate.data(), up.data(), count, y.data());
-    EXPECT_TRUE(std::isnan(y.back())) << "wrote past the end";
-    y.pop_back();
-    EXPECT_TRUE(Near(y, expected, {.max_abs = 1e-4}));
-  }
-  std::vector<float> gate, up(20001, 1), y(20001);
-  for (int i = -10000; i <= 10000; ++i) gate.push_back(static_cast<float>(i) / 500);
-  std::vector<double> expected;
-  for (float g : gate) expected.push_back(gelu(g));
-  kernels().geglu(gate.data(), up.data(), 20001, y.data());
-  EXPECT_TRUE(Near(y, expected, {.max_abs = 4e-6}));
-  gate[7] = NAN;
-  kernels().geglu(gate.data(), up.data(), 20001, y.data());
-  EXPECT_TRUE(std::isnan(y[7]));
+  ExpectGate(kernels().geglu,
+             [](double x) { return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); });
 }
 
 TEST_P(ElementwiseOf, AddsEachElementOnce) {
