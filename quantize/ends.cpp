@@ -48,7 +48,7 @@ Json QuantizeHead(const HessianOptions& options, Clip clip, const Checkpoint& in
   for (int64_t first = 0; first < vocab; first += ChunkRows(features)) {
     const int64_t rows = std::min(ChunkRows(features), vocab - first);
     const at::Tensor weights = FiniteRows(in, Find(in.table(), target.role), first, rows);
-    const RoundedMatrix rounded = QuantizeRows(weights, root, *target.format, clip, out.config().dtype, pool);
+    const RoundedMatrix rounded = QuantizeRows(weights, root, nullptr, *target.format, clip, out.config().dtype, pool);
     errors.Add(weights, rounded.Values(pool), rounded.loss, hessian, kernels);
     WriteRows(out, target, first, rounded, pool);
     in.DropPages(-1);

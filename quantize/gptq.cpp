@@ -82,7 +82,7 @@ class BlockQuantizer {
     for (const TensorSpec* target : targets) {
       at::Tensor& weights = block_.Parameter(target->role);
       const RoundedMatrix rounded =
-          QuantizeRows(weights, root, *target->format, options_.clip, out_.config().dtype, *context_.pool);
+          QuantizeRows(weights, root, nullptr, *target->format, options_.clip, out_.config().dtype, *context_.pool);
       const at::Tensor values = rounded.Values(*context_.pool);
       MatrixErrors errors;
       errors.Add(weights, values, rounded.loss, hessian, kernels_);

@@ -1,0 +1,185 @@
+#include "model/gradient_walk.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/progress.h"
+#include "core/random.h"
+#include "model/block_kernels.h"
+#include "model/block_training.h"
+#include "model/block_walker.h"
+#include "model/embedding.h"
+#include "model/operations.h"
+
+namespace ecld {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kHeadRows = 4096;            // of the vocabulary, as floats at a time
+constexpr int64_t kLogits = int64_t{1} << 26;  // held at a time
+
+// Torch's operations that keep what the linears of a block put out, in the order in which they run.
+class RecordingOps final : public BlockOps {
+ public:
+  std::vector<at::Tensor> Linears(const at::Tensor& inputs, const std::vector<Weight>& weights) const override {
+    std::vector<at::Tensor> results = torch_.Linears(inputs, weights);
+    for (at::Tensor& result : results) {
+      result.retain_grad();
+      outputs_.push_back(result);
+    }
+    return results;
+  }
+  at::Tensor Norm(const at::Tensor& inputs, const at::Tensor& weight, double epsilon) const override {
+    return torch_.Norm(inputs, weight, epsilon);
+  }
+  at::Tensor Attend(const ModelConfig& config, int64_t layer, const at::Tensor& query, const at::Tensor& key,
+                    const at::Tensor& value) const override {
+    return torch_.Attend(config, layer, query, key, value);
+  }
+  at::Tensor Gate(Activation activation, const at::Tensor& gate, const at::Tensor& up) const override {
+    return torch_.Gate(activation, gate, up);
+  }
+  at::Tensor Sum(const at::Tensor& states, const at::Tensor& more) const override { return torch_.Sum(states, more); }
+
+  const std::vector<at::Tensor>& outputs() const { return outputs_; }
+
+ private:
+  TorchOps torch_;
+  mutable std::vector<at::Tensor> outputs_;
+};
+
+// The states that enter the blocks, on disk.
+class StatesOnDisk {
+ public:
+  explicit StatesOnDisk(fs::path directory) : directory_(std::move(directory)) {}
+  ~StatesOnDisk() {
+    std::error_code ignored;
+    for (int64_t layer = 0; layer < layers_; ++layer) fs::remove(Path(layer), ignored);
+  }
+
+  void Write(int64_t layer, const at::Tensor& states) {
+    layers_ = std::max(layers_, layer + 1);
+    shape_ = states.sizes().vec();
+    const at::Tensor half = states.to(at::kBFloat16).contiguous();
+    std::ofstream file(Path(layer), std::ios::binary);
+    file.write(static_cast<const char*>(half.data_ptr()), static_cast<std::streamsize>(half.nbytes()));
+    if (!file.flush()) Fail(Path(layer).string(), "cannot be written; {} bytes are needed", half.nbytes());
+  }
+  at::Tensor Take(int64_t layer) {
+    at::Tensor half = at::empty(shape_, at::kBFloat16);
+    std::ifstream file(Path(layer), std::ios::binary);
+    if (!file.read(static_cast<char*>(half.data_ptr()), static_cast<std::streamsize>(half.nbytes())))
+      Fail(Path(layer).string(), "cannot be read");
+    fs::remove(Path(layer));
+    return half;
+  }
+
+ private:
+  fs::path Path(int64_t layer) const { return directory_ / fmt::format("states-{}", layer); }
+
+  fs::path directory_;
+  int64_t layers_ = 0;
+  std::vector<int64_t> shape_;
+};
+
+// Turns logits [tokens, vocab_size] into the gradient of -log p(y), y drawn from p. first: the place of the first token
+// among all, so that a draw does not depend on the batch it is in.
+void DrawAndSubtract(at::Tensor& logits, int64_t first, uint64_t seed) {
+  at::softmax_out(logits, logits, 1);
+  const int64_t vocab = logits.size(1);
+  for (int64_t token = 0; token < logits.size(0); ++token) {
+    float* p = logits.data_ptr<float>() + token * vocab;
+    Random random(seed ^ (0x9e3779b97f4a7c15u * static_cast<uint64_t>(first + token + 1)));
+    double left = random.Uniform();
+    int64_t drawn = 0;
+    for (int64_t id = 0; id < vocab; ++id) {
+      if (p[id] > 0) drawn = id;  // the last of them, where rounding leaves a little over
+      if ((left -= static_cast<double>(p[id])) < 0) break;
+    }
+    p[drawn] -= 1;
+  }
+}
+
+// The gradients at the states that leave the last block; takes their place.
+void GradientsAtTheEnd(const Checkpoint& in, uint64_t seed, at::Tensor& states) {
+  const at::Tensor norm = at::tensor(in.ReadFloats(Find(in.table(), Role::kFinalNorm)));
+  const WeightView head = in.Head();
+  const int64_t tokens = states.size(0) * states.size(1);
+  at::Tensor flat = states.view({tokens, -1});
+  const int64_t batch = std::clamp<int64_t>(kLogits / head.out_features, 1, kWalkBatchTok);
+  for (int64_t first = 0; first < tokens; first += batch) {
+    at::Tensor part = flat.narrow(0, first, std::min(batch, tokens - first));
+    at::Tensor input = part.clone().requires_grad_();
+    at::Tensor normed = [&] {
+      at::AutoGradMode with_gradients(true);
+      return RmsNorm(input, norm, in.config().rms_norm_eps);
+    }();
+    at::Tensor logits = at::empty({part.size(0), head.out_features}, at::kFloat);
+    const auto for_rows = [&](const auto& body) {
+      for (int64_t row = 0; row < head.out_features; row += kHeadRows) {
+        const int64_t rows = std::min(kHeadRows, head.out_features - row);
+        body(RowsOf(head, row, rows), logits.narrow(1, row, rows));
+      }
+    };
+    for_rows([&](const at::Tensor& weights, at::Tensor out) { out.copy_(at::linear(normed.detach(), weights)); });
+    DrawAndSubtract(logits, first, seed);
+    at::Tensor gradient = at::zeros_like(part);
+    for_rows([&](const at::Tensor& weights, const at::Tensor& of_rows) { gradient.addmm_(of_rows, weights); });
+    normed.backward(gradient);
+    part.copy_(input.grad());
+  }
+  in.DropPages(-1);
+}
+
+}  // namespace
+
+at::Tensor WalkGradients(const Checkpoint& in, const TokenWindows& text, const GradientWalk& walk) {
+  at::NoGradGuard no_gradients;
+  const ModelConfig& config = in.config();
+  StatesOnDisk stored(walk.scratch);
+  Progress progress("gradients", 2 * config.num_layers, "blocks");
+  at::Tensor states = Embed(in, text.windows);
+  const BlockKernels kernels(config);
+  for (int64_t layer = 0; layer < config.num_layers; ++layer) {
+    stored.Write(layer, states);
+    AdvanceStates(kernels, Block::Load(in, layer), states);
+    in.DropPages(layer);
+    progress.Advance();
+  }
+  GradientsAtTheEnd(in, walk.seed, states);
+  for (int64_t layer = config.num_layers - 1; layer >= 0; --layer) {
+    const Block block = Block::Load(in, layer);
+    in.DropPages(layer);
+    const at::Tensor entering = stored.Take(layer);
+    ForWindowBatches(states.size(0), states.size(1), [&](int64_t first, int64_t count) {
+      at::Tensor input = entering.narrow(0, first, count).to(at::kFloat).requires_grad_();
+      at::Tensor gradient = states.narrow(0, first, count);
+      BlockGradients batch{.first = first};
+      RecordingOps ops;
+      {
+        at::AutoGradMode with_gradients(true);
+        const MixedPrecision mixed(config.dtype);
+        block.Forward(ops, input, &batch.inputs).backward(gradient);
+      }
+      for (size_t i = 0; i < kBlockLinears.size(); ++i) batch.gradients[kBlockLinears[i]] = ops.outputs()[i].grad();
+      for (at::Tensor& group : batch.inputs.groups) group = group.detach();
+      gradient.copy_(input.grad());
+      walk.body(block, batch);
+    });
+    if (walk.done) walk.done(block);
+    progress.Advance();
+  }
+  return states;
+}
+
+uint64_t GradientWalkScratchBytes(const ModelConfig& config, int64_t windows, int64_t window_tok) {
+  return static_cast<uint64_t>(2 * config.num_layers * windows * window_tok * config.hidden_size);
+}
+
+}  // namespace ecld
