@@ -7,6 +7,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "core/memory.h"
 #include "core/progress.h"
 #include "model/block_walker.h"
 #include "model/embedding.h"
@@ -40,6 +41,7 @@ class Sensitivity {
   }
 
   void Run() {
+    KeepFreeMemory();
     Progress progress("quantize.allocate", in_.config().num_layers + 2, "blocks");
     at::Tensor states = Embed(in_, ids_);
     reference_ = states.clone();
@@ -55,6 +57,7 @@ class Sensitivity {
 
  private:
   std::vector<double> Divergences(const std::vector<Variant>& variants) {
+    ReturnFreeMemory();  // what running blocks has left would come on top of the logits
     const at::Tensor norm = at::tensor(in_.ReadFloats(Find(in_.table(), Role::kFinalNorm)));
     auto normed = [&](const at::Tensor& states) {
       return RmsNorm(states, norm, in_.config().rms_norm_eps).flatten(0, 1);
@@ -253,10 +256,13 @@ SensitivityCost CostOfSensitivity(const ModelConfig& config, int64_t window_tok,
   }
   const WalkMemory memory = MemoryOfWalk(config, sample);
   const int64_t head_tok = std::min(kWalkBatchTok, sample.calibration_windows * window_tok);
-  const auto logits_B = static_cast<uint64_t>(4 * 4 * head_tok * kHeadRows);
+  // While a block is measured: it, rounded, and a copy for the unit. While logits are compared: the block, heads of the
+  // original and of the variant, logits and weights of both, what is made of them, and that in double to be summed up.
+  const auto logits_B = static_cast<uint64_t>(7 * 4 * head_tok * kHeadRows);
   const auto head_B = static_cast<uint64_t>(4 * kHeadRows * config.hidden_size);
-  cost.peak_memory_B =
-      3 * memory.block_B + (4 + 2 * most_variants) * memory.states_B + std::max(memory.batch_B, logits_B + 2 * head_B);
+  cost.peak_memory_B = (4 + 2 * most_variants) * memory.states_B +
+                       std::max(3 * memory.block_B + memory.batch_B, memory.block_B + logits_B + 2 * head_B) +
+                       kKeptFreeBytes;
   return cost;
 }
 
