@@ -17,7 +17,7 @@ namespace ecld {
 namespace {
 
 at::Tensor FiniteRows(const Checkpoint& in, const TensorSpec& source, int64_t first, int64_t rows) {
-  const at::Tensor values = RowsOf(in.Weight(source), first, rows);
+  at::Tensor values = RowsOf(in.Weight(source), first, rows);
   if (!at::isfinite(values).all().item<bool>())
     Fail(fmt::format("{}: tensor \"{}\"", in.directory().string(), source.name), "holds NaN or infinity");
   return values;

@@ -64,6 +64,7 @@ class Sensitivity {
     };
     const at::Tensor reference = normed(reference_);
     std::vector<at::Tensor> states;
+    states.reserve(variants.size());
     for (const Variant& variant : variants) states.push_back(normed(variant.states));
     StreamedKl kl(reference.size(0), std::ssize(variants));
     const WeightView head = in_.Head();
@@ -71,6 +72,7 @@ class Sensitivity {
       const int64_t rows = std::min(kHeadRows, head.out_features - first);
       const at::Tensor dense = RowsOf(head, first, rows);
       std::vector<at::Tensor> heads;
+      heads.reserve(variants.size());
       for (const Variant& variant : variants)
         heads.push_back(variant.head ? Rounded(head, first, rows, *variant.head) : dense);
       ForWindowBatches(reference.size(0), 1, [&](int64_t token, int64_t tokens) {
@@ -149,6 +151,7 @@ class Sensitivity {
       }
     }
     std::vector<at::Tensor*> walking;
+    walking.reserve(variants.size());
     for (Variant& variant : variants) walking.push_back(&variant.states);
     ReadBlocks(in_, block.layer() + 1, walking);
     const std::vector<double> measured = Divergences(variants);

@@ -233,7 +233,7 @@ std::vector<SequenceRequest> Server::Sequences(const ApiRequest& request, std::v
 std::vector<int32_t> Server::PromptIds(const ApiRequest& request, const ApiPrompt& prompt,
                                        Answer::Choice* choice) const {
   const auto* given_ids = std::get_if<std::vector<int32_t>>(&prompt);
-  const std::vector<int32_t> ids =
+  std::vector<int32_t> ids =
       given_ids ? *given_ids
                 : tokenizer_.Encode(std::get<std::string>(prompt), request.add_special_tokens.value_or(true));
   CheckPrompt(ids, "prompt");

@@ -49,8 +49,8 @@ int64_t Best(const Sample& sample, const Length& length) {
 // Probabilities of the choices, but for a factor.
 std::vector<double> Likelihoods(const Sample& sample) {
   const double largest = *std::ranges::max_element(sample.log_p);
-  std::vector<double> likelihoods;
-  for (double log_p : sample.log_p) likelihoods.push_back(std::exp(log_p - largest));
+  std::vector<double> likelihoods = sample.log_p;
+  for (double& value : likelihoods) value = std::exp(value - largest);
   return likelihoods;
 }
 
