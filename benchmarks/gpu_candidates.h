@@ -12,7 +12,7 @@
 #include "benchmarks/torch_int4.h"
 #include "core/random.h"
 #include "kernels/cuda/graph.h"
-#include "kernels/gemm/cuda_gemm.h"
+#include "kernels/gemm/cuda/gemm.h"
 #include "measure/measure.h"
 
 namespace ecld {

@@ -9,7 +9,7 @@
 
 #include "core/json.h"
 #include "core/svg_chart.h"
-#include "kernels/gemm/cuda_sweep.h"
+#include "kernels/gemm/cuda/sweep.h"
 
 namespace ecld {
 

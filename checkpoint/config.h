@@ -79,7 +79,7 @@ struct ModelConfig {
 ModelConfig ReadConfig(const std::filesystem::path& config_json);
 ModelConfig ParseConfig(const Json& json, const std::string& where);
 
-// Standard config.json: source with the fields that passes may change written over it (intermediate_size, layer
+// Standard config.json: source with the fields that passes may change written over it (sizes, numbers of heads, layer
 // count with its per-layer lists, tie_word_embeddings, dtype, quantization_config). Parse(ToJson(c)) equals c.
 Json ToJson(const ModelConfig& config);
 

@@ -5,7 +5,7 @@
 namespace ecld {
 namespace {
 
-using std::string_view_literals::operator""sv;
+using namespace std::string_view_literals;
 
 struct Mark {
   size_t offset;

@@ -20,6 +20,7 @@ constexpr MetricRow kMetrics[] = {
     {.name = "acc_norm", .kinds = "choice", .of_profile = "acc"},
     {.name = "acc_bytes", .kinds = "choice", .of_profile = "acc"},
     {.name = "acc_tok", .kinds = "choice", .of_profile = "acc"},
+    {.name = "brier_score", .kinds = "choice", .higher_is_better = false, .share = false},
     {.name = "mc2", .kinds = "choice", .needs = "labels"},
     {.name = "balanced_error",
      .kinds = "choice",

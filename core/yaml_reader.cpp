@@ -195,7 +195,7 @@ YAML::Node ReadYaml(std::string_view text, const std::string& where) {
   }
 }
 
-void ApplyOverride(YAML::Node root, const std::string& assignment) {
+void ApplyOverride(const YAML::Node& root, const std::string& assignment) {
   std::string where = "--set " + assignment;
   size_t equals = assignment.find('=');
   if (equals == std::string::npos) Fail(where, "expected PATH=VALUE, like stages.0.bits=3");

@@ -48,7 +48,8 @@ class Student : public BlockTrainer {
     auto& rate = static_cast<torch::optim::AdamWOptions&>(optimizer.param_groups()[0].options());
     Random random(seed);
     const int64_t windows = states.size(0), batch_windows = options_.batch_windows;
-    const auto steps = static_cast<double>((windows + batch_windows - 1) / batch_windows * options_.epochs);
+    const int64_t steps_of_epoch = (windows + batch_windows - 1) / batch_windows;
+    const auto steps = static_cast<double>(steps_of_epoch * options_.epochs);
     int64_t step = 0;
     for (int64_t epoch = 0; epoch < options_.epochs; ++epoch) {
       at::Tensor order = at::tensor(ShuffledIndices(windows, random));

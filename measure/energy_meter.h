@@ -31,6 +31,10 @@ std::unique_ptr<EnergyMeter> OpenRapl(const std::filesystem::path& powercap = "/
 // THROWS Error saying why there is no meter: no such library, no such GPU, or one that tells neither energy nor power.
 std::unique_ptr<EnergyMeter> OpenNvml(const std::string& pci_bus_id, const std::string& library = "libnvidia-ml.so.1");
 
+// That of the GPU which programs run on (FindCudaDevice), or nullptr, with a warning of `who` that says why energy is
+// not measured.
+std::unique_ptr<EnergyMeter> OpenGpuMeter(const std::string& who);
+
 // Mean power in watts over seconds without work.
 double IdlePower(EnergyMeter& meter, double seconds);
 

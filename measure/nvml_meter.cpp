@@ -6,7 +6,9 @@
 #include <thread>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "core/shared_library.h"
+#include "kernels/cuda/device.h"
 #include "measure/energy_meter.h"
 
 namespace ecld {
@@ -128,6 +130,18 @@ std::unique_ptr<EnergyMeter> OpenNvml(const std::string& pci_bus_id, const std::
   auto nvml = std::make_unique<Nvml>(library, pci_bus_id);
   if (nvml->HasCounter()) return std::make_unique<CounterMeter>(std::move(nvml));
   return std::make_unique<PowerMeter>(std::move(nvml));
+}
+
+std::unique_ptr<EnergyMeter> OpenGpuMeter(const std::string& who) {
+  try {
+    std::string why;
+    const std::optional<CudaDevice> device = FindCudaDevice(&why);
+    if (!device) Fail("cuda", "there is no GPU to measure: {}", why);
+    return OpenNvml(device->pci_bus_id);
+  } catch (const Error& error) {
+    LogWarning("{}: energy is not measured: {}", who, error.what());
+    return nullptr;
+  }
 }
 
 }  // namespace ecld

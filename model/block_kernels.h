@@ -35,8 +35,8 @@ class TorchOnOneThread {
 // Not for several threads at once: the rooms for what lies between the operations are kept from call to call.
 class BlockKernels final : public BlockOps {
  public:
-  // config: of the checkpoint that the blocks are of.
-  explicit BlockKernels(const ModelConfig& config) : exact_(config.dtype != DType::kBF16) {}
+  // config: of the checkpoint that the blocks are of. pool: must outlive this.
+  BlockKernels(const ModelConfig& config, ThreadPool& pool) : exact_(config.dtype != DType::kBF16), pool_(pool) {}
 
   // Inputs of products lose nothing when they are kept as products round them. Room for them, [windows, tokens,
   // features], one, which asking again takes back; and inputs [count, tokens, features] into it, from window `first`
@@ -71,8 +71,8 @@ class BlockKernels final : public BlockOps {
   };
 
   bool exact_;
+  ThreadPool& pool_;
   at::Tensor room_;
-  mutable ThreadPool pool_;
   mutable GemmScratch gemm_scratch_;
   mutable AttentionScratch attention_scratch_;
   GramScratch gram_scratch_;

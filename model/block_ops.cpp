@@ -8,7 +8,12 @@ namespace ecld {
 
 std::vector<at::Tensor> TorchOps::Linears(const at::Tensor& inputs, const std::vector<Weight>& weights) const {
   std::vector<at::Tensor> results;
-  for (const auto& [matrix, bias] : weights) results.push_back(at::linear(inputs, matrix, bias).to(at::kFloat));
+  for (const auto& [matrix, bias] : weights) {
+    std::optional<at::Tensor> cast_bias;
+    if (bias) cast_bias = bias->to(products_);
+    // Inputs are cast for each anew: so their gradients are summed in float32.
+    results.push_back(at::linear(inputs.to(products_), matrix.to(products_), cast_bias).to(at::kFloat));
+  }
   return results;
 }
 
@@ -21,8 +26,9 @@ at::Tensor TorchOps::Attend(const ModelConfig& config, int64_t layer, const at::
   const int64_t tokens = query.size(1);
   const RotaryTables tables = MakeRotaryTables(MakeRope(config, tokens, RopeKind(config, layer)), tokens);
   const auto by_head = [](const at::Tensor& states) { return states.transpose(1, 2); };
-  const at::Tensor mixed = CausalAttention(Rotate(by_head(query), tables), Rotate(by_head(key), tables), by_head(value),
-                                           config.sliding_window[static_cast<size_t>(layer)], config.QueryScalar());
+  const at::Tensor mixed =
+      CausalAttention(Rotate(by_head(query), tables), Rotate(by_head(key), tables), by_head(value),
+                      config.sliding_window[static_cast<size_t>(layer)], config.QueryScalar(), products_);
   return mixed.transpose(1, 2).flatten(2).to(at::kFloat);
 }
 

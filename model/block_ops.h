@@ -41,12 +41,20 @@ class BlockOps {
 
 class TorchOps final : public BlockOps {
  public:
+  TorchOps() = default;  // all in float32
+  // For training: products take their factors in bfloat16 where the checkpoint does; their results, sums, norms and
+  // parameters stay float32 (mixed precision: Micikevicius et al. 2018, arXiv 1710.03740, section 3).
+  explicit TorchOps(DType checkpoint) : products_(checkpoint == DType::kBF16 ? at::kBFloat16 : at::kFloat) {}
+
   std::vector<at::Tensor> Linears(const at::Tensor& inputs, const std::vector<Weight>& weights) const override;
   at::Tensor Norm(const at::Tensor& inputs, const at::Tensor& weight, double epsilon) const override;
   at::Tensor Attend(const ModelConfig& config, int64_t layer, const at::Tensor& query, const at::Tensor& key,
                     const at::Tensor& value) const override;
   at::Tensor Gate(Activation activation, const at::Tensor& gate, const at::Tensor& up) const override;
   at::Tensor Sum(const at::Tensor& states, const at::Tensor& more) const override;
+
+ private:
+  at::ScalarType products_ = at::kFloat;
 };
 
 }  // namespace ecld

@@ -1,7 +1,6 @@
 #include "model/block_training.h"
 
 #include <ATen/ATen.h>
-#include <ATen/autocast_mode.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
@@ -28,19 +27,6 @@ double MeanBlockLoss(const BlockOps& ops, const Block& block, const at::Tensor& 
     sum += BlockLoss(student, targets.narrow(0, first + begin, count)).item<double>() * static_cast<double>(count);
   });
   return sum / static_cast<double>(windows);
-}
-
-// Weights are cast anew for each product: those of a rounding that is learned are not kept from step to step.
-MixedPrecision::MixedPrecision(DType checkpoint)
-    : cache_was_on_(at::autocast::is_autocast_cache_enabled()), was_on_(at::autocast::is_autocast_enabled(at::kCPU)) {
-  at::autocast::set_autocast_cache_enabled(false);
-  at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
-  at::autocast::set_autocast_enabled(at::kCPU, checkpoint == DType::kBF16);
-}
-
-MixedPrecision::~MixedPrecision() {
-  at::autocast::set_autocast_enabled(at::kCPU, was_on_);
-  at::autocast::set_autocast_cache_enabled(cache_was_on_);
 }
 
 int64_t HeldOutWindows(int64_t windows, double share) {

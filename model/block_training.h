@@ -22,19 +22,6 @@ at::Tensor BlockLoss(const at::Tensor& student, const at::Tensor& teacher);
 double MeanBlockLoss(const BlockOps& ops, const Block& block, const at::Tensor& states, const at::Tensor& targets,
                      int64_t first);
 
-// While one lives, products that gradients go through take their factors in bfloat16 where the checkpoint does; sums,
-// norms, losses and parameters stay float32 (mixed precision: Micikevicius et al. 2018, arXiv 1710.03740, section 3).
-class MixedPrecision {
- public:
-  explicit MixedPrecision(DType checkpoint);
-  ~MixedPrecision();
-  MixedPrecision(const MixedPrecision&) = delete;
-  MixedPrecision& operator=(const MixedPrecision&) = delete;
-
- private:
-  bool cache_was_on_, was_on_;
-};
-
 // How many windows, the last ones, only judge: this share, at least one.
 int64_t HeldOutWindows(int64_t windows, double share);
 

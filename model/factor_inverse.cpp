@@ -1,7 +1,6 @@
 #include "model/factor_inverse.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cassert>
@@ -23,7 +22,7 @@ struct Part {
 
 class FactorInverse {
  public:
-  FactorInverse(float* matrix, int64_t size) : matrix_(matrix), size_(size), pool_(at::get_num_threads()) {}
+  FactorInverse(float* matrix, int64_t size, ThreadPool& pool) : matrix_(matrix), size_(size), pool_(pool) {}
 
   bool Run() {
     for (int64_t begin = 0; begin < size_; begin += kBlock)
@@ -110,17 +109,16 @@ class FactorInverse {
 
   float* matrix_;
   int64_t size_;
-  ThreadPool pool_;
+  ThreadPool& pool_;
   std::vector<at::Tensor> inverses_;  // of the squares on the diagonal of L
 };
 
 }  // namespace
 
-bool InvertFactorInPlace(at::Tensor& matrix) {
+bool InvertFactorInPlace(at::Tensor& matrix, ThreadPool& pool) {
   assert(matrix.is_contiguous() && matrix.size(0) == matrix.size(1));
-  FactorInverse inverse(matrix.data_ptr<float>(), matrix.size(0));
-  const TorchOnOneThread one_thread;  // now that there is a pool as large as Torch's
-  return inverse.Run();
+  const TorchOnOneThread one_thread;
+  return FactorInverse(matrix.data_ptr<float>(), matrix.size(0), pool).Run();
 }
 
 }  // namespace ecld

@@ -5,11 +5,13 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "core/threads.h"
+
 namespace ecld {
 
 // matrix: symmetric [size, size], float32, contiguous; the lower triangle is read. With L L^T = matrix, L lower
 // triangular, L^-T is in the upper triangle afterwards, and nothing of use below the diagonal. Returns false, with
 // nothing of use in it, where the matrix is not positive definite in float32.
-bool InvertFactorInPlace(at::Tensor& matrix);
+bool InvertFactorInPlace(at::Tensor& matrix, ThreadPool& pool);
 
 }  // namespace ecld

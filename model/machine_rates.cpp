@@ -39,7 +39,7 @@ double MachineRates::KernelFlops() {
   constexpr int64_t kLargest = 2048, kRows = 512;
   const int64_t in = std::min(kLargest, config_.hidden_size), out = std::min(kLargest, config_.intermediate_size);
   const at::Tensor x = at::ones({kRows, in}), weight = at::ones({out, in});
-  BlockKernels kernels(config_);
+  BlockKernels kernels(config_, *pool_);
   kernel_flops_ = BestRate(2.0 * kRows * static_cast<double>(in * out), [&] { kernels.Linears(x, {{weight, {}}}); });
   return *kernel_flops_;
 }

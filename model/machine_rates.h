@@ -5,12 +5,14 @@
 #include <optional>
 
 #include "checkpoint/config.h"
+#include "core/threads.h"
 
 namespace ecld {
 
 class MachineRates {
  public:
-  explicit MachineRates(ModelConfig config) : config_(std::move(config)) {}
+  // pool: the threads that passes will use; must outlive this.
+  MachineRates(ModelConfig config, ThreadPool& pool) : config_(std::move(config)), pool_(&pool) {}
   // Of a machine whose rates are known.
   MachineRates(double gemm_flops, double kernel_flops) : gemm_flops_(gemm_flops), kernel_flops_(kernel_flops) {}
 
@@ -18,9 +20,12 @@ class MachineRates {
   double GemmFlops();
   // The same of the products that blocks of this config are calibrated with (block_kernels.h).
   double KernelFlops();
+  // For a pass that measures a rate of its own. REQUIRES: the rates are this machine's.
+  ThreadPool& pool() { return *pool_; }
 
  private:
   ModelConfig config_;
+  ThreadPool* pool_ = nullptr;
   std::optional<double> gemm_flops_, kernel_flops_;
 };
 

@@ -26,17 +26,20 @@ at::Tensor Rotate(const at::Tensor& states, const RotaryTables& tables) {
 }
 
 at::Tensor CausalAttention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, int64_t window,
-                           double query_scalar) {
+                           double query_scalar, at::ScalarType products) {
   const double scale = 1 / std::sqrt(query_scalar);
   const int64_t tokens = query.size(2), shared_by = query.size(1) / key.size(1);
-  at::Tensor keys = shared_by > 1 ? at::repeat_interleave(key, shared_by, 1) : key;
-  at::Tensor values = shared_by > 1 ? at::repeat_interleave(value, shared_by, 1) : value;
+  // Rounded once they are shared: so what the heads send back to a key is summed in float32.
+  const auto shared = [&](const at::Tensor& states) {
+    return (shared_by > 1 ? at::repeat_interleave(states, shared_by, 1) : states).to(products);
+  };
+  at::Tensor queries = query.to(products), keys = shared(key), values = shared(value);
   if (window == 0 || window >= tokens)
-    return at::scaled_dot_product_attention(query, keys, values, {}, 0.0, /*is_causal=*/true, scale);
+    return at::scaled_dot_product_attention(queries, keys, values, {}, 0.0, /*is_causal=*/true, scale);
   at::Tensor position = at::arange(tokens);
   at::Tensor distance = position.unsqueeze(1) - position.unsqueeze(0);
   at::Tensor visible = at::logical_and(distance >= 0, distance < window);
-  return at::scaled_dot_product_attention(query, keys, values, visible, 0.0, false, scale);
+  return at::scaled_dot_product_attention(queries, keys, values, visible, 0.0, false, scale);
 }
 
 }  // namespace ecld

@@ -25,8 +25,8 @@ at::Tensor Rotate(const at::Tensor& states, const RotaryTables& tables);
 
 // Causal attention. query [windows, heads, tokens, head_dim]; key, value [windows, kv_heads, tokens, head_dim], each
 // shared by heads / kv_heads query heads. window: how many last positions a token sees, itself included; 0 = all.
-// Scores are divided by the square root of query_scalar.
+// Scores are divided by the square root of query_scalar. Factors and result are rounded to `products`.
 at::Tensor CausalAttention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, int64_t window,
-                           double query_scalar);
+                           double query_scalar, at::ScalarType products = at::kFloat);
 
 }  // namespace ecld

@@ -1,5 +1,5 @@
 #pragma once
-// A packed weight as tensors that the kernels of a GPU read (kernels/gemm/cuda_layout.h), and products with it. All but
+// A packed weight as tensors that the kernels of a GPU read (kernels/gemm/cuda/layout.h), and products with it. All but
 // MultiplyTiled works without a GPU: the tests ask on the processor what a GPU would be asked, and run it there.
 
 #include <ATen/core/Tensor.h>
@@ -11,7 +11,7 @@
 
 #include "core/threads.h"
 #include "kernels/cuda/device.h"
-#include "kernels/gemm/cuda_gemm.h"
+#include "kernels/gemm/cuda/gemm.h"
 
 namespace ecld {
 

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/progress.h"
 #include "model/block_walker.h"
+#include "model/tensor_walker.h"
 #include "quantize/scheme_options.h"
 
 namespace ecld {
@@ -139,10 +140,11 @@ void AllocatePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext&
   report["sum_of_kl_nats"] = total;
   report["units"] = std::move(units);
 
-  for (const TensorSpec& spec : out.table()) {
-    if (!out.IsWritten(spec)) out.CopyFrom(in, spec);
-    out.Commit();
-  }
+  const auto copy = [&](const TensorSpec& spec) -> Json {
+    out.CopyFrom(in, spec);
+    return nullptr;
+  };
+  WalkTensors(in, out, context, {.label = where, .write = copy, .lost_row = nullptr});
 }
 
 std::unique_ptr<Pass> MakeAllocate(Options& options) {

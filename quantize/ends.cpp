@@ -17,7 +17,7 @@ namespace ecld {
 namespace {
 
 at::Tensor FiniteRows(const Checkpoint& in, const TensorSpec& source, int64_t first, int64_t rows) {
-  const at::Tensor values = RowsOf(in.Weight(source), first, rows);
+  at::Tensor values = RowsOf(in.Weight(source), first, rows);
   if (!at::isfinite(values).all().item<bool>())
     Fail(fmt::format("{}: tensor \"{}\"", in.directory().string(), source.name), "holds NaN or infinity");
   return values;
@@ -38,11 +38,11 @@ at::Tensor HessianOfHead(const Checkpoint& in, const at::Tensor& hidden, BlockKe
 Json QuantizeHead(const HessianOptions& options, Clip clip, const Checkpoint& in, CheckpointWriter& out,
                   const TensorSpec& target, const at::Tensor& hidden, ThreadPool& pool) {
   const int64_t vocab = target.shape[0], features = target.shape[1];
-  BlockKernels kernels(in.config());
+  BlockKernels kernels(in.config(), pool);
   at::Tensor hessian = HessianOfHead(in, hidden, kernels);
   if (target.role == Role::kEmbedding)
     hessian.diagonal().add_(options.input_share * hessian.diagonal().mean().item<double>());
-  const HessianRoot root = RootOf(hessian, options.damping, options.activation_order);
+  const HessianRoot root = RootOf(hessian, options.damping, options.activation_order, pool);
   MatrixErrors errors;
   Progress progress(target.module, vocab, "rows");
   for (int64_t first = 0; first < vocab; first += ChunkRows(features)) {

@@ -37,7 +37,7 @@ class BlockQuantizer {
       return block_.OutputInput(kernels_, block_.AttentionInput(kernels_, states));
     });
     Round(GroupOf(Role::kOutput), mixed, of_kept);
-    ForBatches(hidden_, [&](at::Tensor states, int64_t first) {
+    ForBatches(hidden_, [&](const at::Tensor& states, int64_t first) {
       states.copy_(block_.AfterAttention(kernels_, states, of_kept(mixed.narrow(0, first, states.size(0)))));
     });
     Round(GroupOf(Role::kGate), hidden_, [&](const at::Tensor& states) { return block_.MlpInput(kernels_, states); });
@@ -78,7 +78,8 @@ class BlockQuantizer {
     at::Tensor hessian = at::zeros({features, features}, at::kFloat);
     ForBatches(states, [&](const at::Tensor& batch, int64_t) { kernels_.AddGram(input_of(batch), hessian); });
     Symmetrize(hessian);
-    const HessianRoot root = RootOf(hessian, options_.hessian.damping, options_.hessian.activation_order);
+    const HessianRoot root =
+        RootOf(hessian, options_.hessian.damping, options_.hessian.activation_order, *context_.pool);
     for (const TensorSpec* target : targets) {
       at::Tensor& weights = block_.Parameter(target->role);
       const RoundedMatrix rounded =
@@ -145,7 +146,7 @@ Planned GptqPass::Plan(const PlanInput& input) const {
 
 void GptqPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
   at::NoGradGuard no_grad;
-  BlockKernels kernels(in.config());
+  BlockKernels kernels(in.config(), *context.pool);
   const auto quantize = [&](const WalkedBlock& walked) -> BlockResult {
     return {nullptr, BlockQuantizer(options_, out, walked.block, kernels, walked.states, context).Run()};
   };

@@ -31,7 +31,7 @@ void Symmetrize(at::Tensor& matrix) {
   }
 }
 
-HessianRoot RootOf(const at::Tensor& hessian, double damping, bool activation_order) {
+HessianRoot RootOf(const at::Tensor& hessian, double damping, bool activation_order, ThreadPool& pool) {
   const int64_t features = hessian.size(0);
   HessianRoot result;
   const at::Tensor energy = hessian.diagonal();
@@ -47,7 +47,7 @@ HessianRoot RootOf(const at::Tensor& hessian, double damping, bool activation_or
     for (int64_t i = 0; i < result.repairs; ++i) result.damping *= 10;
     at::Tensor reversed = hessian.index_select(0, reversed_order).index_select(1, reversed_order);
     reversed.diagonal().add_(result.damping * mean_energy);
-    if (InvertFactorInPlace(reversed)) {
+    if (InvertFactorInPlace(reversed, pool)) {
       result.root = at::empty_like(reversed);
       for (int64_t first = 0; first < features; first += kPanel) {
         const int64_t end = std::min(first + kPanel, features);

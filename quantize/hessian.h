@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "core/threads.h"
+
 namespace ecld {
 
 // Copies the lower triangle of a square matrix to the upper one.
@@ -25,6 +27,6 @@ struct HessianRoot {
 // hessian: symmetric [features, features]. activation_order: the inputs of most energy first (equal ones keep their
 // order). Frantar et al. 2022 (arXiv 2210.17323), section 3.3 steps 2 and 3; U comes from one Cholesky factor of the
 // reversed matrix and its triangular inverse. REQUIRES: damping > 0.
-HessianRoot RootOf(const at::Tensor& hessian, double damping, bool activation_order);
+HessianRoot RootOf(const at::Tensor& hessian, double damping, bool activation_order, ThreadPool& pool);
 
 }  // namespace ecld

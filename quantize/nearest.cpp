@@ -80,7 +80,7 @@ double RoundMatrix(const Checkpoint& in, const TensorSpec& source, const TensorS
   return squared_weight > 0 ? std::sqrt(squared_error / squared_weight) : 0;
 }
 
-double MeasureRoundRate(const PackedFormat& format, Clip clip) {
+double MeasureRoundRate(const PackedFormat& format, Clip clip, ThreadPool& pool) {
   using Clock = std::chrono::steady_clock;
   constexpr int64_t kRows = 32, kInputs = 4096;
   std::vector<float> values(kRows * kInputs);
@@ -88,7 +88,6 @@ double MeasureRoundRate(const PackedFormat& format, Clip clip) {
   for (float& value : values) value = static_cast<float>(random.Normal());
   const WeightView weight{
       .out_features = kRows, .in_features = kInputs, .data = reinterpret_cast<const std::byte*>(values.data())};
-  ThreadPool pool;
   double best = 0;
   const auto start = Clock::now();
   do {

@@ -29,6 +29,6 @@ double RoundMatrix(const Checkpoint& in, const TensorSpec& source, const TensorS
                    CheckpointWriter& out, ThreadPool& pool);
 
 // Weights that this machine rounds per second, of rows in memory: for the time of a plan. Takes hundredths of a second.
-double MeasureRoundRate(const PackedFormat& format, Clip clip);
+double MeasureRoundRate(const PackedFormat& format, Clip clip, ThreadPool& pool);
 
 }  // namespace ecld

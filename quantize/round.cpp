@@ -19,7 +19,8 @@ Planned RoundPass::Plan(const PlanInput& input) const {
     planned.peak_memory_B = std::max(planned.peak_memory_B, 4 * chunk);
     weights += static_cast<double>(spec.Elements());
   }
-  planned.seconds = weights / MeasureRoundRate(options_.scheme.format, options_.clip);
+  if (input.rates)
+    planned.seconds = weights / MeasureRoundRate(options_.scheme.format, options_.clip, input.rates->pool());
   return planned;
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "core/memory.h"
 #include "core/progress.h"
 #include "model/block_walker.h"
 #include "model/embedding.h"
@@ -40,6 +41,7 @@ class Sensitivity {
   }
 
   void Run() {
+    KeepFreeMemory();
     Progress progress("quantize.allocate", in_.config().num_layers + 2, "blocks");
     at::Tensor states = Embed(in_, ids_);
     reference_ = states.clone();
@@ -55,12 +57,14 @@ class Sensitivity {
 
  private:
   std::vector<double> Divergences(const std::vector<Variant>& variants) {
+    ReturnFreeMemory();  // what running blocks has left would come on top of the logits
     const at::Tensor norm = at::tensor(in_.ReadFloats(Find(in_.table(), Role::kFinalNorm)));
     auto normed = [&](const at::Tensor& states) {
       return RmsNorm(states, norm, in_.config().rms_norm_eps).flatten(0, 1);
     };
     const at::Tensor reference = normed(reference_);
     std::vector<at::Tensor> states;
+    states.reserve(variants.size());
     for (const Variant& variant : variants) states.push_back(normed(variant.states));
     StreamedKl kl(reference.size(0), std::ssize(variants));
     const WeightView head = in_.Head();
@@ -68,6 +72,7 @@ class Sensitivity {
       const int64_t rows = std::min(kHeadRows, head.out_features - first);
       const at::Tensor dense = RowsOf(head, first, rows);
       std::vector<at::Tensor> heads;
+      heads.reserve(variants.size());
       for (const Variant& variant : variants)
         heads.push_back(variant.head ? Rounded(head, first, rows, *variant.head) : dense);
       ForWindowBatches(reference.size(0), 1, [&](int64_t token, int64_t tokens) {
@@ -146,6 +151,7 @@ class Sensitivity {
       }
     }
     std::vector<at::Tensor*> walking;
+    walking.reserve(variants.size());
     for (Variant& variant : variants) walking.push_back(&variant.states);
     ReadBlocks(in_, block.layer() + 1, walking);
     const std::vector<double> measured = Divergences(variants);
@@ -253,10 +259,13 @@ SensitivityCost CostOfSensitivity(const ModelConfig& config, int64_t window_tok,
   }
   const WalkMemory memory = MemoryOfWalk(config, sample);
   const int64_t head_tok = std::min(kWalkBatchTok, sample.calibration_windows * window_tok);
-  const auto logits_B = static_cast<uint64_t>(4 * 4 * head_tok * kHeadRows);
+  // While a block is measured: it, rounded, and a copy for the unit. While logits are compared: the block, heads of the
+  // original and of the variant, logits and weights of both, what is made of them, and that in double to be summed up.
+  const auto logits_B = static_cast<uint64_t>(7 * 4 * head_tok * kHeadRows);
   const auto head_B = static_cast<uint64_t>(4 * kHeadRows * config.hidden_size);
-  cost.peak_memory_B =
-      3 * memory.block_B + (4 + 2 * most_variants) * memory.states_B + std::max(memory.batch_B, logits_B + 2 * head_B);
+  cost.peak_memory_B = (4 + 2 * most_variants) * memory.states_B +
+                       std::max(3 * memory.block_B + memory.batch_B, memory.block_B + logits_B + 2 * head_B) +
+                       kKeptFreeBytes;
   return cost;
 }
 

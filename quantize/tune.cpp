@@ -30,6 +30,7 @@ class BlockTuner : public BlockTrainer {
       : options_(options),
         out_(out),
         dense_(dense),
+        trained_by_(dense.config().dtype),
         scale_dtype_(out.config().dtype),
         rows_(context.rows),
         pool_(*context.pool) {
@@ -91,7 +92,7 @@ class BlockTuner : public BlockTrainer {
     for (const TunedMatrix& matrix : matrices_) block.Parameter(matrix.target->role).set_requires_grad(true);
     ForWindowBatches(states.size(0), states.size(1), [&](int64_t first, int64_t count) {
       const double share = static_cast<double>(count) / static_cast<double>(states.size(0));
-      const at::Tensor found = Forward(block, states.narrow(0, first, count));
+      const at::Tensor found = block.Forward(trained_by_, states.narrow(0, first, count));
       (BlockLoss(found, targets.narrow(0, first, count)) * share).backward();
     });
     for (auto& [target, weights, rounding] : matrices_)
@@ -100,14 +101,10 @@ class BlockTuner : public BlockTrainer {
           rate);
   }
 
-  static at::Tensor Forward(const Block& block, const at::Tensor& states) {
-    const MixedPrecision mixed(block.config().dtype);
-    return block.Forward(TorchOps(), states);
-  }
-
   const TuneOptions& options_;
   CheckpointWriter& out_;
   const Block dense_;  // keeps the weights when the walked block gets others
+  const TorchOps trained_by_;
   DType scale_dtype_;
   ReportRows& rows_;
   ThreadPool& pool_;
@@ -136,7 +133,7 @@ Planned TunePass::Plan(const PlanInput& input) const {
 
 void TunePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
   at::NoGradGuard no_grad;
-  BlockKernels kernels(in.config());
+  BlockKernels kernels(in.config(), *context.pool);
   const auto trainer = [&](const Block& block) -> std::unique_ptr<BlockTrainer> {
     auto tuner = std::make_unique<BlockTuner>(options_, out, block, context);
     if (tuner->Empty()) return nullptr;

@@ -40,6 +40,12 @@ const PassEntry& FindPass(const std::string& name, const std::string& where) {
   Fail(where, "there is no pass \"{}\"{}", name, DidYouMean(name, names));
 }
 
+std::vector<OptionFact> OptionFacts(const PassEntry& entry) {
+  Options options(YAML::Node(YAML::NodeType::Map), std::string(entry.name), "");
+  entry.make(options);
+  return options.facts();
+}
+
 std::vector<PreparedStage> PrepareStages(Recipe& recipe) {
   std::vector<PreparedStage> prepared;
   for (Stage& stage : recipe.stages) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/options.h"
 #include "model/pass.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
@@ -24,6 +25,9 @@ std::span<const PassEntry> PassTable();
 
 // THROWS Error listing close names. where: for the error.
 const PassEntry& FindPass(const std::string& name, const std::string& where);
+
+// What the pass asks for, with its defaults: those of a stage that says nothing.
+std::vector<OptionFact> OptionFacts(const PassEntry& entry);
 
 // Makes the pass of every stage; the recipe then holds every default. THROWS Error on an unknown pass or option.
 std::vector<PreparedStage> PrepareStages(Recipe& recipe);

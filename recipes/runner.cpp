@@ -49,6 +49,7 @@ class Runner {
   const RunRequest& request_;
   RunFiles files_;
   Checkpoint input_;
+  ThreadPool pool_{at::get_num_threads()};  // of plans and passes
   MachineRates rates_;
   std::optional<Checkpoint> teacher_;  // when a pass needs one that is not the input
   TokenWindows calibration_;
@@ -62,7 +63,7 @@ Runner::Runner(const Recipe& recipe, const std::vector<PreparedStage>& stages, c
       request_(request),
       files_(request.out),
       input_(Checkpoint::Open(request.model, Unpacking::kDense)),
-      rates_(input_.config()) {
+      rates_(input_.config(), pool_) {
   if (NeedsTeacher(stages) && !recipe.teacher.empty()) teacher_ = Checkpoint::Open(recipe.teacher);
   for (const fs::path& output : {files_.out, files_.work, files_.stages}) {
     RequireSeparate(request.model, output);
@@ -160,9 +161,8 @@ Json Runner::RunPass(size_t index, const Checkpoint& in, const Planned& planned,
   fs::create_directories(scratch);
 
   Json details = Json::object(), decided = Json::object();
-  ThreadPool pool(at::get_num_threads());
   PassContext context;
-  context.pool = &pool;
+  context.pool = &pool_;
   context.seed = recipe_.seed;
   if (stage.object->Needs().calibration) context.calibration = &calibration_;
   if (stage.object->Needs().teacher) context.teacher = teacher_ ? &*teacher_ : &input_;

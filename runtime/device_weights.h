@@ -1,5 +1,5 @@
 #pragma once
-// Weights in a GPU's memory: packed ones as kernels/gemm/cuda_layout.h lays them out, dense ones row by row. Matrices
+// Weights in a GPU's memory: packed ones as kernels/gemm/cuda/layout.h lays them out, dense ones row by row. Matrices
 // that take the same inputs become one product where their formats are the same: query, key and value; gate and up.
 
 #include <cstdint>

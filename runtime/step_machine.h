@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "kernels/decode/steps.h"
-#include "kernels/gemm/cuda_gemm.h"
+#include "kernels/gemm/cuda/gemm.h"
 
 namespace ecld {
 

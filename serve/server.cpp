@@ -6,10 +6,13 @@
 #include <array>
 #include <chrono>
 #include <random>
+#include <sstream>
 #include <thread>
 #include <utility>
 
 #include "core/ascii.h"
+#include "core/error.h"
+#include "core/files.h"
 #include "core/log.h"
 #include "core/version.h"
 #include "serve/chat_prompt.h"
@@ -57,6 +60,17 @@ HttpOptions WithRefusal(HttpOptions options) {
 }
 
 }  // namespace
+
+std::vector<std::string> ReadApiKeys(const std::filesystem::path& file) {
+  std::vector<std::string> keys;
+  std::istringstream lines(ReadTextFile(file));
+  for (std::string key; std::getline(lines, key);) {
+    if (key.ends_with('\r')) key.pop_back();
+    if (!key.empty()) keys.push_back(key);
+  }
+  if (keys.empty()) Fail(file.string(), "holds no key, expected one per line");
+  return keys;
+}
 
 Server::Server(const RuntimeModel& model, const Tokenizer& tokenizer, const ChatTemplate* chat_template,
                ThreadPool& pool, ServerOptions options)
@@ -167,9 +181,10 @@ void Server::Continue(ApiRequest request, const std::shared_ptr<Exchange>& excha
     LogOnce(fmt::format("the parameter {} of requests is not known and is ignored", Json(name).dump()));
   std::vector<Answer::Choice> choices;
   std::vector<SequenceRequest> sequences = Sequences(request, &choices);
-  const std::string id = fmt::format("{}-{:08x}{:08x}", request.chat ? "chatcmpl" : "cmpl", created_, next_id_++);
+  std::string id = fmt::format("{}-{:08x}{:08x}", request.chat ? "chatcmpl" : "cmpl", created_, next_id_++);
   const bool stream = request.stream;
-  Exchange::Begin(exchange, std::make_unique<Answer>(std::move(request), id, created_, choices, tokenizer_), stream);
+  Exchange::Begin(exchange, std::make_unique<Answer>(std::move(request), std::move(id), created_, choices, tokenizer_),
+                  stream);
   const Engine::Admission admission = engine_.Submit(
       std::move(sequences),
       [exchange](size_t choice, SequenceUpdate update) { exchange->Take(choice, std::move(update)); },
@@ -218,7 +233,7 @@ std::vector<SequenceRequest> Server::Sequences(const ApiRequest& request, std::v
 std::vector<int32_t> Server::PromptIds(const ApiRequest& request, const ApiPrompt& prompt,
                                        Answer::Choice* choice) const {
   const auto* given_ids = std::get_if<std::vector<int32_t>>(&prompt);
-  const std::vector<int32_t> ids =
+  std::vector<int32_t> ids =
       given_ids ? *given_ids
                 : tokenizer_.Encode(std::get<std::string>(prompt), request.add_special_tokens.value_or(true));
   CheckPrompt(ids, "prompt");

@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -34,6 +35,9 @@ struct ServerOptions {
   bool ignore_unknown = false;        // fields of requests that this server does not know are no error
   std::vector<std::string> api_keys;  // empty: everybody may ask
 };
+
+// One on each line; empty lines do not count. THROWS Error where there is none.
+std::vector<std::string> ReadApiKeys(const std::filesystem::path& file);
 
 class Server {
  public:

@@ -9,7 +9,6 @@
 #include "cli/device/runtime_flags.h"
 #include "cli/device/verbs.h"
 #include "core/error.h"
-#include "core/log.h"
 #include "core/progress.h"
 #include "kernels/cuda/device.h"
 #include "measure/device.h"
@@ -64,16 +63,6 @@ void PrintMemory(const std::vector<BenchResult>& results, const Flags& flags, do
   }
 }
 
-// The meter of the GPU; what there is instead of one is said.
-std::unique_ptr<EnergyMeter> GpuMeter() {
-  try {
-    return OpenNvml(FindCudaDevice()->pci_bus_id);
-  } catch (const Error& error) {
-    LogWarning("bench: energy is not measured: {}", error.what());
-    return nullptr;
-  }
-}
-
 std::vector<BenchResult> BenchAllOnGpu(const Flags& flags, double* read_Bps, ThreadPool& pool) {
   std::vector<BenchResult> results;
   std::unique_ptr<EnergyMeter> meter;
@@ -81,7 +70,7 @@ std::vector<BenchResult> BenchAllOnGpu(const Flags& flags, double* read_Bps, Thr
     auto machine = OpenDevice(flags.device, flags.bench.runtime, flags.bench.gemm);
     if (results.empty()) {
       *read_Bps = cuda::MeasureCopyBps();
-      meter = GpuMeter();
+      meter = OpenGpuMeter("bench");
     }
     results.push_back(BenchGpu(model, flags.bench, flags.device.Options(flags.bench.runtime), std::move(machine),
                                *read_Bps, meter.get(), pool));

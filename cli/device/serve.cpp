@@ -3,15 +3,12 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
-#include <sstream>
 
 #include "checkpoint/tokenizer/chat_template.h"
 #include "checkpoint/tokenizer/tokenizer.h"
 #include "cli/device/runtime_flags.h"
 #include "cli/device/sampling_flags.h"
 #include "cli/device/verbs.h"
-#include "core/error.h"
-#include "core/files.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "serve/server.h"
@@ -28,17 +25,6 @@ struct ServeFlags {
   GenerationConfigFlag generation_config;
   ServerOptions server;
 };
-
-std::vector<std::string> ReadKeys(const std::string& file) {
-  std::vector<std::string> keys;
-  std::istringstream lines(ReadTextFile(file));
-  for (std::string key; std::getline(lines, key);) {
-    if (key.ends_with('\r')) key.pop_back();
-    if (!key.empty()) keys.push_back(key);
-  }
-  if (keys.empty()) Fail(file, "holds no key, expected one per line");
-  return keys;
-}
 
 // SIGINT and SIGTERM wait for Await, on whatever thread they arrive: threads started later inherit this.
 class EndSignals {
@@ -84,7 +70,7 @@ void Serve(ServeFlags flags) {
   else if (const auto problem = chat_template->problem())
     LogWarning("chat requests will be refused, completions are served: {}", *problem);
   flags.server.sampling = flags.generation_config.Read(flags.model);
-  if (!flags.api_key_file.empty()) flags.server.api_keys = ReadKeys(flags.api_key_file);
+  if (!flags.api_key_file.empty()) flags.server.api_keys = ReadApiKeys(flags.api_key_file);
   if (flags.server.model_name.empty())
     flags.server.model_name = std::filesystem::canonical(flags.model).filename().string();
 

@@ -17,16 +17,9 @@ struct Flags {
   std::string pass, json;
 };
 
-// What a pass asks for when its stage says nothing.
-std::vector<OptionFact> OptionsOf(const PassEntry& entry) {
-  Options options(YAML::Node(YAML::NodeType::Map), std::string(entry.name), "");
-  entry.make(options);
-  return options.facts();
-}
-
 Json Describe(const PassEntry& entry) {
   Json options = Json::array();
-  for (const OptionFact& fact : OptionsOf(entry))
+  for (const OptionFact& fact : OptionFacts(entry))
     options.push_back({{"key", fact.key}, {"kind", fact.kind}, {"default", fact.default_value}, {"help", fact.help}});
   return {{"name", entry.name}, {"summary", entry.summary}, {"options", std::move(options)}};
 }
@@ -47,8 +40,8 @@ void ShowOne(const Flags& flags) {
   if (WriteJson(flags.json, Describe(entry))) return;
   fmt::print("{}: {}\n\n", entry.name, entry.summary);
   size_t width = 0;
-  for (const OptionFact& fact : OptionsOf(entry)) width = std::max(width, fact.key.size());
-  for (const OptionFact& fact : OptionsOf(entry))
+  for (const OptionFact& fact : OptionFacts(entry)) width = std::max(width, fact.key.size());
+  for (const OptionFact& fact : OptionFacts(entry))
     fmt::print("  {:<{}}  {}\n  {:<{}}  {}{}\n", fact.key, width, fact.help, "", width, fact.kind,
                fact.default_value.empty() ? "" : fmt::format(" (default {})", fact.default_value));
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "core/error.h"
 #include "jinja/text.h"
@@ -45,16 +46,35 @@ int64_t Best(const Sample& sample, const Length& length) {
   return static_cast<int64_t>(best);
 }
 
+// Probabilities of the choices, but for a factor.
+std::vector<double> Likelihoods(const Sample& sample) {
+  const double largest = *std::ranges::max_element(sample.log_p);
+  std::vector<double> likelihoods = sample.log_p;
+  for (double& value : likelihoods) value = std::exp(value - largest);
+  return likelihoods;
+}
+
+double Sum(std::span<const double> values) { return std::accumulate(values.begin(), values.end(), 0.0); }
+
 // Share of the probability of all choices that the true ones have.
 double TrueShare(const Sample& sample, std::span<const int64_t> labels) {
-  const double largest = *std::ranges::max_element(sample.log_p);
-  double all = 0, is_true = 0;
-  for (size_t i = 0; i < labels.size(); ++i) {
-    const double p = std::exp(sample.log_p[i] - largest);
-    all += p;
-    if (labels[i] == 1) is_true += p;
+  const std::vector<double> likelihoods = Likelihoods(sample);
+  double is_true = 0;
+  for (size_t i = 0; i < labels.size(); ++i)
+    if (labels[i] == 1) is_true += likelihoods[i];
+  return is_true / Sum(likelihoods);
+}
+
+// How far the shares of all choices are from what is so, squared (Brier 1950): 0 is sure and right, 2 sure and wrong.
+double BrierScore(const Sample& sample) {
+  const std::vector<double> likelihoods = Likelihoods(sample);
+  const double all = Sum(likelihoods);
+  double score = 0;
+  for (size_t i = 0; i < likelihoods.size(); ++i) {
+    const double off = likelihoods[i] / all - (static_cast<int64_t>(i) == sample.gold ? 1 : 0);
+    score += off * off;
   }
-  return is_true / all;
+  return score;
 }
 
 std::string Compared(const Task& task, std::string text) {
@@ -77,6 +97,7 @@ Sample ScoreChoices(const Task& task, const Prompt& prompt, std::span<const std:
     if (metric == "acc_norm") value = right(Best(sample, [&](size_t i) { return Characters(prompt.choices[i]); }));
     if (metric == "acc_bytes") value = right(Best(sample, [&](size_t i) { return prompt.choices[i].size(); }));
     if (metric == "acc_tok") value = right(Best(sample, [&](size_t i) { return sample.tok[i]; }));
+    if (metric == "brier_score") value = BrierScore(sample);
     if (metric == "mc2") value = TrueShare(sample, prompt.labels);
     if (metric == "balanced_error") {
       value = 1 - right(sample.answer);

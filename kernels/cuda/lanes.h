@@ -117,7 +117,7 @@ ECLD_LANE uint32_t ZeroOperand(uint32_t zero) {
 }
 
 // Codes of 2, 3 and 4 bits: those of a[2 pair] and a[2 pair + 1] in the two halves of a word. words: what the lane
-// holds of a tile, in the order of cuda_layout.h. step and pair are known when compiled, once loops are unrolled.
+// holds of a tile, in the order of gemm/cuda/layout.h. step and pair are known when compiled, once loops are unrolled.
 template <int kBits>
 ECLD_LANE uint32_t CodePair(const uint32_t* words, int step, int pair) {
   static_assert(kBits >= 2 && kBits <= 4);

@@ -66,8 +66,8 @@ struct GatherDenseKernel {
   }
 };
 
-// A row of a tiled matrix (cuda_layout.h) belongs to four lanes of its slab; a thread takes what one of them holds of a
-// tile. Grid: (parts of the width, rows).
+// A row of a tiled matrix (gemm/cuda/layout.h) belongs to four lanes of its slab; a thread takes what one of them holds
+// of a tile. Grid: (parts of the width, rows).
 template <int kBits>
 struct GatherPackedKernel {
   static constexpr int kThreads = 128;

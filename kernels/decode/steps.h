@@ -11,7 +11,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/device.h"
-#include "kernels/gemm/cuda_product.h"
+#include "kernels/gemm/cuda/product.h"
 
 namespace ecld {
 struct KvView;

@@ -1,14 +1,14 @@
 // The product by way of a dense matrix: the kernel that writes it, whole, on the executor, and what is asked of cuBLAS,
 // whose place a library of the tests takes.
 
-#include "kernels/gemm/cuda_dense.h"
+#include "kernels/gemm/cuda/dense.h"
 
 #include <fmt/format.h>
 
 #include <array>
 #include <cstdlib>
 
-#include "kernels/gemm/cuda_dequantize.h"
+#include "kernels/gemm/cuda/dequantize.h"
 #include "tests/testing/cuda_problem.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/gpu_executor.h"

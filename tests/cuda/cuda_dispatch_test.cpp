@@ -1,4 +1,4 @@
-#include "kernels/gemm/cuda_dispatch.h"
+#include "kernels/gemm/cuda/dispatch.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "kernels/gemm/cuda_gemm.h"
+#include "kernels/gemm/cuda/gemm.h"
 #include "tests/testing/expect_error.h"
 
 namespace ecld {

@@ -1,6 +1,6 @@
 // The CUDA products, whole, on the executor. What they do on a GPU is tests/gpu.
 
-#include "kernels/gemm/cuda_gemm.h"
+#include "kernels/gemm/cuda/gemm.h"
 
 #include <fmt/format.h>
 

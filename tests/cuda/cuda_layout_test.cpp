@@ -1,6 +1,6 @@
 // The tiled layout of the CUDA kernels and what lanes make of it: every code, every zero point, every place.
 
-#include "kernels/gemm/cuda_layout.h"
+#include "kernels/gemm/cuda/layout.h"
 
 #include <gtest/gtest.h>
 
@@ -34,7 +34,7 @@ TEST(CudaLanes, FragmentsHoldEveryPlaceOnce) {
   EXPECT_EQ(*places.rbegin(), std::pair(15, 15));
 }
 
-// A lane's words of a tile, as cuda_layout.h draws them, with code (step, j) = value(step, j).
+// A lane's words of a tile, as gemm/cuda/layout.h draws them, with code (step, j) = value(step, j).
 template <int kBits, class Value>
 std::array<uint32_t, kBits> Words(const Value& value) {
   std::array<uint32_t, kBits> words{};

@@ -1,8 +1,8 @@
-#include "kernels/gemm/cuda_sweep.h"
+#include "kernels/gemm/cuda/sweep.h"
 
 #include <gtest/gtest.h>
 
-#include "kernels/gemm/cuda_dispatch.h"
+#include "kernels/gemm/cuda/dispatch.h"
 
 namespace ecld {
 namespace {

@@ -1,10 +1,10 @@
 // The CUDA product of wgmma, whole, on the executor: every format, odd shapes, any split, any order of threads.
 
-#include "kernels/gemm/cuda_wgmma.h"
+#include "kernels/gemm/cuda/wgmma.h"
 
 #include <fmt/format.h>
 
-#include "kernels/gemm/cuda_gemm.h"
+#include "kernels/gemm/cuda/gemm.h"
 #include "tests/testing/cuda_problem.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/gpu_hopper.h"

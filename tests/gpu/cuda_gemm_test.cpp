@@ -1,6 +1,6 @@
 // The CUDA products on the GPU of this machine. Without one they are skipped, or fail where ECLD_REQUIRE_GPU is 1.
 
-#include "kernels/gemm/cuda_gemm.h"
+#include "kernels/gemm/cuda/gemm.h"
 
 #include <fmt/format.h>
 

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "core/shared_library.h"
+#include "kernels/cuda/device.h"
 #include "measure/energy_meter.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/near.h"
@@ -66,6 +67,11 @@ TEST_F(NvmlMeter, WhyThereIsNoneIsSaid) {
   EXPECT_ERROR(OpenNvml(kBusId, "libnvidia-ml-of-nowhere.so.1"),
                "NVML: no library of it could be opened; looked for libnvidia-ml-of-nowhere.so.1");
   EXPECT_ERROR(OpenNvml(kBusId, "libc.so.6"), "libc.so.6: has no function nvml");
+}
+
+TEST(GpuMeter, WithoutAGpuThereIsNone) {
+  if (FindCudaDevice()) GTEST_SKIP() << "there is a GPU";
+  EXPECT_FALSE(OpenGpuMeter("test"));
 }
 
 }  // namespace

@@ -37,7 +37,8 @@ TEST_P(KernelsOfFamily, GiveWhatTorchGivesPartByPart) {
                                                                    .sliding_window = 5,
                                                                    .max_position = 64});
   const Checkpoint checkpoint = Checkpoint::Open(directory / "m");
-  BlockKernels kernels(config);
+  ThreadPool pool(1);
+  BlockKernels kernels(config, pool);
   at::NoGradGuard no_grad;
   for (int64_t layer = 0; layer < config.num_layers; ++layer) {
     const Block block = Block::Load(checkpoint, layer);
@@ -67,7 +68,8 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(BlockKernels, RefuseToTrain) {
   TempDir directory;
   const ModelConfig config = WriteTinyCheckpoint(directory / "m", {.dtype = DType::kBF16});
-  BlockKernels kernels(config);
+  ThreadPool pool(1);
+  BlockKernels kernels(config, pool);
   Block block = Block::Load(Checkpoint::Open(directory / "m"), 0);
   const at::Tensor states = RandomStates({1, 4, config.hidden_size});
   const at::Tensor& weight = block.Parameter(Role::kQuery).requires_grad_();
@@ -80,7 +82,8 @@ TEST(BlockKernels, AGramMatrixIsTheProductOfAllInputsWhateverTheirNumberOfPanels
   for (DType dtype : {DType::kF32, DType::kBF16}) {
     ModelConfig config;
     config.dtype = dtype;
-    BlockKernels kernels(config);
+    ThreadPool pool(2);
+    BlockKernels kernels(config, pool);
     for (int64_t features : {5, 512, 700}) {
       const at::Tensor inputs = RandomStates({2, 43, features});
       at::Tensor gram = at::zeros({features, features});

@@ -122,7 +122,30 @@ TEST(Block, HeadsThatNobodyReadsCanBeCut) {
   const at::Tensor states = RandomStates(2, 9, config.hidden_size);
   const std::vector<float> whole = Values(block.Forward(TorchOps(), states));
   EXPECT_TRUE(Near(Values(cut.Forward(TorchOps(), states)), whole, {.max_abs = 1e-5}));
-  EXPECT_TRUE(Near(Values(cut.Forward(BlockKernels(config), states)), whole, {.max_abs = 1e-5}));
+  ThreadPool pool(1);
+  EXPECT_TRUE(Near(Values(cut.Forward(BlockKernels(config, pool), states)), whole, {.max_abs = 1e-5}));
+}
+
+// Only the factors of products: what is asked of other operations, here or later, is not touched.
+TEST(Block, MixedPrecisionRoundsTheFactorsOfProductsAndKeepsGradientsFloat) {
+  const at::Tensor inputs = RandomStates(1, 6, 32), matrix = RandomStates(1, 8, 32)[0].clone();
+  const auto rounded = [](const at::Tensor& tensor) { return tensor.to(at::kBFloat16).to(at::kFloat); };
+  const TorchOps mixed(DType::kBF16);
+  const auto product = [&](const BlockOps& ops, const at::Tensor& x, const at::Tensor& w) {
+    return ops.Linears(x, {{w, {}}}).front();
+  };
+  at::Tensor trained = matrix.clone().set_requires_grad(true);
+  const at::Tensor found = product(mixed, inputs, trained);
+  EXPECT_EQ(found.scalar_type(), at::kFloat);
+  const std::vector<float> expected = Values(rounded(product(TorchOps(), rounded(inputs), rounded(matrix))));
+  EXPECT_TRUE(Near(Values(found), expected, Relative(8e-3)));
+  EXPECT_FALSE(Near(Values(found), Values(product(TorchOps(), inputs, matrix)), Exact()));
+  found.sum().backward();
+  EXPECT_EQ(trained.grad().scalar_type(), at::kFloat);
+  EXPECT_TRUE(Near(Values(product(TorchOps(DType::kF32), inputs, matrix)), Values(product(TorchOps(), inputs, matrix)),
+                   Exact()));
+  EXPECT_TRUE(
+      Near(Values(mixed.Norm(inputs, matrix[0], 1e-6)), Values(TorchOps().Norm(inputs, matrix[0], 1e-6)), Exact()));
 }
 
 // Causal attention: a longer text changes its beginning only by how its length turns positions.

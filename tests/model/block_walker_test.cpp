@@ -100,7 +100,8 @@ TEST_F(BlockWalk, TargetsAreWhatTheTeachersBlocksGive) {
 
 // A pass that has run a finished block up to its last product saves the walk from doing so, and changes nothing else.
 TEST_F(BlockWalk, GoesOnFromWhereAPassHasCarriedTheStates) {
-  BlockKernels kernels(config_);
+  ThreadPool pool(1);
+  BlockKernels kernels(config_, pool);
   const auto states_after = [&](const char* name, bool carry) {
     const auto halve = [&](const WalkedBlock& walked) -> BlockResult {
       Block& block = walked.block;

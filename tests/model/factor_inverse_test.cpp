@@ -9,6 +9,8 @@
 namespace ecld {
 namespace {
 
+ThreadPool pool(2);
+
 // Sizes below, of, and above a block of factor_inverse.cpp, one that several chunks of rows make up.
 TEST(FactorInverse, IsTheTransposedInverseOfTheCholeskyFactor) {
   for (int64_t size : {1, 40, 512, 1100, 2700}) {
@@ -16,7 +18,7 @@ TEST(FactorInverse, IsTheTransposedInverseOfTheCholeskyFactor) {
     matrix.diagonal().add_(0.01 * matrix.diagonal().mean());
     const at::Tensor factor = at::linalg_cholesky(matrix.to(at::kDouble));
     const at::Tensor expected = at::linalg_solve_triangular(factor, at::eye(size, at::kDouble), /*upper=*/false).t();
-    ASSERT_TRUE(InvertFactorInPlace(matrix));
+    ASSERT_TRUE(InvertFactorInPlace(matrix, pool));
     EXPECT_TRUE(Near(Floats(matrix.triu()), Floats(expected), Relative(1e-4))) << size;
   }
 }
@@ -25,7 +27,7 @@ TEST(FactorInverse, SaysWhatIsNotPositiveDefiniteInAnyBlock) {
   for (int64_t place : {3, 600, 1099}) {
     at::Tensor matrix = at::eye(1100);
     matrix[place][place] = -1;
-    EXPECT_FALSE(InvertFactorInPlace(matrix)) << place;
+    EXPECT_FALSE(InvertFactorInPlace(matrix, pool)) << place;
   }
 }
 

@@ -5,8 +5,10 @@ Components are compared with tokenizers' own reading of the same file, directori
 Texts are seeded random strings (tokenizer_oracle.py).
 """
 import base64
+import collections
 import itertools
 import json
+import math
 import random
 import sys
 
@@ -33,9 +35,27 @@ def corpus():
     return [" ".join(rng.choice(words) for _ in range(12)) for _ in range(200)] + [text for text in texts(special=("x",), seed=2) if "<" not in text]
 
 
+def unigram_pieces(count):
+    """(piece, score) of strings that words of the corpus share, those that cover most of it first.
+
+    The trainer of tokenizers goes through hash maps, so that its pieces and scores differ from run to run. Scores here
+    are whole 64ths: sums of them are exact, and two ways to cut a word that are equally good (as "a" and "aa" are in
+    either order) are so to the last bit for both readers, who then take the same.
+    """
+    seen = collections.Counter()
+    for text in corpus():
+        for word in (MARK + part for part in text.split(" ")):
+            seen.update(word[begin:end] for begin in range(len(word))
+                        for end in range(begin + 1, min(begin + 8, len(word)) + 1))
+    pieces = sorted((piece for piece in seen if seen[piece] > 2), key=lambda piece: (-seen[piece] * len(piece), piece))
+    total = sum(seen[piece] for piece in pieces[:count])
+    return [(piece, round(64 * math.log(seen[piece] / total)) / 64) for piece in pieces[:count]]
+
+
 def trained(kind):
     """A small tokenizer of a kind as JSON: "bytes", "pieces" (BPE with byte fallback), "unigram"."""
-    tokenizer = Tokenizer(models.Unigram() if kind == "unigram" else models.BPE())
+    fallback = [f"<0x{byte:02X}>" for byte in range(256)]
+    tokenizer = Tokenizer(models.BPE())
     if kind == "bytes":
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
@@ -44,11 +64,13 @@ def trained(kind):
     else:
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
         tokenizer.decoder = decoders.Metaspace()
-        make = trainers.UnigramTrainer if kind == "unigram" else trainers.BpeTrainer
-        more = {"unk_token": "<unk>"} if kind == "unigram" else {}
-        fallback = [f"<0x{byte:02X}>" for byte in range(256)]
-        trainer = make(vocab_size=700, special_tokens=SPECIAL + fallback, show_progress=False, **more)
-    tokenizer.train_from_iterator(corpus(), trainer)
+        trainer = trainers.BpeTrainer(vocab_size=700, special_tokens=SPECIAL + fallback, show_progress=False)
+    if kind == "unigram":
+        tokenizer.add_special_tokens(SPECIAL)
+        vocabulary = [(piece, 0.0) for piece in SPECIAL + fallback]
+        tokenizer.model = models.Unigram(vocabulary + unigram_pieces(300), unk_id=0)
+    else:
+        tokenizer.train_from_iterator(corpus(), trainer)
     result = json.loads(tokenizer.to_str())
     result["added_tokens"] = result["added_tokens"][:3]
     if kind != "bytes":

@@ -34,7 +34,7 @@ TEST(GptqRows, WithAnIdentityHessianRoundsToNearestInEveryFormat) {
         for (Clip clip : {Clip::kMinMax, Clip::kMse}) {
           const PackedFormat format{bits, group_size, symmetric};
           const RoundedMatrix rounded =
-              QuantizeRows(weights, RootOf(at::eye(200), 0.01, true), nullptr, format, clip, DType::kF32, pool);
+              QuantizeRows(weights, RootOf(at::eye(200), 0.01, true, pool), nullptr, format, clip, DType::kF32, pool);
           EXPECT_EQ(rounded.codes, RoundedCodes(weights, format, clip)) << format.Name();
         }
 }
@@ -70,7 +70,7 @@ TEST(GptqRows, EqualTheColumnByColumnAlgorithmInDoublePrecision) {
   for (bool activation_order : kBothWays)
     for (bool symmetric : kBothWays) {
       const PackedFormat format{4, 32, symmetric};
-      const HessianRoot root = RootOf(hessian, 0.01, activation_order);
+      const HessianRoot root = RootOf(hessian, 0.01, activation_order, pool);
       const RoundedMatrix rounded = QuantizeRows(weights, root, nullptr, format, Clip::kMinMax, DType::kF32, pool);
       const at::Tensor expected = ReferenceValues(weights, hessian, rounded.grids, format, 0.01, root.order);
       EXPECT_TRUE(Near(Floats(rounded.Values(pool)), Floats(expected), {.max_abs = 1e-6}));
@@ -114,8 +114,8 @@ TEST(GptqRows, TwoSidedEqualTheSameAlgorithmOnTheKroneckerProductInDouble) {
   for (bool activation_order : kBothWays)
     for (int bits : {2, 4}) {
       const PackedFormat format{bits, 16, false};
-      const HessianRoot in_root = RootOf(inputs, 0.01, activation_order);
-      const HessianRoot out_root = RootOf(outputs, 0.01, activation_order);
+      const HessianRoot in_root = RootOf(inputs, 0.01, activation_order, pool);
+      const HessianRoot out_root = RootOf(outputs, 0.01, activation_order, pool);
       const RoundedMatrix rounded = QuantizeRows(weights, in_root, &out_root, format, Clip::kMse, DType::kF32, pool);
       const at::Tensor expected = TwoSidedReference(weights, inputs, in_root, outputs, out_root, rounded, 0.01);
       EXPECT_TRUE(Near(Floats(rounded.Values(pool)), Floats(expected), {.max_abs = 1e-6}));
@@ -129,7 +129,7 @@ TEST(GptqRows, TwoSidedEqualTheSameAlgorithmOnTheKroneckerProductInDouble) {
 // Of more rows than a strip has, and more than one block of columns.
 TEST(GptqRows, TwoSidedWithAnIdentityAreOneSidedBitForBit) {
   const at::Tensor weights = RandomWeights(150, 200, 15);
-  const HessianRoot inputs = RootOf(CorrelatedHessian(200, 16), 0.01, true);
+  const HessianRoot inputs = RootOf(CorrelatedHessian(200, 16), 0.01, true, pool);
   HessianRoot identity{.order = at::arange(150, at::kLong), .root = at::eye(150)};
   for (int bits : {2, 3, 4, 8}) {
     const PackedFormat format{bits, 64, false};
@@ -143,7 +143,7 @@ TEST(GptqRows, TwoSidedWithAnIdentityAreOneSidedBitForBit) {
 TEST(GptqRows, TwoSidedLoseLessOfWhatTheyMinimizeAndDoNotDependOnThreads) {
   const at::Tensor weights = RandomWeights(150, 160, 17), inputs = CorrelatedHessian(160, 18);
   const at::Tensor outputs = CorrelatedHessian(150, 19);
-  const HessianRoot in_root = RootOf(inputs, 0.01, true), out_root = RootOf(outputs, 0.01, true);
+  const HessianRoot in_root = RootOf(inputs, 0.01, true, pool), out_root = RootOf(outputs, 0.01, true, pool);
   for (int bits : {2, 3, 4}) {
     const PackedFormat format{bits, 32, false};
     ThreadPool three(3);
@@ -163,7 +163,7 @@ TEST(GptqRows, TwoSidedLoseLessOfWhatTheyMinimizeAndDoNotDependOnThreads) {
 TEST(GptqRows, ReportTheLossOfWhatTheyReturn) {
   const at::Tensor weights = RandomWeights(33, 150, 4);
   at::Tensor hessian = CorrelatedHessian(150, 5);
-  const HessianRoot root = RootOf(hessian, 0.02, true);
+  const HessianRoot root = RootOf(hessian, 0.02, true, pool);
   const PackedFormat format{3, 64, false};
   const RoundedMatrix rounded = QuantizeRows(weights, root, nullptr, format, Clip::kMse, DType::kBF16, pool);
   hessian.diagonal().add_(0.02 * hessian.diagonal().mean());
@@ -178,7 +178,7 @@ TEST(GptqRows, ReportTheLossOfWhatTheyReturn) {
 
 TEST(GptqRows, LoseLessThanRoundingAtEveryWidth) {
   const at::Tensor weights = RandomWeights(40, 160, 6), hessian = CorrelatedHessian(160, 7);
-  const HessianRoot root = RootOf(hessian, 0.01, true), none = RootOf(at::eye(160), 0.01, true);
+  const HessianRoot root = RootOf(hessian, 0.01, true, pool), none = RootOf(at::eye(160), 0.01, true, pool);
   for (int bits : {2, 3, 4, 8})
     for (Clip clip : {Clip::kMinMax, Clip::kMse}) {
       auto loss = [&](const HessianRoot& with) {
@@ -195,7 +195,7 @@ TEST(GptqRows, SilentInputIsRoundedToNearestAndDisturbsNoOther) {
   hessian.select(0, 5).zero_();
   hessian.select(1, 5).zero_();
   const PackedFormat format{4, 0, true};
-  const HessianRoot root = RootOf(hessian, 0.01, true);
+  const HessianRoot root = RootOf(hessian, 0.01, true, pool);
   EXPECT_EQ(root.silent_inputs, 1);
   const RoundedMatrix rounded = QuantizeRows(weights, root, nullptr, format, Clip::kMinMax, DType::kF32, pool);
   const std::vector<uint8_t> nearest = RoundedCodes(weights, format, Clip::kMinMax);
@@ -206,7 +206,7 @@ TEST(GptqRows, DoNotDependOnEachOtherNorOnThreads) {
   // Strips of rows for several threads, the last a short one, and more than one block of columns.
   constexpr int64_t kRows = 150, kIn = 160;
   const at::Tensor weights = RandomWeights(kRows, kIn, 10);
-  const HessianRoot root = RootOf(CorrelatedHessian(kIn, 11), 0.01, true);
+  const HessianRoot root = RootOf(CorrelatedHessian(kIn, 11), 0.01, true, pool);
   const PackedFormat format{4, 32, false};
   const RoundedMatrix all = QuantizeRows(weights, root, nullptr, format, Clip::kMse, DType::kF32, pool);
   ThreadPool three(3);

@@ -77,5 +77,16 @@ TEST(RoundPass, InterruptedRunEndsInTheSameBytes) {
   EXPECT_EQ(CheckpointBytes(directory / "resumed"), CheckpointBytes(directory / "whole"));
 }
 
+TEST(RoundPass, SaysATimeWhereThereAreRates) {
+  TempDir directory;
+  WriteTinyCheckpoint(directory / "in", {.dtype = DType::kBF16});
+  PlanInput input = PlanInputOf(Checkpoint::Open(directory / "in"), {});
+  EXPECT_EQ(RoundPass(RoundOptions{}).Plan(input).seconds, 0);
+  ThreadPool pool(1);
+  MachineRates rates(input.config, pool);
+  input.rates = &rates;
+  EXPECT_GT(RoundPass(RoundOptions{}).Plan(input).seconds, 0);
+}
+
 }  // namespace
 }  // namespace ecld

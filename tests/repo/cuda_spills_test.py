@@ -30,7 +30,7 @@ def main():
         # Four blocks of 128 threads on a multiprocessor, as MmaSplits counts on.
         problems += [f"{path.name}: {name} for {architecture}: {kernel_registers} registers, at most {MMA_REGISTERS}"
                      for name, architecture, *_, kernel_registers in kernels
-                     if path.name.startswith("cuda_mma.") and int(kernel_registers) > MMA_REGISTERS]
+                     if path.name.startswith("mma.") and int(kernel_registers) > MMA_REGISTERS]
         problems += [f"{path.name}: {name} for {architecture}: {stack} bytes of stack, {stores} and {loads} spilled"
                      for name, architecture, stack, stores, loads, _ in kernels if int(stack) + int(stores) + int(loads)]
     print("\n".join(problems))

@@ -8,6 +8,7 @@
 
 #include "core/files.h"
 #include "tests/serve/server_fixture.h"
+#include "tests/testing/expect_error.h"
 #include "tests/testing/temp_dir.h"
 
 namespace ecld {
@@ -77,6 +78,14 @@ TEST_F(ServerTest, KeysAreAskedFor) {
   for (const char* scheme : {"Bearer", "bearer"})
     EXPECT_EQ(client.Ask("GET", "/v1/models", "", fmt::format("Authorization: {} other\r\n", scheme)).status, 200);
   EXPECT_EQ(client.Ask("GET", "/health").status, 200) << "says nothing worth a key";
+}
+
+TEST(ApiKeys, AreTheLinesOfAFile) {
+  TempDir directory;
+  WriteFileAtomically(directory / "keys", "secret\r\n\nother key");
+  EXPECT_THAT(ReadApiKeys(directory / "keys"), testing::ElementsAre("secret", "other key"));
+  WriteFileAtomically(directory / "none", "\n\r\n");
+  EXPECT_ERROR(ReadApiKeys(directory / "none"), "none: holds no key, expected one per line");
 }
 
 TEST_F(ServerTest, ShutdownEndsWhatRunsWithAReason) {

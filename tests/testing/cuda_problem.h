@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "core/random.h"
-#include "kernels/gemm/cuda_gemm.h"
+#include "kernels/gemm/cuda/gemm.h"
 #include "tests/testing/near.h"
 #include "tests/testing/owned_weight.h"
 #include "tests/testing/sanitized.h"

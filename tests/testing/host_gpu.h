@@ -15,9 +15,9 @@
 #include "kernels/decode/dense.h"
 #include "kernels/decode/rotate.h"
 #include "kernels/decode/rows.h"
-#include "kernels/gemm/cuda_gemm.h"
-#include "kernels/gemm/cuda_gemv.h"
-#include "kernels/gemm/cuda_mma.h"
+#include "kernels/gemm/cuda/gemm.h"
+#include "kernels/gemm/cuda/gemv.h"
+#include "kernels/gemm/cuda/mma.h"
 #include "tests/testing/gpu_executor.h"
 
 namespace ecld {

@@ -60,6 +60,24 @@ TEST(ScoreChoices, Mc2IsTheShareOfTheTrueOnes) {
   EXPECT_DOUBLE_EQ(mc2({-5000, -5000, -5000}), 2.0 / 3);  // where exp() is zero
 }
 
+TEST(ScoreChoices, TheBrierScoreTellsSureErrorsFromUnsureOnes) {
+  const auto score = [&](const std::vector<double>& log_p) {
+    const Prompt prompt = {.choices = {"a", "b", "c"}, .gold = 1};
+    return ScoreChoices(ChoiceTask({"brier_score"}), prompt, Scores(log_p)).values.at("brier_score");
+  };
+  EXPECT_NEAR(score({std::log(0.05), std::log(0.03), std::log(0.02)}), 0.5 * 0.5 + 0.7 * 0.7 + 0.2 * 0.2, 1e-12);
+  EXPECT_DOUBLE_EQ(score({-5000, -6000, -7000}), 2);  // where exp() is zero
+  EXPECT_DOUBLE_EQ(score({-6000, -5000, -7000}), 0);
+  std::vector<Sample> samples(2);
+  samples[0].values["brier_score"] = 0.5;
+  samples[1].values["brier_score"] = 1.5;
+  ThreadPool pool(1);
+  const TaskMetric metric = Metrics(ChoiceTask({"brier_score"}), samples, pool, 0)[0];
+  EXPECT_EQ(metric.value, 1);
+  EXPECT_FALSE(metric.higher_is_better);
+  EXPECT_FALSE(metric.counted);
+}
+
 TEST(Extracted, FollowsTheFiltersOfGsm8k) {
   const Task task = FindTasks({"gsm8k"})[0];
   const AnswerFilter &strict = task.filters[0], &flexible = task.filters[1];

@@ -1,7 +1,7 @@
 #pragma once
 // The end of a CUDA product whose inputs were split between blocks.
 
-#include "kernels/gemm/cuda_product.h"
+#include "kernels/gemm/cuda/product.h"
 
 namespace ecld::cuda {
 

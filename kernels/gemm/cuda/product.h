@@ -13,7 +13,7 @@ struct CudaGemmArgs;
 namespace cuda {
 
 struct Product {
-  // cuda_layout.h
+  // layout.h
   const unsigned char* codes;
   const uint32_t* scales;  // two 16-bit scales
   const uint16_t* zeros;   // two zero points; null: all are middle_code
@@ -74,7 +74,7 @@ void WithFormat(int bits, DType type, const Call& call) {
   }
 }
 
-// Queue the kernels, compiled by nvcc (cuda_gemv.cu, ...). type: of x and y.
+// Queue the kernels, compiled by nvcc (gemv.cu, ...). type: of x and y.
 void LaunchGemv(const Product& product, int bits, DType type, CudaStream stream);
 void LaunchMma(const Product& product, int bits, DType type, CudaStream stream);
 void LaunchWgmma(const Product& product, int bits, DType type, CudaStream stream);

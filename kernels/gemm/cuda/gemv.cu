@@ -1,6 +1,6 @@
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/machine.cuh"
-#include "kernels/gemm/cuda_gemv.h"
+#include "kernels/gemm/cuda/gemv.h"
 
 namespace ecld::cuda {
 namespace {

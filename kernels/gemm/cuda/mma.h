@@ -11,8 +11,8 @@
 // the blocks nor m changes a bit of a row.
 
 #include "kernels/cuda/lanes.h"
-#include "kernels/gemm/cuda_parts.h"
-#include "kernels/gemm/cuda_product.h"
+#include "kernels/gemm/cuda/parts.h"
+#include "kernels/gemm/cuda/product.h"
 
 namespace ecld::cuda {
 

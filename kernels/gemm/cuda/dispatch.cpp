@@ -1,4 +1,4 @@
-#include "kernels/gemm/cuda_dispatch.h"
+#include "kernels/gemm/cuda/dispatch.h"
 
 #include <algorithm>
 #include <array>

@@ -1,5 +1,5 @@
 #pragma once
-// From the times of CUDA matrix products on a device to the rows of the dispatch table (cuda_dispatch.h), and what such
+// From the times of CUDA matrix products on a device to the rows of the dispatch table (dispatch.h), and what such
 // a product costs at least. Times come from benchmarks/gpu_gemm_bench.cpp.
 
 #include <cstdint>

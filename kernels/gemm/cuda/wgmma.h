@@ -9,13 +9,13 @@
 // tile, of one group, are multiplied by its scales in float32. With two warpgroups by turns, one multiplies while the
 // other scales.
 //
-// Inputs beyond the matrix are zeros of the tensor copies. Few blocks split the inputs between them (cuda_parts.h), in
+// Inputs beyond the matrix are zeros of the tensor copies. Few blocks split the inputs between them (parts.h), in
 // an order that does not change from run to run.
 
 #include "kernels/cuda/hopper.h"
 #include "kernels/cuda/lanes.h"
-#include "kernels/gemm/cuda_parts.h"
-#include "kernels/gemm/cuda_product.h"
+#include "kernels/gemm/cuda/parts.h"
+#include "kernels/gemm/cuda/product.h"
 
 namespace ecld::cuda {
 

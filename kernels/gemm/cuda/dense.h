@@ -7,7 +7,7 @@
 #include <functional>
 
 #include "kernels/cuda/cublas.h"
-#include "kernels/gemm/cuda_product.h"
+#include "kernels/gemm/cuda/product.h"
 
 namespace ecld::cuda {
 
@@ -27,7 +27,7 @@ uint64_t DenseWorkspace(int64_t tiles_n, int64_t tiles_k);
 void RunDense(const CudaGemmArgs& args, const Cublas& blas, std::byte* workspace, CudaStream stream,
               const DequantizeLaunch& dequantize, int64_t slab_bytes = kDenseSlabBytes);
 
-// Queues cuda_dequantize.cu.
+// Queues dequantize.cu.
 void LaunchDequantize(const Product& product, int first_tile, int tiles, int bits, DType type, uint16_t* dense,
                       CudaStream stream);
 

@@ -7,7 +7,7 @@
 // that no weight is converted by itself. The lanes' and then the warps' sums are added in a fixed order.
 
 #include "kernels/cuda/lanes.h"
-#include "kernels/gemm/cuda_product.h"
+#include "kernels/gemm/cuda/product.h"
 
 namespace ecld::cuda {
 

@@ -1,6 +1,6 @@
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/machine.cuh"
-#include "kernels/gemm/cuda_mma.h"
+#include "kernels/gemm/cuda/mma.h"
 
 namespace ecld::cuda {
 namespace {

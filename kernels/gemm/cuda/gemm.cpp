@@ -1,4 +1,4 @@
-#include "kernels/gemm/cuda_gemm.h"
+#include "kernels/gemm/cuda/gemm.h"
 
 #include <fmt/format.h>
 
@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "core/error.h"
-#include "kernels/gemm/cuda_dense.h"
-#include "kernels/gemm/cuda_dispatch.h"
-#include "kernels/gemm/cuda_product.h"
+#include "kernels/gemm/cuda/dense.h"
+#include "kernels/gemm/cuda/dispatch.h"
+#include "kernels/gemm/cuda/product.h"
 
 namespace ecld {
 namespace {

@@ -6,7 +6,7 @@
 // bytes at a time. Inputs and outputs beyond the matrix, up to whole tiles, are written too, as finite numbers.
 
 #include "kernels/cuda/lanes.h"
-#include "kernels/gemm/cuda_product.h"
+#include "kernels/gemm/cuda/product.h"
 
 namespace ecld::cuda {
 

@@ -1,8 +1,8 @@
-#include "kernels/gemm/cuda_dense.h"
+#include "kernels/gemm/cuda/dense.h"
 
 #include <algorithm>
 
-#include "kernels/gemm/cuda_gemm.h"
+#include "kernels/gemm/cuda/gemm.h"
 
 namespace ecld::cuda {
 namespace {

@@ -1,6 +1,6 @@
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/machine_sm90a.cuh"
-#include "kernels/gemm/cuda_wgmma.h"
+#include "kernels/gemm/cuda/wgmma.h"
 
 namespace ecld::cuda {
 namespace {

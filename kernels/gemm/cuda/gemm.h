@@ -11,7 +11,7 @@
 //                   only by name: it has not run on a GPU yet
 //
 // The first two and the last have run in the tests on an executor of its own on the CPU, whole; so has all of
-// dequant_cublas but cuBLAS. Which one is taken is data: cuda_dispatch.h.
+// dequant_cublas but cuBLAS. Which one is taken is data: dispatch.h.
 //
 // Kernels may start while the one ahead of them in the stream still runs (programmatic dependent launch); they wait for
 // it before they touch anything but weights, so only weights must not be written by a kernel just ahead.
@@ -23,7 +23,7 @@
 #include <string_view>
 
 #include "kernels/cuda/device.h"
-#include "kernels/gemm/cuda_layout.h"
+#include "kernels/gemm/cuda/layout.h"
 
 namespace ecld {
 
@@ -73,7 +73,7 @@ struct CudaGemmChoice {
   std::string instead_of;  // what dispatch names but cannot run here, and why; "" where it can
 };
 
-// What CudaGemm runs: what the table of cuda_dispatch.h names, mma where that cannot run, or the one named. THROWS
+// What CudaGemm runs: what the table of dispatch.h names, mma where that cannot run, or the one named. THROWS
 // Error when the name is unknown or nothing supports the problem on this device, saying what does not fit.
 CudaGemmChoice ChooseCudaGemm(const CudaGemmArgs& args, const CudaDevice& device, std::string_view implementation = "");
 

@@ -1,4 +1,4 @@
-#include "kernels/gemm/cuda_sweep.h"
+#include "kernels/gemm/cuda/sweep.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 #include <tuple>
 #include <vector>
 
-#include "kernels/gemm/cuda_dispatch.h"
+#include "kernels/gemm/cuda/dispatch.h"
 
 namespace ecld {
 namespace {

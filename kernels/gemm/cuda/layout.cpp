@@ -1,4 +1,4 @@
-#include "kernels/gemm/cuda_layout.h"
+#include "kernels/gemm/cuda/layout.h"
 
 #include <algorithm>
 #include <bit>
