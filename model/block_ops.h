@@ -39,7 +39,7 @@ class BlockOps {
   virtual bool HasThreads() const { return false; }
 };
 
-class TorchOps final : public BlockOps {
+class TorchOps : public BlockOps {
  public:
   TorchOps() = default;  // all in float32
   // For training: products take their factors in bfloat16 where the checkpoint does; their results, sums, norms and

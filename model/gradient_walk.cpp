@@ -7,11 +7,9 @@
 #include <fstream>
 
 #include "core/error.h"
-#include "core/files.h"
 #include "core/progress.h"
 #include "core/random.h"
 #include "model/block_kernels.h"
-#include "model/block_training.h"
 #include "model/block_walker.h"
 #include "model/embedding.h"
 #include "model/operations.h"
@@ -25,32 +23,22 @@ constexpr int64_t kHeadRows = 4096;            // of the vocabulary, as floats a
 constexpr int64_t kLogits = int64_t{1} << 26;  // held at a time
 
 // Torch's operations that keep what the linears of a block put out, in the order in which they run.
-class RecordingOps final : public BlockOps {
+class RecordingOps final : public TorchOps {
  public:
+  using TorchOps::TorchOps;
+
   std::vector<at::Tensor> Linears(const at::Tensor& inputs, const std::vector<Weight>& weights) const override {
-    std::vector<at::Tensor> results = torch_.Linears(inputs, weights);
+    std::vector<at::Tensor> results = TorchOps::Linears(inputs, weights);
     for (at::Tensor& result : results) {
       result.retain_grad();
       outputs_.push_back(result);
     }
     return results;
   }
-  at::Tensor Norm(const at::Tensor& inputs, const at::Tensor& weight, double epsilon) const override {
-    return torch_.Norm(inputs, weight, epsilon);
-  }
-  at::Tensor Attend(const ModelConfig& config, int64_t layer, const at::Tensor& query, const at::Tensor& key,
-                    const at::Tensor& value) const override {
-    return torch_.Attend(config, layer, query, key, value);
-  }
-  at::Tensor Gate(Activation activation, const at::Tensor& gate, const at::Tensor& up) const override {
-    return torch_.Gate(activation, gate, up);
-  }
-  at::Tensor Sum(const at::Tensor& states, const at::Tensor& more) const override { return torch_.Sum(states, more); }
 
   const std::vector<at::Tensor>& outputs() const { return outputs_; }
 
  private:
-  TorchOps torch_;
   mutable std::vector<at::Tensor> outputs_;
 };
 
@@ -88,10 +76,11 @@ class StatesOnDisk {
   std::vector<int64_t> shape_;
 };
 
-// Turns logits [tokens, vocab_size] into the gradient of -log p(y), y drawn from p. first: the place of the first token
-// among all, so that a draw does not depend on the batch it is in.
-void DrawAndSubtract(at::Tensor& logits, int64_t first, uint64_t seed) {
+// Turns logits [tokens, vocab_size] into the gradient of -log p(y), y drawn from p, and adds p up. first: the place of
+// the first token among all, so that a draw does not depend on the batch it is in.
+void DrawAndSubtract(at::Tensor& logits, int64_t first, uint64_t seed, at::Tensor& probabilities) {
   at::softmax_out(logits, logits, 1);
+  probabilities.add_(logits.sum(0));
   const int64_t vocab = logits.size(1);
   for (int64_t token = 0; token < logits.size(0); ++token) {
     float* p = logits.data_ptr<float>() + token * vocab;
@@ -106,12 +95,12 @@ void DrawAndSubtract(at::Tensor& logits, int64_t first, uint64_t seed) {
   }
 }
 
-// The gradients at the states that leave the last block; takes their place.
-void GradientsAtTheEnd(const Checkpoint& in, uint64_t seed, at::Tensor& states) {
+// The gradients at the states that leave the last block take their place. Returns the mean of p, [vocab_size].
+at::Tensor GradientsAtTheEnd(const Checkpoint& in, uint64_t seed, at::Tensor& states) {
   const at::Tensor norm = at::tensor(in.ReadFloats(Find(in.table(), Role::kFinalNorm)));
   const WeightView head = in.Head();
   const int64_t tokens = states.size(0) * states.size(1);
-  at::Tensor flat = states.view({tokens, -1});
+  at::Tensor flat = states.view({tokens, -1}), probabilities = at::zeros({head.out_features}, at::kFloat);
   const int64_t batch = std::clamp<int64_t>(kLogits / head.out_features, 1, kWalkBatchTok);
   for (int64_t first = 0; first < tokens; first += batch) {
     at::Tensor part = flat.narrow(0, first, std::min(batch, tokens - first));
@@ -128,58 +117,67 @@ void GradientsAtTheEnd(const Checkpoint& in, uint64_t seed, at::Tensor& states) 
       }
     };
     for_rows([&](const at::Tensor& weights, at::Tensor out) { out.copy_(at::linear(normed.detach(), weights)); });
-    DrawAndSubtract(logits, first, seed);
+    DrawAndSubtract(logits, first, seed, probabilities);
     at::Tensor gradient = at::zeros_like(part);
     for_rows([&](const at::Tensor& weights, const at::Tensor& of_rows) { gradient.addmm_(of_rows, weights); });
     normed.backward(gradient);
     part.copy_(input.grad());
   }
   in.DropPages(-1);
+  return probabilities.div_(static_cast<double>(tokens));
 }
 
 }  // namespace
 
-at::Tensor WalkGradients(const Checkpoint& in, const TokenWindows& text, const GradientWalk& walk) {
+EndGradients WalkGradients(const Checkpoint& in, const TokenWindows& text, const GradientWalk& walk, ThreadPool& pool) {
   at::NoGradGuard no_gradients;
   const ModelConfig& config = in.config();
   StatesOnDisk stored(walk.scratch);
   Progress progress("gradients", 2 * config.num_layers, "blocks");
   at::Tensor states = Embed(in, text.windows);
-  const BlockKernels kernels(config);
+  const BlockKernels kernels(config, pool);
   for (int64_t layer = 0; layer < config.num_layers; ++layer) {
     stored.Write(layer, states);
     AdvanceStates(kernels, Block::Load(in, layer), states);
     in.DropPages(layer);
     progress.Advance();
   }
-  GradientsAtTheEnd(in, walk.seed, states);
+  const at::Tensor probabilities = GradientsAtTheEnd(in, walk.seed, states);
   for (int64_t layer = config.num_layers - 1; layer >= 0; --layer) {
     const Block block = Block::Load(in, layer);
     in.DropPages(layer);
     const at::Tensor entering = stored.Take(layer);
+    const bool skipped = walk.skips && walk.skips(layer);
     ForWindowBatches(states.size(0), states.size(1), [&](int64_t first, int64_t count) {
       at::Tensor input = entering.narrow(0, first, count).to(at::kFloat).requires_grad_();
       at::Tensor gradient = states.narrow(0, first, count);
       BlockGradients batch{.first = first};
-      RecordingOps ops;
+      const RecordingOps ops(config.dtype);
       {
         at::AutoGradMode with_gradients(true);
-        const MixedPrecision mixed(config.dtype);
         block.Forward(ops, input, &batch.inputs).backward(gradient);
       }
+      gradient.copy_(input.grad());
+      if (skipped) return;
       for (size_t i = 0; i < kBlockLinears.size(); ++i) batch.gradients[kBlockLinears[i]] = ops.outputs()[i].grad();
       for (at::Tensor& group : batch.inputs.groups) group = group.detach();
-      gradient.copy_(input.grad());
       walk.body(block, batch);
     });
-    if (walk.done) walk.done(block);
+    if (!skipped) walk.done(block);
     progress.Advance();
   }
-  return states;
+  return {states, probabilities};
 }
 
-uint64_t GradientWalkScratchBytes(const ModelConfig& config, int64_t windows, int64_t window_tok) {
-  return static_cast<uint64_t>(2 * config.num_layers * windows * window_tok * config.hidden_size);
+GradientWalkCost CostOfGradients(const ModelConfig& config, const PlanInput& input) {
+  const WalkMemory memory = MemoryOfWalk(config, input);
+  const auto tokens = static_cast<double>(input.calibration_windows * input.window_tok);
+  const auto logits = std::min<uint64_t>(4 * kLogits, static_cast<uint64_t>(4 * kWalkBatchTok * config.vocab_size));
+  // Forward; forward again and back; and the head there and back.
+  return {3 * WalkFlops(config, input) + 3 * AttentionFlops(config, input) +
+              4 * tokens * static_cast<double>(config.vocab_size * config.hidden_size),
+          memory.states_B / 2 * static_cast<uint64_t>(config.num_layers),
+          memory.block_B + memory.states_B * 2 + std::max(memory.batch_B * 5 / 2, logits)};
 }
 
 }  // namespace ecld

@@ -27,15 +27,23 @@ struct BlockGradients {
 struct GradientWalk {
   uint64_t seed = 0;
   std::filesystem::path scratch;  // an existing directory; files of the walk come and go there
-  // From the last block to the first, each batch after batch.
+  // From the last block to the first, each batch after batch; and once all batches of a block have come.
   std::function<void(const Block& block, const BlockGradients& batch)> body;
-  std::function<void(const Block& block)> done;  // with all batches of a block; may be empty
+  std::function<void(const Block& block)> done;
+  std::function<bool(int64_t layer)> skips;  // a layer that body does not want; empty: it wants all
 };
 
-// Returns the gradients at the states that enter the first block, [windows, tokens, hidden_size].
-at::Tensor WalkGradients(const Checkpoint& in, const TokenWindows& text, const GradientWalk& walk);
+struct EndGradients {
+  at::Tensor entering;       // at the states that enter the first block, [windows, tokens, hidden_size]
+  at::Tensor probabilities;  // of every token, the mean over the text: [vocab_size]
+};
+EndGradients WalkGradients(const Checkpoint& in, const TokenWindows& text, const GradientWalk& walk, ThreadPool& pool);
 
-// Of the files in scratch, at most.
-uint64_t GradientWalkScratchBytes(const ModelConfig& config, int64_t windows, int64_t window_tok);
+// For plans: products of a run with weights, the files in scratch at most, and memory beside a walk's (block_walker.h).
+struct GradientWalkCost {
+  double flops = 0;
+  uint64_t scratch_B = 0, memory_B = 0;
+};
+GradientWalkCost CostOfGradients(const ModelConfig& config, const PlanInput& input);
 
 }  // namespace ecld

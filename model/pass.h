@@ -58,6 +58,7 @@ struct PassContext {
   const TokenWindows* calibration = nullptr;  // set when Needs().calibration
   const Checkpoint* teacher = nullptr;        // set when Needs().teacher
   std::filesystem::path scratch;              // an existing directory for this stage; kept across a kill, removed after
+  std::filesystem::path statistics;           // where OutputStatistics keeps its files, for all stages of a run
   Json* report = nullptr;                     // this stage's object in report.json; never null
   Json* decided = nullptr;                    // keys of config.json that only the data decide; never null
   ReportRows rows;                            // one for each block or tensor; those of killed parts are in it

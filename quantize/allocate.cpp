@@ -97,12 +97,19 @@ Planned AllocatePass::Plan(const PlanInput& input) const {
   planned.config.allocation =
       AllocationOf(problem.dense, problem.space, Choose(problem, GuessedCosts(problem.space)), input.where);
   planned.output_B = WeightFileBytes(problem.dense);
-  SensitivityOptions sensitivity = options_.sensitivity;
-  sensitivity.anchor = problem.anchor;
-  const SensitivityCost cost =
-      CostOfSensitivity(problem.dense, input.window_tok, input.calibration_windows, problem.space, sensitivity);
-  planned.peak_memory_B = cost.peak_memory_B;
-  if (input.rates) planned.seconds = cost.flops / input.rates->GemmFlops();
+  if (options_.measured) {
+    SensitivityOptions sensitivity = options_.sensitivity;
+    sensitivity.anchor = problem.anchor;
+    const SensitivityCost cost =
+        CostOfSensitivity(problem.dense, input.window_tok, input.calibration_windows, problem.space, sensitivity);
+    planned.peak_memory_B = cost.peak_memory_B;
+    if (input.rates) planned.seconds = cost.flops / input.rates->GemmFlops();
+  } else {
+    const CurvatureCost cost = CostOfCurvature(input, problem.space, options_.curvature);
+    planned.peak_memory_B = cost.peak_memory_B;
+    planned.scratch_disk_B = cost.scratch_B;
+    planned.seconds = cost.seconds;
+  }
   planned.notes.push_back(
       fmt::format("{} matrices or groups of them get one of {} formats each, within {}; which, the measurement decides",
                   problem.space.units.size(), problem.space.formats.size(), FormatBytes(problem.budget_B)));
@@ -114,7 +121,8 @@ void AllocatePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext&
   const Problem problem = ProblemOf(options_, in.config(), where);
   SensitivityOptions sensitivity = options_.sensitivity;
   sensitivity.anchor = problem.anchor;
-  const auto costs = MeasureSensitivity(in, problem.space, sensitivity, context);
+  const auto costs = options_.measured ? MeasureSensitivity(in, problem.space, sensitivity, context)
+                                       : CurvatureCosts(in, problem.space, options_.curvature, context);
   const std::vector<size_t> chosen = Choose(problem, costs);
   const Allocation allocation = AllocationOf(problem.dense, problem.space, chosen, where);
 
@@ -134,7 +142,7 @@ void AllocatePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext&
     }
   }
   report["formats"] = names;
-  report["anchor"] = options_.sensitivity.exact ? Json(nullptr) : names[problem.anchor];
+  report["anchor"] = !options_.measured || options_.sensitivity.exact ? Json(nullptr) : names[problem.anchor];
   report["budget_B"] = problem.budget_B;
   report["allocated_B"] = allocation.weights_B;
   report["sum_of_kl_nats"] = total;
@@ -156,22 +164,28 @@ std::unique_ptr<Pass> MakeAllocate(Options& options) {
   PackedFormat fallback{.bits = 4, .group_size = 32, .symmetric = false};
   for (Options item : options.List("formats",
                                    "what a matrix may become: mappings of bits, group_size, symmetric; "
-                                   "without it 2 to 6 and 8 bits, asymmetric, in groups of 32")) {
+                                   "without it 2 to 6 and 8 bits, asymmetric, in groups of 32, 64 and 128")) {
     allocate.formats.emplace_back(ReadFormat(item, fallback));
     item.Finish();
   }
   if (allocate.formats.empty())
-    for (int bits : {2, 3, 4, 5, 6, 8}) allocate.formats.emplace_back(PackedFormat{bits, 32, false});
+    for (int bits : {2, 3, 4, 5, 6, 8})
+      for (int64_t group_size : {32, 64, 128}) allocate.formats.emplace_back(PackedFormat{bits, group_size, false});
   if (options.Bool("dense", false, "a matrix may also stay as it is")) allocate.formats.emplace_back(std::nullopt);
   allocate.fuse = options.Bool("fuse", allocate.fuse, "q, k, v of a block share a format, and gate, up");
   allocate.embeddings = options.Bool("embeddings", allocate.embeddings, "the embedding may be packed");
   allocate.lm_head = options.Bool("lm_head", allocate.lm_head, "a head that is not tied may be packed");
+  allocate.measured = options.Choice("costs", "curvature", {"curvature", "measured"},
+                                     "of a format: by the curvature of KL, for gptq with output: kl after it; or "
+                                     "measured, of rounding to nearest") == "measured";
   allocate.sensitivity.exact =
       options.Bool("exact", allocate.sensitivity.exact,
-                   "run each matrix in every format; otherwise in one, and the others by their output errors");
-  allocate.sensitivity.sample_tok = options.Int("sample_tok", allocate.sensitivity.sample_tok, 1, 1 << 24,
-                                                "tokens of the calibration text that are looked at");
-  allocate.sensitivity.clip = ReadClip(options, "mse");
+                   "with costs: measured, run each matrix in every format; otherwise in one, and the others by "
+                   "their output errors");
+  allocate.sensitivity.sample_tok =
+      options.Int("sample_tok", allocate.sensitivity.sample_tok, 1, 1 << 24,
+                  "with costs: measured, tokens of the calibration text that are looked at");
+  allocate.sensitivity.clip = allocate.curvature.clip = ReadClip(options, "mse");
   return std::make_unique<AllocatePass>(std::move(allocate));
 }
 

@@ -23,24 +23,16 @@ at::Tensor FiniteRows(const Checkpoint& in, const TensorSpec& source, int64_t fi
   return values;
 }
 
-at::Tensor HessianOfHead(const Checkpoint& in, const at::Tensor& hidden, BlockKernels& kernels) {
-  const int64_t features = hidden.size(2);
-  const at::Tensor norm = at::tensor(in.ReadFloats(Find(in.table(), Role::kFinalNorm)));
-  at::Tensor hessian = at::zeros({features, features}, at::kFloat);
-  ForWindowBatches(hidden.size(0), hidden.size(1), [&](int64_t first, int64_t count) {
-    kernels.AddGram(kernels.Norm(hidden.narrow(0, first, count), norm, in.config().rms_norm_eps), hessian);
-  });
-  Symmetrize(hessian);
-  return hessian;
-}
-
 // A head, tied or not.
 Json QuantizeHead(const HessianOptions& options, Clip clip, const Checkpoint& in, CheckpointWriter& out,
-                  const TensorSpec& target, const at::Tensor& hidden, ThreadPool& pool) {
+                  const TensorSpec& target, const at::Tensor& hidden, const OutputStatistics* statistics,
+                  ThreadPool& pool) {
   const int64_t vocab = target.shape[0], features = target.shape[1];
   BlockKernels kernels(in.config(), pool);
-  at::Tensor hessian = HessianOfHead(in, hidden, kernels);
-  if (target.role == Role::kEmbedding)
+  at::Tensor hessian = FinalGram(in, hidden, kernels);
+  if (target.role == Role::kEmbedding && statistics)
+    hessian.add_(EmbeddingCurvature(*statistics, in.config()), static_cast<double>(hidden.size(0) * hidden.size(1)));
+  else if (target.role == Role::kEmbedding)
     hessian.diagonal().add_(options.input_share * hessian.diagonal().mean().item<double>());
   const HessianRoot root = RootOf(hessian, options.damping, options.activation_order, pool);
   MatrixErrors errors;
@@ -59,12 +51,27 @@ Json QuantizeHead(const HessianOptions& options, Clip clip, const Checkpoint& in
 
 }  // namespace
 
+at::Tensor FinalGram(const Checkpoint& in, const at::Tensor& hidden, BlockKernels& kernels) {
+  const int64_t features = hidden.size(2);
+  const at::Tensor norm = at::tensor(in.ReadFloats(Find(in.table(), Role::kFinalNorm)));
+  at::Tensor hessian = at::zeros({features, features}, at::kFloat);
+  ForWindowBatches(hidden.size(0), hidden.size(1), [&](int64_t first, int64_t count) {
+    kernels.AddGram(kernels.Norm(hidden.narrow(0, first, count), norm, in.config().rms_norm_eps), hessian);
+  });
+  Symmetrize(hessian);
+  return hessian;
+}
+
+at::Tensor EmbeddingCurvature(const OutputStatistics& statistics, const ModelConfig& config) {
+  return statistics.EmbeddingMoments().mul_(config.embedding_scale * config.embedding_scale);
+}
+
 void QuantizeEnds(const HessianOptions& options, Clip clip, const Checkpoint& in, CheckpointWriter& out,
-                  const at::Tensor& hidden, PassContext& context) {
+                  const at::Tensor& hidden, const OutputStatistics* statistics, PassContext& context) {
   for (const auto& target : out.table()) {
     if (!target.format || target.layer >= 0 || out.IsWritten(target)) continue;
     if (target.role == Role::kHead || in.config().tie_embeddings) {
-      context.rows.Add(target.name, QuantizeHead(options, clip, in, out, target, hidden, *context.pool));
+      context.rows.Add(target.name, QuantizeHead(options, clip, in, out, target, hidden, statistics, *context.pool));
     } else {
       const double error = RoundMatrix(in, Find(in.table(), target.role), target, clip, out, *context.pool);
       context.rows.Add(target.name, {{"relative_error", error}, {"output_error", nullptr}});

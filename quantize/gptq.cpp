@@ -4,10 +4,12 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "core/error.h"
 #include "core/memory.h"
 #include "model/block_walker.h"
+#include "model/statistics.h"
 #include "quantize/gptq_rows.h"
 #include "quantize/rounding_report.h"
 #include "quantize/scheme_options.h"
@@ -25,8 +27,14 @@ class BlockQuantizer {
  public:
   // hidden: the states that enter the block; Run carries them on.
   BlockQuantizer(const GptqOptions& options, CheckpointWriter& out, Block& block, BlockKernels& kernels,
-                 at::Tensor& hidden, PassContext& context)
-      : options_(options), out_(out), block_(block), kernels_(kernels), hidden_(hidden), context_(context) {}
+                 at::Tensor& hidden, const OutputStatistics* statistics, PassContext& context)
+      : options_(options),
+        out_(out),
+        block_(block),
+        kernels_(kernels),
+        hidden_(hidden),
+        statistics_(statistics),
+        context_(context) {}
 
   // Leaves the states after attention in hidden, and returns the inputs of the down projection.
   at::Tensor Run() {
@@ -76,21 +84,38 @@ class BlockQuantizer {
     if (targets.empty()) return;
     const int64_t features = targets.front()->shape[1];
     at::Tensor hessian = at::zeros({features, features}, at::kFloat);
-    ForBatches(states, [&](const at::Tensor& batch, int64_t) { kernels_.AddGram(input_of(batch), hessian); });
+    at::Tensor shares;  // [windows, tokens, 1]: tokens count by the squares of these
+    if (statistics_) shares = statistics_->TokenWeights(group.linears.front(), block_.layer()).sqrt().unsqueeze(-1);
+    ForBatches(states, [&](const at::Tensor& batch, int64_t first) {
+      at::Tensor input = input_of(batch);
+      if (statistics_) input = input * shares.narrow(0, first, batch.size(0));
+      kernels_.AddGram(input, hessian);
+    });
     Symmetrize(hessian);
     const HessianRoot root =
         RootOf(hessian, options_.hessian.damping, options_.hessian.activation_order, *context_.pool);
-    for (const TensorSpec* target : targets) {
-      at::Tensor& weights = block_.Parameter(target->role);
-      const RoundedMatrix rounded =
-          QuantizeRows(weights, root, nullptr, *target->format, options_.clip, out_.config().dtype, *context_.pool);
+    for (const TensorSpec* target : targets) Round(*target, hessian, root);
+  }
+
+  // All rows of a matrix, or as many at a time as the moments of their outputs are kept together.
+  void Round(const TensorSpec& target, const at::Tensor& hessian, const HessianRoot& root) {
+    at::Tensor& weights = block_.Parameter(target.role);
+    const int64_t rows = weights.size(0), step = statistics_ ? MomentRows(rows) : rows;
+    MatrixErrors errors;
+    for (int64_t first = 0; first < rows; first += step) {
+      at::Tensor part = weights.narrow(0, first, std::min(step, rows - first));
+      std::optional<HessianRoot> outputs;
+      if (statistics_)
+        outputs = RootOf(statistics_->Moments(target, first), options_.output_damping,
+                         options_.hessian.activation_order, *context_.pool);
+      const RoundedMatrix rounded = QuantizeRows(part, root, outputs ? &*outputs : nullptr, *target.format,
+                                                 options_.clip, out_.config().dtype, *context_.pool);
       const at::Tensor values = rounded.Values(*context_.pool);
-      MatrixErrors errors;
-      errors.Add(weights, values, rounded.loss, hessian, kernels_);
-      context_.rows.Add(target->name, errors.Report(target->module, root));
-      WriteRows(out_, *target, 0, rounded, *context_.pool);
-      weights = values;
+      errors.Add(part, values, statistics_ ? std::nullopt : std::optional(rounded.loss), hessian, kernels_);
+      WriteRows(out_, target, first, rounded, *context_.pool);
+      part.copy_(values);
     }
+    context_.rows.Add(target.name, errors.Report(target.module, root));
   }
 
   const GptqOptions& options_;
@@ -98,6 +123,7 @@ class BlockQuantizer {
   Block& block_;
   BlockKernels& kernels_;
   at::Tensor& hidden_;
+  const OutputStatistics* statistics_;  // null: rows do not know of each other
   PassContext& context_;
 };
 
@@ -111,7 +137,7 @@ Planned GptqPass::Plan(const PlanInput& input) const {
   double flops = 0, kernel_flops = 0;
   const WalkMemory memory = MemoryOfWalk(input.config, input);
   const uint64_t batch_B = memory.batch_B + memory.block_B / 2;
-  uint64_t largest_B = batch_B;
+  uint64_t largest_B = batch_B, coupled_B = 0;
   const auto batch_tok = static_cast<uint64_t>(std::max(kWalkBatchTok, input.window_tok));
   for (const auto& spec : TensorTable(planned.config)) {
     if (!spec.format) continue;
@@ -125,6 +151,11 @@ Planned GptqPass::Plan(const PlanInput& input) const {
         std::max({largest_B,
                   batch_B + 4 * features * features + GramScratchBytes(static_cast<int64_t>(batch_tok), spec.shape[1]),
                   12 * features * features, 8 * features * features + 18 * rows * features});
+    // Rounded together: the matrix once more, and the moments of its outputs as a root, beside what makes it.
+    if (spec.layer >= 0) {
+      const auto together = static_cast<uint64_t>(MomentRows(spec.shape[0]));
+      coupled_B = std::max(coupled_B, 4 * together * features + 12 * together * together);
+    }
     const double in = static_cast<double>(features), elements = static_cast<double>(spec.Elements());
     flops += elements * in;             // compensation
     kernel_flops += 2 * elements * in;  // the energy that the error is relative to
@@ -137,22 +168,33 @@ Planned GptqPass::Plan(const PlanInput& input) const {
   const uint64_t kept_B = static_cast<uint64_t>(tokens) * kept * (input.config.dtype == DType::kBF16 ? 2 : 4);
   planned.peak_memory_B = 2 * memory.block_B + memory.states_B + kept_B + largest_B + kKeptFreeBytes;
   kernel_flops += WalkFlops(input.config, input);
+  double statistics_s = 0;
+  if (options_.output_kl) {
+    const GradientWalkCost cost = CostOfStatistics(input.config, input);
+    planned.peak_memory_B = std::max(planned.peak_memory_B + coupled_B, cost.memory_B + kKeptFreeBytes);
+    planned.scratch_disk_B = cost.scratch_B;
+    if (input.rates) statistics_s = cost.flops / input.rates->GemmFlops();
+  }
   if (input.rates)
-    planned.seconds = ((flops + AttentionFlops(input.config, input)) / input.rates->GemmFlops() +
-                       kernel_flops / input.rates->KernelFlops()) /
-                      kShareOfProducts;
+    planned.seconds = statistics_s + ((flops + AttentionFlops(input.config, input)) / input.rates->GemmFlops() +
+                                      kernel_flops / input.rates->KernelFlops()) /
+                                         kShareOfProducts;
   return planned;
 }
 
 void GptqPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
   at::NoGradGuard no_grad;
   BlockKernels kernels(in.config(), *context.pool);
+  std::optional<OutputStatistics> statistics;
+  if (options_.output_kl) statistics.emplace(in, context);
   const auto quantize = [&](const WalkedBlock& walked) -> BlockResult {
-    return {nullptr, BlockQuantizer(options_, out, walked.block, kernels, walked.states, context).Run()};
+    return {nullptr, BlockQuantizer(options_, out, walked.block, kernels, walked.states,
+                                    statistics ? &*statistics : nullptr, context)
+                         .Run()};
   };
   const at::Tensor hidden =
       WalkBlocks(in, out, context, {.label = "quantize.gptq", .change = quantize, .ops = &kernels});
-  QuantizeEnds(options_.hessian, options_.clip, in, out, hidden, context);
+  QuantizeEnds(options_.hessian, options_.clip, in, out, hidden, statistics ? &*statistics : nullptr, context);
   (*context.report)["tensors"] = TensorReports(out, context.rows);
 }
 
@@ -161,6 +203,12 @@ std::unique_ptr<Pass> MakeGptq(Options& options) {
   gptq.scheme = ReadScheme(options);
   gptq.clip = ReadClip(options, "mse");
   gptq.hessian = ReadHessian(options);
+  gptq.output_kl = options.Choice("output", "layer", {"layer", "kl"},
+                                  "what rounding keeps: the outputs of each layer, or those of the model, by the "
+                                  "gradients of its KL") == "kl";
+  gptq.output_damping = options.Number("output_damping", gptq.output_damping, 1e-6, 1e6,
+                                       "with output: kl, added to the moments of a layer's outputs, as a share of the "
+                                       "mean of their diagonal");
   return std::make_unique<GptqPass>(std::move(gptq));
 }
 

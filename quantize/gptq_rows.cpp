@@ -105,13 +105,6 @@ struct BlockRounder {
   }
 };
 
-// 1 / U_ii^2 of every column in the matrix' own order, [in].
-std::vector<float> CostOfColumns(const HessianRoot& root) {
-  at::Tensor cost = at::empty({root.order.size(0)}, at::kFloat);
-  cost.index_copy_(0, root.order, root.root.diagonal().square().reciprocal());
-  return {cost.data_ptr<float>(), cost.data_ptr<float>() + cost.numel()};
-}
-
 // Some rows on their way through the columns.
 struct Strip {
   at::Tensor columns;  // [in, rows]
@@ -138,7 +131,7 @@ class MatrixRounder {
         clip_(clip),
         pool_(pool),
         result_(result),
-        cost_(CostOfColumns(inputs)),
+        cost_(PivotCosts(inputs)),
         losses_(static_cast<size_t>(weights.size(0))) {
     if (outputs) row_factors_ = outputs->root.contiguous();
   }
@@ -178,8 +171,9 @@ class MatrixRounder {
     for (int64_t row = 0; row < count; ++row) {
       const std::span whole(weights_.const_data_ptr<float>() + order[row] * in, static_cast<size_t>(in));
       ForGroups(whole, result_.format, [&](size_t group, size_t first, std::span<const float> members) {
-        result_.grids[static_cast<size_t>(order[row] * groups) + group] = FitGrid(
-            members, result_.format, clip_, result_.scale_dtype, std::span(cost_).subspan(first, members.size()));
+        result_.grids[static_cast<size_t>(order[row] * groups) + group] =
+            FitGrid(members, result_.format, clip_, result_.scale_dtype,
+                    std::span(cost_.const_data_ptr<float>() + first, members.size()));
       });
     }
     const at::Tensor rows = row_factors_.defined() ? weights_.index_select(0, row_order_.narrow(0, first_row, count))
@@ -237,7 +231,7 @@ class MatrixRounder {
   const Clip clip_;
   ThreadPool& pool_;
   RoundedMatrix& result_;
-  const std::vector<float> cost_;
+  const at::Tensor cost_;  // [in]
   std::vector<double> losses_;
 };
 

@@ -62,4 +62,9 @@ HessianRoot RootOf(const at::Tensor& hessian, double damping, bool activation_or
   return result;
 }
 
+at::Tensor PivotCosts(const HessianRoot& root) {
+  at::Tensor costs = at::empty({root.order.size(0)}, at::kFloat);
+  return costs.index_copy_(0, root.order, root.root.diagonal().square().reciprocal());
+}
+
 }  // namespace ecld

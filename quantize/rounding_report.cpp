@@ -22,6 +22,17 @@ Json TensorReport(const TensorSpec& target, const ModelConfig& config) {
   return row;
 }
 
+// tr(M H M^T), M: matrix.
+double Energy(const at::Tensor& matrix, const at::Tensor& hessian, BlockKernels& kernels) {
+  double energy = 0;
+  for (int64_t first = 0; first < hessian.size(0); first += kHessianRows) {
+    const int64_t count = std::min(kHessianRows, hessian.size(0) - first);
+    const at::Tensor product = kernels.Linears(matrix, {{hessian.narrow(0, first, count), {}}}).front();
+    energy += (product * matrix.narrow(1, first, count)).sum(at::kDouble).item<double>();
+  }
+  return energy;
+}
+
 }  // namespace
 
 Json TensorReports(const CheckpointWriter& out, const ReportRows& rows) {
@@ -34,16 +45,13 @@ Json TensorReports(const CheckpointWriter& out, const ReportRows& rows) {
   return tensors;
 }
 
-void MatrixErrors::Add(const at::Tensor& weights, const at::Tensor& values, double lost, const at::Tensor& hessian,
-                       BlockKernels& kernels) {
-  squared_error += (values - weights).square().sum(at::kDouble).item<double>();
+void MatrixErrors::Add(const at::Tensor& weights, const at::Tensor& values, std::optional<double> lost,
+                       const at::Tensor& hessian, BlockKernels& kernels) {
+  const at::Tensor error = values - weights;
+  squared_error += error.square().sum(at::kDouble).item<double>();
   squared_weight += weights.square().sum(at::kDouble).item<double>();
-  loss += lost;
-  for (int64_t first = 0; first < hessian.size(0); first += kHessianRows) {
-    const int64_t count = std::min(kHessianRows, hessian.size(0) - first);
-    const at::Tensor product = kernels.Linears(weights, {{hessian.narrow(0, first, count), {}}}).front();
-    energy += (product * weights.narrow(1, first, count)).sum(at::kDouble).item<double>();
-  }
+  loss += lost ? *lost : Energy(error, hessian, kernels);
+  energy += Energy(weights, hessian, kernels);
 }
 
 Json MatrixErrors::Report(const std::string& module, const HessianRoot& root) const {

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <string>
 
 #include "checkpoint/checkpoint_writer.h"
@@ -19,8 +20,9 @@ Json TensorReports(const CheckpointWriter& out, const ReportRows& rows);
 struct MatrixErrors {
   double squared_error = 0, squared_weight = 0, loss = 0, energy = 0;
 
-  // weights, values: [rows, in_features], as they were and as they are rounded. lost: tr(E H E^T), E their difference.
-  void Add(const at::Tensor& weights, const at::Tensor& values, double lost, const at::Tensor& hessian,
+  // weights, values: [rows, in_features], as they were and as they are rounded. lost: tr(E H E^T), E their difference;
+  // none: it is not known yet.
+  void Add(const at::Tensor& weights, const at::Tensor& values, std::optional<double> lost, const at::Tensor& hessian,
            BlockKernels& kernels);
   // module: named in a warning when the Hessian was repaired or of no use.
   Json Report(const std::string& module, const HessianRoot& root) const;

@@ -148,7 +148,7 @@ void TunePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& con
                                           .teacher = &in,
                                           .ops = &kernels,
                                           .trainer = trainer});
-  QuantizeEnds(options_.ends, options_.clip, in, out, hidden, context);
+  QuantizeEnds(options_.ends, options_.clip, in, out, hidden, nullptr, context);
   (*context.report)["tensors"] = TensorReports(out, context.rows);
 }
 

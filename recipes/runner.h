@@ -27,6 +27,7 @@ struct RunRequest {
   bool restart = false;          // drop what an unfinished run left
   bool overwrite = false;        // replace an existing output
   bool keep_stages = false;
+  std::filesystem::path statistics;  // where passes keep what they found of the model; empty: in <out>.work, gone after
 };
 
 // Plans and touches nothing. THROWS Error on everything that RunRecipe would refuse before its first stage.

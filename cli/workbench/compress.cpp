@@ -103,6 +103,9 @@ std::function<void()> AddCompress(CLI::App& verb) {
   verb.add_flag("--restart", request.restart, "drop what an interrupted run left, instead of resuming it");
   verb.add_flag("--overwrite", request.overwrite, "replace an existing output");
   verb.add_flag("--keep-stages", request.keep_stages, "keep the checkpoint of every stage, in <out>.stages");
+  verb.add_option("--statistics", request.statistics,
+                  "keep gradient statistics here, for other runs of the same model and text; else they go with the run")
+      ->type_name("DIR");
   AddJsonFlag(verb, &flags->json);
   verb.footer(
       "Examples:\n"

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "quantize/gptq.h"
 #include "quantize/rotate.h"
 #include "quantize/round.h"
 #include "tests/quantize/compressed_logits.h"
@@ -23,6 +24,7 @@ class Allocate : public CompressedLogits {
     AllocateOptions options;
     options.bits_per_weight = bits_per_weight;
     options.formats = kFormats;
+    options.measured = true;
     options.sensitivity.sample_tok = 64;
     return options;
   }
@@ -101,6 +103,32 @@ TEST_F(Allocate, ACostIsTheDivergenceOfTheModelWithThatMatrixRounded) {
     EXPECT_TRUE(
         Near(std::vector{Costs(exact, unit)[anchor], Costs(quick, unit)[anchor]}, std::vector{kl, kl}, Relative(1e-3)))
         << unit;
+  }
+}
+
+TEST_F(Allocate, CostsOfCurvatureFallWithBitsAndAddUpToWhatRoundingByItCosts) {
+  for (bool tied : {true, false}) {
+    Write({.dtype = DType::kBF16, .tied = tied});
+    AllocateOptions options = Bits(8);
+    options.measured = false;
+    const Json report = Run(options);
+    EXPECT_EQ(report["units"].size(), tied ? 9u : 10u);
+    double sum = 0;
+    for (const Json& row : report["units"]) {
+      const auto kl = row["kl_nats"].get<std::vector<double>>();
+      for (size_t i = 1; i < kl.size(); ++i) EXPECT_LT(kl[i], kl[i - 1]) << row["name"];
+      EXPECT_GT(kl.back(), 0);
+      sum += kl[2];
+    }
+    Scheme scheme{.format = *kFormats[2], .embeddings = kFormats[2]};
+    if (!tied) scheme.lm_head = kFormats[2];
+    RunPass(GptqPass({.scheme = scheme, .output_kl = true}), case_ / "in", case_ / "w4", windows_);
+    const auto log_p = [&](const char* model) {
+      return at::log_softmax(ModelLogits(Checkpoint::Open(case_ / model), windows_).to(at::kDouble), -1);
+    };
+    const at::Tensor before = log_p("in");
+    const double measured = (before.exp() * (before - log_p("w4"))).sum(-1).mean().item<double>();
+    EXPECT_NEAR(std::log(sum / measured), 0, 0.5) << sum << " " << measured;
   }
 }
 

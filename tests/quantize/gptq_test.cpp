@@ -15,6 +15,33 @@ namespace {
 class Gptq : public CompressedLogits {
  protected:
   Gptq() : CompressedLogits(32) {}
+
+  // Of the input to the model of this name, nats per token.
+  double Divergence(const char* name) {
+    const auto log_p = [&](const char* model) {
+      return at::log_softmax(ModelLogits(Checkpoint::Open(case_ / model), windows_).to(at::kDouble), -1);
+    };
+    const at::Tensor before = log_p("in");
+    return (before.exp() * (before - log_p(name))).sum(-1).mean().item<double>();
+  }
+
+  void InterruptedRunEndsInTheSameBytes(const GptqPass& pass) {
+    const std::filesystem::path rows = case_ / "rows.jsonl";
+    const Json whole_report = RunPass(pass, case_ / "in", case_ / "whole", windows_, nullptr, ReportRows(rows));
+    RunPass(pass, case_ / "in", case_ / "again", windows_);
+    EXPECT_EQ(CheckpointBytes(case_ / "again"), CheckpointBytes(case_ / "whole"));
+    const Checkpoint whole = Checkpoint::Open(case_ / "whole");
+    {
+      // Killed in the second block, after its first matrix.
+      CheckpointWriter writer(case_ / "resumed", whole.config());
+      for (const auto& spec : writer.table())
+        if (spec.layer == 0 || (spec.layer == 1 && spec.role == Role::kQuery)) writer.CopyFrom(whole, spec);
+      writer.Commit(true);
+    }
+    const Json report = RunPass(pass, case_ / "in", case_ / "resumed", windows_, nullptr, ReportRows(rows));
+    EXPECT_EQ(CheckpointBytes(case_ / "resumed"), CheckpointBytes(case_ / "whole"));
+    EXPECT_EQ(report, whole_report) << "what was found out before the kill is in it";
+  }
 };
 
 TEST_F(Gptq, ChangesLogitsLessThanRoundingInEveryFamily) {
@@ -37,6 +64,18 @@ TEST_F(Gptq, ChangesLogitsLessThanRoundingInEveryFamily) {
   }
 }
 
+TEST_F(Gptq, ByTheCurvatureOfKlKeepsTheModelsOutputNearerInEveryFamily) {
+  for (Family family : kEveryFamily) {
+    const bool tied = family == Family::kLlama || family == Family::kQwen2;
+    Write({.family = family, .dtype = DType::kBF16, .tied = tied});
+    const Scheme scheme{{2, 32, false}};
+    RunPass(GptqPass({.scheme = scheme}), case_ / "in", case_ / "layer", windows_);
+    const Json report = RunPass(GptqPass({.scheme = scheme, .output_kl = true}), case_ / "in", case_ / "kl", windows_);
+    EXPECT_LT(Divergence("kl"), Divergence("layer")) << static_cast<int>(family);
+    for (const auto& row : report["tensors"]) EXPECT_EQ(row.contains("bits"), row.contains("output_error"));
+  }
+}
+
 TEST_F(Gptq, RunsOnRaggedGroupsAndLeavesDenseWhatTheSchemeLeavesDense) {
   Write({.dtype = DType::kBF16});
   Scheme scheme{{4, 40, true}};
@@ -50,23 +89,11 @@ TEST_F(Gptq, RunsOnRaggedGroupsAndLeavesDenseWhatTheSchemeLeavesDense) {
 }
 
 TEST_F(Gptq, InterruptedRunEndsInTheSameBytes) {
-  Write({.dtype = DType::kBF16, .tied = true});
-  const GptqPass pass({{{4, 32, false}, PackedFormat{4, 32, true}}});
-  const std::filesystem::path rows = case_ / "rows.jsonl";
-  const Json whole_report = RunPass(pass, case_ / "in", case_ / "whole", windows_, nullptr, ReportRows(rows));
-  RunPass(pass, case_ / "in", case_ / "again", windows_);
-  EXPECT_EQ(CheckpointBytes(case_ / "again"), CheckpointBytes(case_ / "whole"));
-  const Checkpoint whole = Checkpoint::Open(case_ / "whole");
-  {
-    // Killed in the second block, after its first matrix.
-    CheckpointWriter writer(case_ / "resumed", whole.config());
-    for (const auto& spec : writer.table())
-      if (spec.layer == 0 || (spec.layer == 1 && spec.role == Role::kQuery)) writer.CopyFrom(whole, spec);
-    writer.Commit(true);
+  for (bool output_kl : {false, true}) {
+    Write({.dtype = DType::kBF16, .tied = true});
+    InterruptedRunEndsInTheSameBytes(
+        GptqPass({.scheme = {{4, 32, false}, PackedFormat{4, 32, true}}, .output_kl = output_kl}));
   }
-  const Json report = RunPass(pass, case_ / "in", case_ / "resumed", windows_, nullptr, ReportRows(rows));
-  EXPECT_EQ(CheckpointBytes(case_ / "resumed"), CheckpointBytes(case_ / "whole"));
-  EXPECT_EQ(report, whole_report) << "what was found out before the kill is in it";
 }
 
 TEST_F(Gptq, ADeadBlockIsRoundedAndReportedAsDegraded) {

@@ -49,6 +49,7 @@ inline Json RunPass(const Pass& pass, const std::filesystem::path& in_directory,
   PassContext context;
   context.pool = &pool;
   context.seed = 7;
+  context.statistics = out.string() + ".statistics";
   context.calibration = &windows;
   context.teacher = teacher;
   context.report = &report;
