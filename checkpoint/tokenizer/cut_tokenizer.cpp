@@ -64,7 +64,8 @@ void CutModel(const NewIds& ids, const JsonTokenizerFile& file, Json* model) {
   Json vocab = Json::object(), merges = Json::array();
   for (const auto& [id, text] : kept) Append(&vocab, *text, id);
   // Older programs read only "a b", newer ones a pair too, which a token with a space in it needs.
-  const bool pairs = std::ranges::any_of(texts, [](const std::string& text) { return text.find(' ') != std::string::npos; });
+  const bool pairs =
+      std::ranges::any_of(texts, [](const std::string& text) { return text.find(' ') != std::string::npos; });
   for (const auto& [left, right] : file.merges) {
     if (!texts.contains(left) || !texts.contains(right) || !texts.contains(left + right)) continue;
     merges.push_back(pairs ? Json::array({left, right}) : Json(left + " " + right));
