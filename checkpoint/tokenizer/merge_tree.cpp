@@ -22,6 +22,14 @@ bool IsByteToken(std::string_view token) {  // "<0x0A>"
   return token.size() == 6 && token.starts_with("<0x") && token.ends_with('>');
 }
 
+// Whether a character without a token of its own is still written, by the tokens of its bytes.
+bool HasOtherForm(std::string_view character, const JsonTokenizerModel& model) {
+  return model.bpe_options.byte_fallback && !model.bpe_options.byte_level &&
+         std::ranges::all_of(character, [&](char byte) {
+           return model.vocabulary.Find(fmt::format("<0x{:02X}>", static_cast<unsigned char>(byte))) >= 0;
+         });
+}
+
 // Runs the merges of one token's text, to see the last of them.
 class Joiner {
  public:
@@ -119,9 +127,8 @@ MergeTree ReadMergeTree(const fs::path& directory, int64_t vocab_size) {
     token.present = true;
     const std::optional<std::string> bytes = model.ModelBytes(text);
     if (bytes) joiner.Join(*bytes, id, &token);
-    const bool by_byte = model.bpe_options.byte_level || model.bpe_options.byte_fallback;
-    token.fixed = !bytes || (model.bpe_options.byte_fallback && IsByteToken(text)) ||
-                  (token.symbols == 1 && (model.bpe_options.byte_level || !by_byte)) || id == model.bpe_options.unk;
+    token.fixed = !bytes || id == model.bpe_options.unk || (model.bpe_options.byte_fallback && IsByteToken(text)) ||
+                  (token.symbols == 1 && !HasOtherForm(*bytes, model));
   }
   for (const AddedToken& added : model.added_tokens) {
     RequireRow(added.id, added.content, vocab_size, where);

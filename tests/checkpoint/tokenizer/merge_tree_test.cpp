@@ -78,6 +78,23 @@ TEST_F(MergeTreeTest, OfSeveralMergesIntoATokenTheOneThatHappensCounts) {
   EXPECT_EQ(tree.tokens[283].right, 285);
 }
 
+// As sentencepiece models are converted; some files promise tokens of bytes and have none.
+TEST_F(MergeTreeTest, ACharacterCanGoWhereItsBytesAreTokens) {
+  const std::string e_acute = "\xc3\xa9";
+  Change("tokenizer.json", [&](Json& json) {
+    json["pre_tokenizer"] = nullptr;
+    json["decoder"] = {{"type", "ByteFallback"}};
+    json["model"]["byte_fallback"] = true;
+    json["model"]["vocab"]["<0xC3>"] = 283;
+  });
+  EXPECT_TRUE(ReadMergeTree(Model(), kRows).tokens[static_cast<size_t>(IdOf(e_acute))].fixed);
+  Change("tokenizer.json", [](Json& json) { json["model"]["vocab"]["<0xA9>"] = 284; });
+  const MergeTree tree = ReadMergeTree(Model(), kRows);
+  EXPECT_FALSE(tree.tokens[static_cast<size_t>(IdOf(e_acute))].fixed);
+  EXPECT_TRUE(tree.tokens[static_cast<size_t>(IdOf("a"))].fixed);
+  EXPECT_TRUE(tree.tokens[283].fixed);
+}
+
 TEST_F(MergeTreeTest, WhatCannotBeCutIsRefusedByName) {
   EXPECT_ERROR(ReadMergeTree(Model(), 280), "but the model has a vocabulary of only 280");
   Change("tokenizer_config.json", [](Json& json) { json["auto_map"]["AutoTokenizer"] = "own.Tokenizer"; });
