@@ -9,6 +9,7 @@
 #include "checkpoint/tokenizer/tokenizer.h"
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/log.h"
 #include "core/memory.h"
 #include "eval/divergence.h"
 #include "eval/perplexity.h"
@@ -75,6 +76,9 @@ DivergenceScore ScoreBeside(Session& reference, Session& model, const TextIds& i
   if (ids.map.empty()) return score;
   result->reference_lost_mass = MeanMetric(score.lost_mass);
   result->reference_text_tok = std::ssize(ids.reference);
+  LogInfo(
+      "the text has {} tokens, {} by the reference's tokenizer; the reference gives {:.3g} % to tokens that were cut",
+      ids.model.size(), ids.reference.size(), 100 * score.lost_mass.value);
   const std::vector<Window> own = Windows(std::ssize(ids.reference), result->options, text_file);
   result->reference_bits_per_byte =
       BitsMetric(Perplexity(reference, ids.reference, own),

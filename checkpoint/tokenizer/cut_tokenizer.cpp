@@ -25,18 +25,22 @@ bool IsOtherForm(const std::string& name) {
          std::ranges::any_of(kOtherEndings, [&](std::string_view ending) { return name.ends_with(ending); });
 }
 
+void MapId(const NewIds& ids, const std::string& where, Json* id) {
+  *id = NewIdOf(ids, JsonView(*id, where).Int(), where);
+}
+
 // One field of an object that holds an id or a list of them.
 void MapField(const NewIds& ids, const std::string& where, const char* key, Json* object) {
   if (!object->contains(key) || (*object)[key].is_null()) return;
+  const std::string path = where + ": " + key;
   Json& value = (*object)[key];
   if (!value.is_array()) {
-    value = NewIdOf(ids, value.get<int64_t>(), where + ": " + key);
+    MapId(ids, path, &value);
     return;
   }
-  for (Json& id : value) id = NewIdOf(ids, id.get<int64_t>(), where + ": " + key);
+  for (Json& id : value) MapId(ids, path, &id);
 }
 
-// Its form was checked where it was read (json_tokenizer_model.cpp).
 void MapPostProcessor(const NewIds& ids, const std::string& where, Json* json) {
   if (!json->is_object()) return;
   if (json->contains("processors"))
@@ -44,7 +48,8 @@ void MapPostProcessor(const NewIds& ids, const std::string& where, Json* json) {
   if (json->contains("special_tokens"))
     for (auto& [name, token] : (*json)["special_tokens"].items()) MapField(ids, where, "ids", &token);
   for (const char* key : {"sep", "cls"})  // [text, id]
-    if (json->contains(key)) (*json)[key][1] = NewIdOf(ids, (*json)[key][1].get<int64_t>(), where + ": " + key);
+    if (json->contains(key) && (*json)[key].is_array() && (*json)[key].size() == 2)
+      MapId(ids, where + ": " + key, &(*json)[key][1]);
 }
 
 // Appends without looking whether the key is there, which in a list of all tokens would take a minute.
@@ -105,7 +110,7 @@ bool CutJson(const NewIds& ids, const fs::path& path) {
   if (!json.is_object()) return false;
   bool found = MapTokenIds(ids, where, &json);
   if (name == "added_tokens.json") {
-    for (auto& [token, id] : json.items()) id = NewIdOf(ids, id.get<int64_t>(), where + ": " + token);
+    for (auto& [token, id] : json.items()) MapId(ids, where + ": " + token, &id);
     found = true;
   }
   if (name == "tokenizer_config.json") {

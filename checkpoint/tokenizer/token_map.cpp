@@ -10,7 +10,6 @@
 #include "core/document.h"
 #include "core/error.h"
 #include "core/files.h"
-#include "core/json.h"
 
 namespace ecld {
 namespace {
@@ -65,7 +64,10 @@ std::optional<TokenMap> ReadTokenMap(const fs::path& directory) {
   const fs::path path = directory / kTokenMapFile;
   if (!fs::exists(path)) return std::nullopt;
   const Json json = ReadJsonFile(path);
-  const JsonView view(json, path.string());
+  return ParseTokenMap(JsonView(json, path.string()));
+}
+
+TokenMap ParseTokenMap(const JsonView& view) {
   RequireKind(view, kTokenMapDocument);
   TokenMap map;
   map.vocab_size = view.At("vocab_size").Int();

@@ -14,6 +14,8 @@
 #include <optional>
 #include <vector>
 
+#include "core/json.h"
+
 namespace ecld {
 
 inline constexpr const char* kTokenMapFile = "token_map.json";
@@ -28,6 +30,7 @@ struct TokenMap {
 // Of a checkpoint directory; nothing where the file is not there. THROWS Error: malformed, ids that do not ascend or
 // are outside vocab_size.
 std::optional<TokenMap> ReadTokenMap(const std::filesystem::path& directory);
+TokenMap ParseTokenMap(const JsonView& json);
 void WriteTokenMap(const std::filesystem::path& directory, const TokenMap& map);
 
 // The map of a checkpoint that keeps these ids of one with `before` (none: of an original with vocab_size ids).

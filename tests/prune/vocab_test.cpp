@@ -189,6 +189,18 @@ TEST_F(PruneVocab, WhatCannotBeIsRefusedWithWhatCould) {
   EXPECT_ERROR(Plan({.tokens = 280}), where + ": counts the tokens of text, and none is named");
 }
 
+TEST_F(PruneVocab, PackedBlocksAreCarriedAsTheyAre) {
+  QuantizationConfig packed;
+  packed.groups.push_back({.name = "group_0", .targets = {"Linear"}, .format = {.bits = 4, .group_size = 32}});
+  packed.ignore = {"lm_head"};
+  WritePackedCheckpoint(dir_ / "packed", packed, {});
+  Prune({.tokens = 270, .multiple_of = 1}, dir_ / "packed");
+  const Checkpoint before = Checkpoint::Open(dir_ / "packed"), after = Checkpoint::Open(dir_ / "out");
+  const std::string name = "model.layers.0.mlp.down_proj.weight_packed";
+  EXPECT_TRUE(std::ranges::equal(before.Tensor(name).bytes, after.Tensor(name).bytes));
+  EXPECT_EQ(after.Tensor("lm_head.weight").shape[0], 270);
+}
+
 TEST_F(PruneVocab, APackedEmbeddingIsRefused) {
   PlanInput input = PlanInputOf(Checkpoint::Open(Model()), {});
   input.texts = texts_;
