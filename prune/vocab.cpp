@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 #include <queue>
+#include <span>
 #include <tuple>
 
 #include "checkpoint/side_files.h"
@@ -21,8 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kPieceElements = int64_t{1} << 22;  // of a matrix, held as floats at a time
-constexpr double kTextBps = 15e6;                     // that a tokenizer reads; a rough figure, for plans
+constexpr double kTextBps = 15e6;  // that a tokenizer reads; a rough figure, for plans
 
 // Tokens of each text, in the order of the texts.
 struct CountedTexts {
@@ -59,17 +59,28 @@ Json TextsJson(const std::vector<TextSource>& sources, const std::vector<int64_t
   return rows;
 }
 
-// The rows of one end of the model, a piece at a time.
+// The rows of one end of the model, of all that it is stored as: where it is packed, codes and scales lie row by row.
 void WriteRows(const Checkpoint& in, const TensorSpec& target, const std::vector<int32_t>& kept,
                CheckpointWriter* out) {
-  const WeightView rows = in.Weight(Find(in.table(), target.role));
-  const int64_t width = rows.in_features, at_once = std::max<int64_t>(1, kPieceElements / width);
-  std::vector<float> values;
-  for (int64_t first = 0; first < std::ssize(kept); first += at_once) {
-    const int64_t count = std::min(at_once, std::ssize(kept) - first);
-    values.resize(static_cast<size_t>(count * width));
-    for (int64_t i = 0; i < count; ++i) ReadRow(rows, kept[static_cast<size_t>(first + i)], values.data() + i * width);
-    out->WriteFloatsPiece(target, first * width, values);
+  for (const StoredTensor& part : StoredForm(target, out->config())) {
+    if (part.name.ends_with(".weight_shape")) {
+      out->Write(part.name, std::as_bytes(std::span(target.shape)));
+      continue;
+    }
+    const TensorView& view = in.Tensor(part.name);
+    const auto width = static_cast<size_t>(part.shape[1]);
+    const size_t from_B = width * SizeOf(view.dtype), to_B = width * SizeOf(part.dtype);
+    std::vector<float> values(width);
+    std::vector<std::byte> converted(to_B);
+    for (size_t id = 0; id < kept.size(); ++id) {
+      std::span<const std::byte> row = view.bytes.subspan(static_cast<size_t>(kept[id]) * from_B, from_B);
+      if (view.dtype != part.dtype) {
+        ToFloat(view.dtype, row.data(), width, values.data());
+        FromFloat(part.dtype, values.data(), width, converted.data());
+        row = converted;
+      }
+      out->WritePiece(part.name, id * to_B, row);
+    }
   }
 }
 
@@ -173,9 +184,10 @@ Planned PruneVocabPass::Plan(const PlanInput& input) const {
          "counts the tokens of text, and none is named; give --calibration FILE (text that the model writes itself "
          "says little of what is needed)");
   for (const TensorSpec& spec : TensorTable(input.config))
-    if (IsEnd(spec) && spec.format)
+    if (IsEnd(spec) && spec.format && !spec.format->symmetric)
       Fail(input.where,
-           "{} is packed already ({}); put prune.vocab before the pass that packs it, or give the dense model",
+           "{} is packed already ({}), with zero points of many rows in one word; put prune.vocab before the pass that "
+           "packs it, or give the dense model",
            spec.name, spec.format->Name());
   const int64_t all = input.config.vocab_size;
   const int64_t least = LeastTokens(ReadMergeTree(input.tokenizer, input.tokenizer_vocab_size));
@@ -193,7 +205,7 @@ Planned PruneVocabPass::Plan(const PlanInput& input) const {
     text_B += size;
   }
   // A text, its documents and its ids; tokenizers before and after, with what they were read from.
-  planned.peak_memory_B = 4 * largest_B + 2 * static_cast<uint64_t>(all) * 1500 + 8 * kPieceElements + kKeptFreeBytes;
+  planned.peak_memory_B = 4 * largest_B + 2 * static_cast<uint64_t>(all) * 1500 + kKeptFreeBytes;
   if (input.rates) planned.seconds = 1 + 2 * static_cast<double>(text_B) / kTextBps;
   planned.notes.push_back(
       fmt::format("vocab_size {} -> {}; the tokenizer is another one, and texts get longer", all, keep));

@@ -201,12 +201,29 @@ TEST_F(PruneVocab, PackedBlocksAreCarriedAsTheyAre) {
   EXPECT_EQ(after.Tensor("lm_head.weight").shape[0], 270);
 }
 
-TEST_F(PruneVocab, APackedEmbeddingIsRefused) {
+TEST_F(PruneVocab, PackedEndsAreCutRowByRow) {
+  for (const bool tied : {false, true})
+    for (const int bits : {3, 4, 8}) {
+      const std::string stem = fmt::format("{}-{}", tied, bits);
+      const fs::path packed = dir_ / stem, out = dir_ / (stem + "-out");
+      WritePackedCheckpoint(packed, PackedFormat{.bits = bits, .group_size = 32}, {.tied = tied});
+      Prune({.tokens = 270, .multiple_of = 1}, packed, out.filename().c_str());
+      const std::vector<int32_t> old = ReadTokenMap(out)->old_ids;
+      const Ids now = {1, 269, 130, 265}, before = {old[1], old[269], old[130], old[265]};
+      const std::vector<float> whole = Logits(packed, before), cut = Logits(out, now);
+      for (size_t row = 0; row < now.size(); ++row)
+        for (size_t id = 0; id < 270; ++id)
+          ASSERT_EQ(cut[row * 270 + id], whole[row * 300 + static_cast<size_t>(old[id])]);
+    }
+}
+
+TEST_F(PruneVocab, EndsPackedWithZeroPointsAreRefused) {
   PlanInput input = PlanInputOf(Checkpoint::Open(Model()), {});
   input.texts = texts_;
   QuantizationConfig packed;
-  packed.groups.push_back(
-      {.name = "group_0", .targets = {"re:.*embed_tokens"}, .format = {.bits = 4, .group_size = 32}});
+  packed.groups.push_back({.name = "group_0",
+                           .targets = {"re:.*embed_tokens"},
+                           .format = {.bits = 4, .group_size = 32, .symmetric = false}});
   input.config.quantization = packed;
   EXPECT_ERROR(PruneVocabPass({.tokens = 280, .multiple_of = 20}).Plan(input), "model.embed_tokens.weight is packed");
 }
