@@ -204,8 +204,8 @@ Planned PruneVocabPass::Plan(const PlanInput& input) const {
     largest_B = std::max<uint64_t>(largest_B, size);
     text_B += size;
   }
-  // A text, its documents and its ids; tokenizers before and after, with what they were read from.
-  planned.peak_memory_B = 4 * largest_B + 2 * static_cast<uint64_t>(all) * 1500 + kKeptFreeBytes;
+  // A text, its documents and its ids; and, for each token, what tokenizers before and after keep and are read from.
+  planned.peak_memory_B = 4 * largest_B + 2 * 400 * static_cast<uint64_t>(all) + kKeptFreeBytes;
   if (input.rates) planned.seconds = 1 + 2 * static_cast<double>(text_B) / kTextBps;
   planned.notes.push_back(
       fmt::format("vocab_size {} -> {}; the tokenizer is another one, and texts get longer", all, keep));
