@@ -103,7 +103,8 @@ std::vector<int32_t> IdsIn(const VocabularyOf& teacher, const VocabularyOf& mode
     if (*map && std::ssize((*map)->old_ids) != of->vocab_size)
       Fail((of->directory / kTokenMapFile).string(), "has {} ids, but the model has a vocabulary of {}",
            (*map)->old_ids.size(), of->vocab_size);
-  if (own == theirs && model.vocab_size == teacher.vocab_size) return {};
+  // A map may have been lost on the way through another format.
+  if (model.vocab_size == teacher.vocab_size && (own == theirs || !own || !theirs)) return {};
   const int64_t original_size = own ? own->vocab_size : model.vocab_size;
   if (own == theirs || original_size != (theirs ? theirs->vocab_size : teacher.vocab_size))
     FailUnrelated(teacher, model);

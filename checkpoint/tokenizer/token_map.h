@@ -42,9 +42,9 @@ struct VocabularyOf {
   int64_t vocab_size = 0;
 };
 
-// For each id of model, the id of the same token in teacher; empty where neither was cut, or both in the same way, and
-// ids are the same. THROWS Error, naming the first id that differs: other sizes and no map; a token that the teacher
-// has not, or that is another one there.
+// For each id of model, the id of the same token in teacher; empty where neither was cut, or both in the same way: they
+// are taken to be the same then, which whoever has a text can see. THROWS Error, naming the first id that differs:
+// other sizes and no map; a token that the teacher has not, or that is another one there.
 std::vector<int32_t> IdsIn(const VocabularyOf& teacher, const VocabularyOf& model);
 
 }  // namespace ecld

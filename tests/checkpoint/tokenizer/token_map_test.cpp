@@ -55,6 +55,9 @@ TEST_F(TokenMapTest, RelatesACutVocabularyToWhatItWasCutFrom) {
   const std::vector<int32_t> kept = Cut("whole", "cut", {270, 282, 290});
   EXPECT_EQ(IdsIn(Of("whole"), Of("cut")), kept);
   EXPECT_TRUE(IdsIn(Of("cut"), Of("cut")).empty());
+  std::filesystem::copy(dir_ / "cut", dir_ / "without-map");
+  std::filesystem::remove(dir_ / "without-map" / kTokenMapFile);
+  EXPECT_TRUE(IdsIn(Of("without-map"), Of("cut")).empty());
   EXPECT_ERROR(IdsIn(Of("cut"), Of("whole")), "has no token for id 270 of");
 }
 
