@@ -14,9 +14,7 @@ import tokenizer_oracle
 # (name, family, tokenizer.json, tokenizer_config.json): with merges of every kind that there is.
 TOKENIZERS = [
     ("llama3", "llama", "tok-llama3/tokenizer.json", "tok-llama3/tokenizer_config.llama3-8B-instruct.json"),
-    ("qwen2", "qwen2", "tok-qwen2/qwen2.tokenizer.json", "tok-qwen2/tokenizer_config.json"),
     ("qwen3", "qwen3", "tok-qwen2/qwen3.tokenizer.json", "tok-qwen2/qwen3_tokenizer_config.json"),
-    ("nemo", "mistral", "tok-mistral-nemo-derived/tokenizer.json", None),
     ("tinystories", "llama", "tinystories-656k-hf/tokenizer.json", "tinystories-656k-hf/tokenizer_config.json"),
     ("pieces", "llama", "stories260K-hf/tokenizer.json", None),
 ]
