@@ -86,7 +86,10 @@ Planned DistillBlocksPass::Plan(const PlanInput& input) const {
   if (!input.teacher) Fail(input.where, "needs a teacher");
   RequireSame(input.config.num_layers, input.teacher->num_layers, "the number of blocks", input.where);
   RequireSame(input.config.hidden_size, input.teacher->hidden_size, "hidden_size", input.where);
-  RequireSame(input.config.vocab_size, input.teacher->vocab_size, "vocab_size", input.where);
+  // It may be cut from the teacher's: the walk sees whether it is (IdsIn).
+  if (input.config.vocab_size > input.teacher->vocab_size)
+    Fail(input.where, "vocab_size is {} in the student and only {} in the teacher, which must have all of its tokens",
+         input.config.vocab_size, input.teacher->vocab_size);
   if (options_.epochs < 1) Fail(input.where + ".epochs", "{} is below 1", options_.epochs);
   if (!(options_.learning_rate > 0)) Fail(input.where + ".learning_rate", "{} is not above 0", options_.learning_rate);
   RequireWindowsToTrainOn(input, options_.batch_windows, options_.held_out);

@@ -18,11 +18,15 @@ struct DivergenceScore {
   Mean top1_agreement;  // share of tokens; of equal logits the smaller id is first
   PerplexityScore model;
   PerplexityScore reference;
+  Mean lost_mass;  // of the reference's distribution, on tokens that the model has not
 };
 
+// reference_ids: where the model's vocabulary was cut from the reference's, the reference's id for each of the model's
+// (checkpoint/tokenizer/token_map.h). The reference then reads the same tokens by these, and its distribution is taken
+// over them alone, renormalised; what it gave to others is lost_mass. Empty: both have the same ids.
 // THROWS Error: vocabularies of different size; else as Perplexity.
 DivergenceScore Divergence(Session& reference, Session& model, std::span<const int32_t> ids,
-                           const std::vector<Window>& windows);
+                           const std::vector<Window>& windows, std::span<const int32_t> reference_ids = {});
 
 // sum_i p_i (log p_i - log q_i) with p = softmax(reference), q = softmax(model), all in double. Never below zero but
 // for rounding. REQUIRES: both finite and of one size.

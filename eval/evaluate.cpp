@@ -5,9 +5,11 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/tokenizer/token_map.h"
 #include "checkpoint/tokenizer/tokenizer.h"
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/log.h"
 #include "core/memory.h"
 #include "eval/divergence.h"
 #include "eval/perplexity.h"
@@ -17,21 +19,29 @@
 namespace ecld {
 namespace {
 
-// Figures are comparable token by token only when both models read the same ids.
-void RequireSameIds(const EvalOptions& options, const Checkpoint& model, const Checkpoint& reference,
-                    const Texts& texts, const std::vector<int32_t>& ids) {
-  if (model.config().vocab_size != reference.config().vocab_size)
-    Fail(options.reference.string(),
-         "its vocabulary has {} tokens, that of {} has {}; only models that share one can be compared",
-         reference.config().vocab_size, options.model.string(), model.config().vocab_size);
+// The text as ids of the model and, where they differ since its vocabulary was cut, of the reference.
+struct TextIds {
+  std::vector<int32_t> model;
+  std::vector<int32_t> map;        // the reference's id for each of the model's; empty: the same
+  std::vector<int32_t> reference;  // as the reference's own tokenizer cuts the text; with a map
+};
+
+// Figures are comparable token by token only when both models read the same tokens.
+void ReadForReference(const EvalOptions& options, const Checkpoint& model, const Checkpoint& reference,
+                      const Texts& texts, TextIds* ids) {
+  ids->map = IdsIn({options.reference, reference.config().vocab_size}, {options.model, model.config().vocab_size});
   std::vector<int32_t> reference_ids =
       Encode(texts, *Tokenizer::Open(options.reference), options.add_special, options.text.path.string());
-  if (reference_ids == ids) return;
+  if (!ids->map.empty()) {
+    ids->reference = std::move(reference_ids);
+    return;
+  }
+  if (reference_ids == ids->model) return;
   size_t at = 0;
-  while (at < ids.size() && at < reference_ids.size() && ids[at] == reference_ids[at]) ++at;
+  while (at < ids->model.size() && at < reference_ids.size() && ids->model[at] == reference_ids[at]) ++at;
   Fail(options.reference.string(),
        "its tokenizer differs from that of {}: the text has {} and {} tokens, the first other one at {}",
-       options.model.string(), reference_ids.size(), ids.size(), at);
+       options.model.string(), reference_ids.size(), ids->model.size(), at);
 }
 
 void RequirePositions(const EvalOptions& options, const std::filesystem::path& directory, const ModelConfig& config) {
@@ -43,23 +53,37 @@ void RequirePositions(const EvalOptions& options, const std::filesystem::path& d
 Metric PerplexityMetric(const PerplexityScore& score) { return {score.Perplexity(), score.StandardError()}; }
 Metric MeanMetric(const Mean& mean) { return {mean.value, mean.standard_error}; }
 
-void ScoreAlone(Session& model, const std::vector<int32_t>& ids, const std::vector<Window>& windows,
-                EvalResult* result) {
-  PerplexityScore score = Perplexity(model, ids, windows);
+std::optional<Metric> BitsMetric(const PerplexityScore& score, const Tokenizer& tokenizer,
+                                 const std::vector<int32_t>& ids, const std::vector<Window>& windows) {
+  const std::optional<Mean> bits = BitsPerByte(score, tokenizer, ids, windows);
+  return bits ? std::optional(MeanMetric(*bits)) : std::nullopt;
+}
+
+void TakeModel(const PerplexityScore& score, const Tokenizer& tokenizer, const std::vector<int32_t>& ids,
+               const std::vector<Window>& windows, EvalResult* result) {
   result->perplexity = PerplexityMetric(score);
   result->nll = MeanMetric(score.nll_nats);
   result->scored_tok = score.nll_nats.count;
+  result->bits_per_byte = BitsMetric(score, tokenizer, ids, windows);
 }
 
-void ScoreBeside(Session& reference, Session& model, const std::vector<int32_t>& ids,
-                 const std::vector<Window>& windows, EvalResult* result) {
-  DivergenceScore score = Divergence(reference, model, ids, windows);
-  result->perplexity = PerplexityMetric(score.model);
-  result->nll = MeanMetric(score.model.nll_nats);
+DivergenceScore ScoreBeside(Session& reference, Session& model, const TextIds& ids, const std::vector<Window>& windows,
+                            const std::string& text_file, EvalResult* result) {
+  DivergenceScore score = Divergence(reference, model, ids.model, windows, ids.map);
   result->reference_perplexity = PerplexityMetric(score.reference);
   result->kl = MeanMetric(score.kl_nats);
   result->top1_agreement = MeanMetric(score.top1_agreement);
-  result->scored_tok = score.kl_nats.count;
+  if (ids.map.empty()) return score;
+  result->reference_lost_mass = MeanMetric(score.lost_mass);
+  result->reference_text_tok = std::ssize(ids.reference);
+  LogInfo(
+      "the text has {} tokens, {} by the reference's tokenizer; the reference gives {:.3g} % to tokens that were cut",
+      ids.model.size(), ids.reference.size(), 100 * score.lost_mass.value);
+  const std::vector<Window> own = Windows(std::ssize(ids.reference), result->options, text_file);
+  result->reference_bits_per_byte =
+      BitsMetric(Perplexity(reference, ids.reference, own),
+                 *Tokenizer::Open(reference.model().checkpoint().directory()), ids.reference, own);
+  return score;
 }
 
 }  // namespace
@@ -97,8 +121,8 @@ EvalResult Evaluate(const EvalOptions& options) {
   const std::unique_ptr<Tokenizer> tokenizer = Tokenizer::Open(options.model);
   const Texts texts = ReadTexts(options.text, options.model, *tokenizer);
   RequirePositions(options, options.model, checkpoint.config());
-  std::vector<int32_t> ids = Encode(texts, *tokenizer, options.add_special, text_file);
-  std::vector<Window> windows = Windows(static_cast<int64_t>(ids.size()), options.windows, text_file);
+  TextIds ids{.model = Encode(texts, *tokenizer, options.add_special, text_file)};
+  const std::vector<Window> windows = Windows(std::ssize(ids.model), options.windows, text_file);
 
   EvalResult result{.model = DescribeModel(checkpoint),
                     .text_file = text_file,
@@ -108,7 +132,7 @@ EvalResult Evaluate(const EvalOptions& options) {
                     .options = options.windows,
                     .add_special = options.add_special,
                     .runtime = options.runtime,
-                    .text_tok = static_cast<int64_t>(ids.size()),
+                    .text_tok = std::ssize(ids.model),
                     .windows = static_cast<int64_t>(windows.size()),
                     .device = ReadDeviceFacts()};
   ThreadPool pool(options.threads);
@@ -120,16 +144,17 @@ EvalResult Evaluate(const EvalOptions& options) {
   ResetPeakResident();
   auto start = std::chrono::steady_clock::now();
   if (options.reference.empty()) {
-    ScoreAlone(session, ids, windows, &result);
+    TakeModel(Perplexity(session, ids.model, windows), *tokenizer, ids.model, windows, &result);
   } else {
     Checkpoint reference = Checkpoint::Open(options.reference);
     RequirePositions(options, options.reference, reference.config());
-    RequireSameIds(options, checkpoint, reference, texts, ids);
+    ReadForReference(options, checkpoint, reference, texts, &ids);
     result.reference = DescribeModel(reference);
     RuntimeModel reference_model(reference);
     Session reference_session(reference_model, pool);
     start = std::chrono::steady_clock::now();
-    ScoreBeside(reference_session, session, ids, windows, &result);
+    const DivergenceScore score = ScoreBeside(reference_session, session, ids, windows, text_file, &result);
+    TakeModel(score.model, *tokenizer, ids.model, windows, &result);
   }
   result.scoring_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   result.peak_resident_B = PeakResidentBytes();

@@ -53,11 +53,17 @@ struct EvalResult {
   RuntimeOptions runtime;
   std::string kernels;   // the matrix products that ran: "avx512", or several
   int64_t text_tok = 0;  // ids of the whole text
-  int64_t windows = 0;   // run
+  // The same by the reference's tokenizer, where the model's vocabulary was cut from the reference's.
+  std::optional<int64_t> reference_text_tok;
+  int64_t windows = 0;  // run
   int64_t scored_tok = 0;
 
   Metric perplexity, nll;                                          // nll: nats per token
+  std::optional<Metric> bits_per_byte;                             // absent where the scored tokens stand for no bytes
   std::optional<Metric> reference_perplexity, kl, top1_agreement;  // with a reference; kl: nats per token
+  // With reference_text_tok: what the reference gives to tokens that the model has not, and what it has on the text as
+  // its own tokenizer cuts it.
+  std::optional<Metric> reference_lost_mass, reference_bits_per_byte;
 
   double scoring_s = 0;
   uint64_t peak_resident_B = 0;  // while scoring, of all models, mapped weights included
@@ -69,7 +75,7 @@ struct EvalResult {
 // positions; a tokenizer or vocabulary that differs from the reference's; a logit that is NaN or infinite.
 EvalResult Evaluate(const EvalOptions& options);
 
-inline constexpr DocumentKind kEvalDocument{"ecld.eval", "1.1.0"};
+inline constexpr DocumentKind kEvalDocument{"ecld.eval", "1.2.0"};
 
 // Every figure with its unit, standard error, 95 % interval, method and conditions.
 Json ToJson(const EvalResult& result);

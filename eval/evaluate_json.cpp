@@ -29,12 +29,23 @@ Json MetricsJson(const EvalResult& result) {
   metrics.push_back(MetricJson("perplexity", result.perplexity, "1", "exp of the mean negative log-likelihood", result,
                                1, kUnbounded));
   metrics.push_back(MetricJson("nll", result.nll, "nat/token", "mean over the scored tokens", result, 0, kUnbounded));
+  if (result.bits_per_byte)
+    metrics.push_back(MetricJson("bits_per_byte", *result.bits_per_byte, "bit/B",
+                                 "of the scored tokens, per byte of the text they stand for", result, 0, kUnbounded));
   if (!result.reference) return metrics;
   metrics.push_back(MetricJson("reference_perplexity", *result.reference_perplexity, "1",
                                "of the reference, on the same windows", result, 1, kUnbounded));
   metrics.push_back(MetricJson("kl", *result.kl, "nat/token", "mean KL(reference || model)", result, 0, kUnbounded));
   metrics.push_back(MetricJson("top1_agreement", *result.top1_agreement, "1",
                                "share of tokens where both models put the same one first", result, 0, 1));
+  if (result.reference_lost_mass)
+    metrics.push_back(MetricJson("reference_lost_mass", *result.reference_lost_mass, "1",
+                                 "probability that the reference gives to tokens that the model has not; its "
+                                 "distribution is renormalised without them",
+                                 result, 0, 1));
+  if (result.reference_bits_per_byte)
+    metrics.push_back(MetricJson("reference_bits_per_byte", *result.reference_bits_per_byte, "bit/B",
+                                 "of the reference, on the text as its own tokenizer cuts it", result, 0, kUnbounded));
   return metrics;
 }
 
@@ -69,6 +80,7 @@ Json ToJson(const EvalResult& result) {
                      {"text_tok", result.text_tok},
                      {"windows", result.windows},
                      {"scored_tok", result.scored_tok}};
+  if (result.reference_text_tok) json["windows"]["reference_text_tok"] = *result.reference_text_tok;
   json["metrics"] = MetricsJson(result);
   json["se_method"] = "linearised ratio, clustered by window; perplexity by the delta method";
   json["scoring_s"] = result.scoring_s;

@@ -14,8 +14,11 @@
 
 namespace ecld {
 
+class Tokenizer;
+
 struct PerplexityScore {
-  Mean nll_nats;  // per token
+  Mean nll_nats;                    // per token
+  std::vector<ClusterSum> windows;  // nats, as they stand in the windows
 
   double Perplexity() const;
   // Delta method: perplexity * se(nll). Absent with one window.
@@ -25,6 +28,11 @@ struct PerplexityScore {
 // ids: the whole text; windows: of these ids. THROWS Error: an id outside the vocabulary, a window longer than the
 // model's positions, a logit that is NaN or infinite (it is never scored).
 PerplexityScore Perplexity(Session& model, std::span<const int32_t> ids, const std::vector<Window>& windows);
+
+// Bits per byte of the text that the scored tokens stand for: what models of different vocabularies are compared by.
+// Special tokens stand for none. Absent where there are none. windows, ids: as they were scored.
+std::optional<Mean> BitsPerByte(const PerplexityScore& score, const Tokenizer& tokenizer, std::span<const int32_t> ids,
+                                const std::vector<Window>& windows);
 
 // -log softmax(logits)[target], in nats. REQUIRES: logits finite, target in range.
 double NegativeLogLikelihood(std::span<const float> logits, int32_t target);

@@ -22,7 +22,7 @@ using PerTokenSums = std::array<std::vector<ClusterSum>, quantities>;
 // of_token(logits, target) -> std::array<double, quantities>, called from several threads; logits[i] is the row of
 // models[i]. label: of the progress shown; "": none. THROWS what VisitPositions throws.
 template <size_t quantities, class OfToken>
-PerTokenSums<quantities> SumOverWindows(const std::vector<Session*>& models, std::span<const int32_t> ids,
+PerTokenSums<quantities> SumOverWindows(const std::vector<ScoredModel>& models, std::span<const int32_t> ids,
                                         const std::vector<Window>& windows, const OfToken& of_token,
                                         const std::string& label = "eval") {
   PerTokenSums<quantities> sums;

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "checkpoint/tokenizer/token_map.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/progress.h"
@@ -46,6 +47,18 @@ void AddRow(ReportRows& rows, int64_t layer, const Json& found) {
   rows.Add(RowName(layer), std::move(row));
 }
 
+// Windows by the teacher's ids, where the vocabulary was cut from the teacher's.
+std::vector<std::vector<int32_t>> AsTeacherReads(const Checkpoint& teacher, const Checkpoint& student,
+                                                 std::vector<std::vector<int32_t>> windows) {
+  if (&teacher == &student) return windows;
+  const std::vector<int32_t> ids =
+      IdsIn({teacher.directory(), teacher.config().vocab_size}, {student.directory(), student.config().vocab_size});
+  if (ids.empty()) return windows;
+  for (auto& window : windows)
+    for (int32_t& id : window) id = ids.at(static_cast<size_t>(id));
+  return windows;
+}
+
 }  // namespace
 
 void ForWindowBatches(int64_t windows, int64_t window_tok, const std::function<void(int64_t, int64_t)>& body) {
@@ -71,7 +84,8 @@ at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, PassContext& 
   KeepFreeMemory();
   CopyEnds(in, out);
   const auto& windows = context.calibration->windows;
-  at::Tensor states = Embed(in, windows), targets = walk.teacher ? Embed(*walk.teacher, windows) : at::Tensor();
+  at::Tensor states = Embed(in, windows), targets;
+  if (walk.teacher) targets = Embed(*walk.teacher, AsTeacherReads(*walk.teacher, in, windows));
   in.DropPages(-1);
   const int64_t layers = out.config().num_layers;
   Progress progress(walk.label, layers, "blocks");

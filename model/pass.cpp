@@ -9,4 +9,6 @@ ModelConfig WithDecided(const ModelConfig& planned, const Json& decided) {
   return ParseConfig(json, "config.json");
 }
 
+std::filesystem::path SideFilesOf(const std::filesystem::path& scratch) { return scratch / "beside"; }
+
 }  // namespace ecld

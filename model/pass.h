@@ -12,6 +12,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/checkpoint_writer.h"
+#include "checkpoint/tokenizer/text_source.h"
 #include "core/threads.h"
 #include "model/machine_rates.h"
 #include "model/report_rows.h"
@@ -24,6 +25,7 @@ class Options;
 struct PassNeeds {
   bool calibration = false;  // token windows
   bool teacher = false;      // the original checkpoint (or one the user names)
+  bool texts = false;        // the calibration texts themselves, for a pass that reads them by a tokenizer of its own
 };
 
 // What a plan may look at: facts, of this machine too, never weights.
@@ -32,6 +34,10 @@ struct PlanInput {
   std::optional<ModelConfig> teacher;
   int64_t calibration_windows = 0;
   int64_t window_tok = 0;         // tokens of one window
+  std::vector<TextSource> texts;  // when Needs().texts
+  // The input of the run, whose tokenizer this stage has, or one that was cut from it; and its vocab_size.
+  std::filesystem::path tokenizer;
+  int64_t tokenizer_vocab_size = 0;
   MachineRates* rates = nullptr;  // null: the plan says no time
   std::string where;              // "recipe.yaml:14: stages[2]", for errors
 };
@@ -54,18 +60,23 @@ struct TokenWindows {
 // What a run gets. Plain data.
 struct PassContext {
   uint64_t seed = 0;
-  ThreadPool* pool = nullptr;                 // of all threads that a pass may use; never null
-  const TokenWindows* calibration = nullptr;  // set when Needs().calibration
-  const Checkpoint* teacher = nullptr;        // set when Needs().teacher
-  std::filesystem::path scratch;              // an existing directory for this stage; kept across a kill, removed after
-  std::filesystem::path statistics;           // where OutputStatistics keeps its files, for all stages of a run
-  Json* report = nullptr;                     // this stage's object in report.json; never null
-  Json* decided = nullptr;                    // keys of config.json that only the data decide; never null
-  ReportRows rows;                            // one for each block or tensor; those of killed parts are in it
+  ThreadPool* pool = nullptr;                      // of all threads that a pass may use; never null
+  const TokenWindows* calibration = nullptr;       // set when Needs().calibration; ids of the input's tokenizer
+  const std::vector<TextSource>* texts = nullptr;  // set when Needs().texts
+  const Checkpoint* teacher = nullptr;             // set when Needs().teacher
+  std::filesystem::path scratch;     // an existing directory for this stage; kept across a kill, removed after
+  std::filesystem::path statistics;  // where OutputStatistics keeps its files, for all stages of a run
+  Json* report = nullptr;            // this stage's object in report.json; never null
+  Json* decided = nullptr;           // keys of config.json that only the data decide; never null
+  ReportRows rows;                   // one for each block or tensor; those of killed parts are in it
 };
 
 // The config of the output once a pass has run: what was planned, with the keys that the run decided.
 ModelConfig WithDecided(const ModelConfig& planned, const Json& decided);
+
+// Where, in its scratch directory, a pass that changes what lies beside the weights (side_files.h: the tokenizer)
+// leaves all of it; it is then carried along in place of the input's, which else is.
+std::filesystem::path SideFilesOf(const std::filesystem::path& scratch);
 
 class Pass {
  public:

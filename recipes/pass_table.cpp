@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "distill/blocks.h"
 #include "prune/ffn.h"
+#include "prune/vocab.h"
 #include "quantize/allocate.h"
 #include "quantize/gptq.h"
 #include "quantize/rotate.h"
@@ -15,6 +16,7 @@ namespace {
 
 constexpr PassEntry kPasses[] = {
     {"prune.ffn", MakePruneFfn, "remove feed-forward channels that matter least on calibration text, refit the rest"},
+    {"prune.vocab", MakePruneVocab, "remove tokens that calibration text needs least, with their rows at both ends"},
     {"distill.blocks", MakeDistillBlocks, "train each block towards the teacher's block output on calibration text"},
     {"quantize.scale", MakeScale,
      "scale channels so that those calibration text excites round better; the function stays"},

@@ -43,6 +43,10 @@ bool NeedsCalibration(const std::vector<PreparedStage>& stages) {
   return AnyStage(stages, [](const PassNeeds& needs) { return needs.calibration; });
 }
 
+bool NeedsTexts(const std::vector<PreparedStage>& stages) {
+  return AnyStage(stages, [](const PassNeeds& needs) { return needs.texts; });
+}
+
 bool NeedsTeacher(const std::vector<PreparedStage>& stages) {
   return AnyStage(stages, [](const PassNeeds& needs) { return needs.teacher; });
 }
@@ -55,6 +59,9 @@ PlanInput InputOf(const PreparedStage& stage, const ModelConfig& config, const P
     input.calibration_windows = request.calibration->windows;
     input.window_tok = request.calibration->window_tok;
   }
+  if (stage.object->Needs().texts) input.texts = request.calibration->texts;
+  input.tokenizer = request.input->directory();
+  input.tokenizer_vocab_size = request.input->config().vocab_size;
   input.rates = request.rates;
   input.where = stage.where;
   return input;

@@ -53,6 +53,7 @@ struct PlanRequest {
 };
 
 bool NeedsCalibration(const std::vector<PreparedStage>& stages);
+bool NeedsTexts(const std::vector<PreparedStage>& stages);
 bool NeedsTeacher(const std::vector<PreparedStage>& stages);
 
 // What stage `index` may know, when its input has this config.

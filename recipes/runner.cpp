@@ -9,6 +9,7 @@
 
 #include "checkpoint/foreign/translation.h"
 #include "checkpoint/side_files.h"
+#include "checkpoint/tokenizer/token_map.h"
 #include "core/document.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -28,6 +29,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// What tells one tokenizer of a run from another: only a cut of the vocabulary changes it.
+std::string Fingerprint(const Checkpoint& checkpoint) {
+  const fs::path map = checkpoint.directory() / kTokenMapFile;
+  return fs::exists(map) ? Sha256HexOfFile(map) : "";
+}
+
 class Runner {
  public:
   Runner(const Recipe& recipe, const std::vector<PreparedStage>& stages, const RunRequest& request);
@@ -41,6 +48,7 @@ class Runner {
   size_t FirstOpenStage() const;
   void RunStage(size_t index, Journal& journal);
   Json RunPass(size_t index, const Checkpoint& in, const Planned& planned, Journal& journal);
+  void ReadCalibrationFor(size_t index, const Checkpoint& in);
   void Verify(size_t index, const ModelConfig& planned, Journal& journal);
   Json Publish(const Journal& journal);
 
@@ -53,6 +61,7 @@ class Runner {
   MachineRates rates_;
   std::optional<Checkpoint> teacher_;  // when a pass needs one that is not the input
   TokenWindows calibration_;
+  std::string calibration_tokenizer_;  // Fingerprint of the one that made it
   PlanRequest plan_request_;
   RunPlan plan_;
 };
@@ -64,7 +73,12 @@ Runner::Runner(const Recipe& recipe, const std::vector<PreparedStage>& stages, c
       files_(request.out),
       input_(Checkpoint::Open(request.model, Unpacking::kDense)),
       rates_(input_.config(), pool_) {
-  if (NeedsTeacher(stages) && !recipe.teacher.empty()) teacher_ = Checkpoint::Open(recipe.teacher);
+  calibration_tokenizer_ = Fingerprint(input_);
+  if (NeedsTeacher(stages) && !recipe.teacher.empty()) {
+    teacher_ = Checkpoint::Open(recipe.teacher);
+    // Refused now rather than at its stage; what a stage cuts from the input's vocabulary the teacher has too.
+    IdsIn({recipe.teacher, teacher_->config().vocab_size}, {request.model, input_.config().vocab_size});
+  }
   for (const fs::path& output : {files_.out, files_.work, files_.stages}) {
     RequireSeparate(request.model, output);
     if (teacher_) RequireSeparate(recipe.teacher, output);
@@ -77,7 +91,7 @@ RunIdentity Runner::Identity() const {
   identity.recipe = Sha256Hex(recipe_.Resolved());
   identity.input = input_.QuickIdentity();
   if (NeedsTeacher(stages_)) identity.teacher = teacher_ ? teacher_->QuickIdentity() : identity.input;
-  if (NeedsCalibration(stages_) && !recipe_.calibration.texts.empty())
+  if ((NeedsCalibration(stages_) || NeedsTexts(stages_)) && !recipe_.calibration.texts.empty())
     identity.calibration = CalibrationSha256(recipe_.calibration);
   return identity;
 }
@@ -144,9 +158,10 @@ void Runner::RunStage(size_t index, Journal& journal) {
   Json entry = journal.Entry(index);
   if (entry.is_null() || !fs::exists(staging)) entry = RunPass(index, in, planned, journal);
   const ModelConfig settled = WithDecided(planned.config, entry.value("decided", Json::object()));
+  const fs::path beside = SideFilesOf(files_.Scratch(index));
   // With an entry, every tensor is written; without the writer's own journal, Finish was done too.
   if (!fs::exists(staging / "config.json") || fs::exists(staging / "written.journal"))
-    CheckpointWriter(staging, settled).Finish(in.directory());
+    CheckpointWriter(staging, settled).Finish(fs::exists(beside) ? beside : in.directory());
   Verify(index, settled, journal);
   PublishDirectory(staging, files_.Stage(index));
 
@@ -165,7 +180,11 @@ Json Runner::RunPass(size_t index, const Checkpoint& in, const Planned& planned,
   PassContext context;
   context.pool = &pool_;
   context.seed = recipe_.seed;
-  if (stage.object->Needs().calibration) context.calibration = &calibration_;
+  if (stage.object->Needs().texts) context.texts = &recipe_.calibration.texts;
+  if (stage.object->Needs().calibration) {
+    ReadCalibrationFor(index, in);
+    context.calibration = &calibration_;
+  }
   if (stage.object->Needs().teacher) context.teacher = teacher_ ? &*teacher_ : &input_;
   context.scratch = scratch;
   context.statistics = request_.statistics.empty() ? files_.work / "statistics" : request_.statistics;
@@ -200,6 +219,18 @@ Json Runner::RunPass(size_t index, const Checkpoint& in, const Planned& planned,
   LogInfo("{}: {} in {}, peak memory {}", stage.pass, FormatBytes(planned.output_B), FormatDuration(seconds),
           FormatBytes(entry["peak_memory_B"].get<uint64_t>()));
   return entry;
+}
+
+// Behind a stage that cut the vocabulary, the same text has other ids.
+void Runner::ReadCalibrationFor(size_t index, const Checkpoint& in) {
+  const std::string tokenizer = Fingerprint(in);
+  if (tokenizer == calibration_tokenizer_) return;
+  calibration_tokenizer_ = tokenizer;
+  LogInfo("stage {}: the tokenizer changed; the calibration windows are made again", index + 1);
+  calibration_ =
+      recipe_.calibration.FromModel()
+          ? SampleCalibration(recipe_.calibration, in, files_.work / fmt::format("calibration-{}.json", index + 1))
+          : ReadCalibration(recipe_.calibration, in).windows;
 }
 
 void Runner::Verify(size_t index, const ModelConfig& planned, Journal& journal) {

@@ -127,7 +127,8 @@ class ReportReader {
     for (size_t i = 0; i < view.At("metrics").Size(); ++i) {
       const JsonView metric = view.At("metrics").At(i);
       const std::string name = metric.At("name").String();
-      if (name == "nll" || name == "reference_perplexity") continue;  // said by perplexity; another model's
+      const bool of_reference = name == "reference_perplexity" || name == "reference_bits_per_byte";
+      if (name == "nll" || of_reference) continue;  // nll is said by perplexity
       ReportFigure figure = FigureOf(metric, fmt::format("{}, {}", text, name), "accuracy");
       figure.headline = name == "perplexity" || name == "kl";
       AddFigure(subject, std::move(figure));

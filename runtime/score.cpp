@@ -1,6 +1,7 @@
 #include "runtime/score.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <map>
 
@@ -25,12 +26,13 @@ struct WantedRow {
 
 class Scorer {
  public:
-  Scorer(std::span<Session* const> sessions, std::span<const ScoreWindow> windows, const PositionVisitor& visit)
-      : sessions_(sessions), windows_(windows), visit_(visit), hidden_(sessions.size()), logits_(sessions.size()) {
+  Scorer(std::span<const ScoredModel> models, std::span<const ScoreWindow> windows, const PositionVisitor& visit)
+      : models_(models), windows_(windows), visit_(visit), hidden_(models.size()), logits_(models.size()) {
     Check();
-    caches_.resize(sessions.size());
-    vocab_size_ = sessions.front()->model().config().vocab_size;
-    chunk_rows_ = std::max<int64_t>(1, kLogitsBytes / 4 / vocab_size_);
+    caches_.resize(models.size());
+    int64_t largest = 0;
+    for (size_t i = 0; i < models.size(); ++i) largest = std::max(largest, Config(i).vocab_size);
+    chunk_rows_ = std::max<int64_t>(1, kLogitsBytes / 4 / largest);
   }
 
   // Fills batches of kBatchRows with windows in order; a window that does not fit goes on in the next batch.
@@ -55,13 +57,18 @@ class Scorer {
   }
 
  private:
+  const RuntimeModel& Model(size_t i) const { return models_[i].session->model(); }
+  const ModelConfig& Config(size_t i) const { return Model(i).config(); }
+
   void Check() const {
-    for (const Session* session : sessions_) {
-      const int64_t first = sessions_.front()->model().config().vocab_size;
-      const int64_t own = session->model().config().vocab_size;
-      if (own != first)
-        Fail(session->model().checkpoint().directory().string(),
-             "has a vocabulary of {}, but the model it is compared with has {}", own, first);
+    const auto with_ids = std::ranges::find_if(models_, [](const ScoredModel& m) { return m.own_ids.empty(); });
+    assert(with_ids != models_.end());
+    const RuntimeModel& first = with_ids->session->model();
+    for (size_t i = 0; i < models_.size(); ++i) {
+      const int64_t vocabulary = models_[i].own_ids.empty() ? Config(i).vocab_size : std::ssize(models_[i].own_ids);
+      if (vocabulary != first.config().vocab_size)
+        Fail(Model(i).checkpoint().directory().string(),
+             "has a vocabulary of {}, but the model it is compared with has {}", vocabulary, first.config().vocab_size);
     }
     for (size_t i = 0; i < windows_.size(); ++i) {
       const auto size = static_cast<int64_t>(windows_[i].tokens.size());
@@ -71,7 +78,7 @@ class Scorer {
              "from between 1 and its last",
              i, size, windows_[i].first_scored);
       // The last token of a window is never run, so Session does not see it.
-      CheckTokens(sessions_.front()->model(), windows_[i].tokens.last(1), size - 1);
+      CheckTokens(first, windows_[i].tokens.last(1), size - 1);
     }
   }
 
@@ -82,7 +89,7 @@ class Scorer {
       for (int64_t i = stretch.begin; i < stretch.end; ++i, ++row)
         if (i + 1 >= windows_[stretch.window].first_scored)
           wanted.push_back({row, static_cast<int64_t>(stretch.window), i + 1});
-    for (size_t s = 0; s < sessions_.size(); ++s) Forward(s, batch, wanted);
+    for (size_t s = 0; s < models_.size(); ++s) Forward(s, batch, wanted);
     const auto count = static_cast<int64_t>(wanted.size());
     for (int64_t begin = 0; begin < count; begin += chunk_rows_)
       VisitChunk(std::span(wanted).subspan(static_cast<size_t>(begin),
@@ -90,18 +97,31 @@ class Scorer {
                  begin);
   }
 
+  // The tokens as model s calls them; storage: where they lie if that is otherwise.
+  std::span<const int32_t> OwnTokens(size_t s, std::span<const int32_t> tokens, std::vector<int32_t>& storage) const {
+    const std::span<const int32_t> own = models_[s].own_ids;
+    if (own.empty()) return tokens;
+    for (const int32_t id : tokens) {
+      if (id < 0 || id >= std::ssize(own)) return tokens;  // which the session refuses
+      storage.push_back(own[static_cast<size_t>(id)]);
+    }
+    return storage;
+  }
+
   // Leaves the hidden states of the wanted rows in hidden_[s], one after another.
   void Forward(size_t s, std::span<const Stretch> batch, std::span<const WantedRow> wanted) {
-    Session& session = *sessions_[s];
+    Session& session = *models_[s].session;
     auto& caches = caches_[s];
     // Only a window that began in the batch before may go on in this one.
     std::erase_if(caches, [&](const auto& entry) { return entry.first != batch.front().window; });
     std::vector<Piece> pieces;
+    std::vector<std::vector<int32_t>> own(batch.size());
     for (const Stretch& stretch : batch) {
       KvCache& cache = caches.try_emplace(stretch.window, session.model()).first->second;
       const auto count = static_cast<size_t>(stretch.end - stretch.begin);
       const auto tokens = windows_[stretch.window].tokens;
-      pieces.push_back({&cache, tokens.subspan(static_cast<size_t>(stretch.begin), count), std::ssize(tokens)});
+      const auto read = tokens.subspan(static_cast<size_t>(stretch.begin), count);
+      pieces.push_back({&cache, OwnTokens(s, read, own[pieces.size()]), std::ssize(tokens)});
     }
     const std::span<const float> all = session.Forward(pieces);
     const auto width = static_cast<size_t>(session.model().config().hidden_size);
@@ -113,45 +133,46 @@ class Scorer {
   }
 
   void VisitChunk(std::span<const WantedRow> rows, int64_t first) {
-    const auto vocab = static_cast<size_t>(vocab_size_);
-    for (size_t s = 0; s < sessions_.size(); ++s) {
-      const auto width = static_cast<size_t>(sessions_[s]->model().config().hidden_size);
-      logits_[s].resize(rows.size() * vocab);
-      sessions_[s]->Logits(
+    for (size_t s = 0; s < models_.size(); ++s) {
+      const auto width = static_cast<size_t>(Config(s).hidden_size);
+      logits_[s].resize(rows.size() * static_cast<size_t>(Config(s).vocab_size));
+      models_[s].session->Logits(
           std::span<const float>(hidden_[s]).subspan(static_cast<size_t>(first) * width, rows.size() * width),
           logits_[s]);
     }
-    sessions_.front()->pool().ParallelFor(static_cast<int64_t>(rows.size()), 1, [&](int64_t begin, int64_t end) {
-      std::vector<std::span<const float>> side_by_side(sessions_.size());
+    models_.front().session->pool().ParallelFor(static_cast<int64_t>(rows.size()), 1, [&](int64_t begin, int64_t end) {
+      std::vector<std::span<const float>> side_by_side(models_.size());
       for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-        for (size_t s = 0; s < sessions_.size(); ++s)
+        for (size_t s = 0; s < models_.size(); ++s) {
+          const auto vocab = static_cast<size_t>(Config(s).vocab_size);
           side_by_side[s] = std::span<const float>(logits_[s]).subspan(i * vocab, vocab);
+        }
         visit_(rows[i].window, rows[i].position, side_by_side);
       }
     });
   }
 
-  std::span<Session* const> sessions_;
+  std::span<const ScoredModel> models_;
   std::span<const ScoreWindow> windows_;
   const PositionVisitor& visit_;
-  int64_t vocab_size_ = 0, chunk_rows_ = 0;
-  std::vector<std::map<size_t, KvCache>> caches_;    // per session, by window
-  std::vector<std::vector<float>> hidden_, logits_;  // per session
+  int64_t chunk_rows_ = 0;
+  std::vector<std::map<size_t, KvCache>> caches_;    // per model, by window
+  std::vector<std::vector<float>> hidden_, logits_;  // per model
 };
 
 }  // namespace
 
-void VisitPositions(std::span<Session* const> sessions, std::span<const ScoreWindow> windows,
+void VisitPositions(std::span<const ScoredModel> models, std::span<const ScoreWindow> windows,
                     const PositionVisitor& visit) {
-  Scorer(sessions, windows, visit).Run();
+  Scorer(models, windows, visit).Run();
 }
 
 std::vector<std::vector<double>> Score(Session& session, std::span<const ScoreWindow> windows) {
   std::vector<std::vector<double>> scores;
   for (const ScoreWindow& window : windows)
     scores.emplace_back(std::max<int64_t>(0, static_cast<int64_t>(window.tokens.size()) - window.first_scored));
-  Session* const sessions[] = {&session};
-  VisitPositions(sessions, windows, [&](int64_t window, int64_t position, auto logits) {
+  const ScoredModel models[] = {&session};
+  VisitPositions(models, windows, [&](int64_t window, int64_t position, auto logits) {
     const ScoreWindow& scored = windows[static_cast<size_t>(window)];
     const auto token = static_cast<size_t>(scored.tokens[static_cast<size_t>(position)]);
     scores[static_cast<size_t>(window)][static_cast<size_t>(position - scored.first_scored)] =

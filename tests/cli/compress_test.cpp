@@ -28,6 +28,7 @@ using Clock = std::chrono::steady_clock;
 constexpr char kRecipe[] = R"(version: 1
 calibration: {windows: 8, window_tok: 64}
 stages:
+  - {pass: prune.vocab, tokens: 270, multiple_of: 2}
   - {pass: prune.ffn, ratio: 0.25, multiple_of: 32}
   - {pass: distill.blocks, epochs: 2, batch_windows: 2}
   - {pass: quantize.round, bits: 4, group_size: 32, clip: mse}

@@ -9,6 +9,7 @@
 #include "checkpoint/tokenizer/tokenizer.h"
 #include "core/files.h"
 #include "core/hash.h"
+#include "tests/testing/cut_tiny.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/near.h"
 #include "tests/testing/temp_dir.h"
@@ -105,13 +106,56 @@ TEST_F(EvaluateTest, ScoresTheWidthOfTheCache) {
   }
 }
 
+TEST_F(EvaluateTest, BitsPerByteAreThoseOfTheTextThatIsScored) {
+  const EvalResult result = Evaluate(options_);
+  const auto tokenizer = Tokenizer::Open(options_.model);
+  const std::vector<int32_t> ids = tokenizer->Encode(kText, true);
+  size_t bytes = 0;
+  for (size_t i = 0; i < ids.size(); ++i)
+    if (i % 32 != 0) bytes += tokenizer->Bytes(ids[i], true).size();
+  EXPECT_LT(bytes, std::string_view(kText).size());
+  const double bits = result.nll.value * static_cast<double>(result.scored_tok) / std::log(2.0);
+  EXPECT_TRUE(
+      Near(std::array{result.bits_per_byte->value}, std::array{bits / static_cast<double>(bytes)}, Relative(1e-12)));
+}
+
+// What is cut changes no logit of what is left, so the reference without it is the model itself.
+TEST_F(EvaluateTest, AReferenceWithMoreTokensIsReadByTheMapAndRenormalised) {
+  CutTinyCheckpoint(temp_ / "model", temp_ / "cut", {260, 265, 277, 290});
+  options_.model = temp_ / "cut";
+  options_.reference = temp_ / "model";
+  const EvalResult result = Evaluate(options_);
+  EXPECT_EQ(result.kl->value, 0);
+  EXPECT_EQ(result.top1_agreement->value, 1);
+  EXPECT_EQ(result.perplexity.value, result.reference_perplexity->value);
+  EXPECT_GT(result.reference_lost_mass->value, 0.001);
+  EXPECT_LT(result.reference_lost_mass->value, 0.5);
+  EXPECT_GT(result.text_tok, *result.reference_text_tok);
+  EvalOptions alone = options_;
+  alone.model = temp_ / "model";
+  alone.reference.clear();
+  const EvalResult whole = Evaluate(alone);
+  EXPECT_EQ(result.reference_bits_per_byte->value, whole.bits_per_byte->value);
+  EXPECT_EQ(*result.reference_text_tok, whole.text_tok);
+  const Json json = ToJson(result);
+  EXPECT_EQ(json["windows"]["reference_text_tok"], whole.text_tok);
+  EXPECT_EQ(json["metrics"].size(), 8u);
+  EXPECT_EQ(json["metrics"][6]["name"], "reference_lost_mass");
+}
+
+TEST_F(EvaluateTest, AReferenceWithoutTheModelsTokensIsRefused) {
+  CutTinyCheckpoint(temp_ / "model", temp_ / "cut", {260});
+  options_.reference = temp_ / "cut";
+  EXPECT_ERROR(Evaluate(options_), "has no token for id 260");
+}
+
 TEST_F(EvaluateTest, WrittenFormHasUnitsErrorsAndNulls) {
   Json json = ToJson(Evaluate(options_));
   EXPECT_EQ(json["schema"], kEvalDocument.schema);
   EXPECT_EQ(json["reference"], nullptr);
   EXPECT_EQ(json["windows"]["window_tok"], 32);
   EXPECT_EQ(json["windows"]["stride_tok"], 32);
-  ASSERT_EQ(json["metrics"].size(), 2u);
+  ASSERT_EQ(json["metrics"].size(), 3u);
   for (const Json& metric : json["metrics"]) {
     EXPECT_EQ(metric["kind"], "measured");
     EXPECT_TRUE(metric["unit"].is_string());
@@ -121,7 +165,7 @@ TEST_F(EvaluateTest, WrittenFormHasUnitsErrorsAndNulls) {
   options_.windows.max_windows = 1;
   EXPECT_EQ(ToJson(Evaluate(options_))["metrics"][0]["se"], nullptr) << "one window has no error";
   options_.reference = temp_ / "other";
-  EXPECT_EQ(ToJson(Evaluate(options_))["metrics"].size(), 5u);
+  EXPECT_EQ(ToJson(Evaluate(options_))["metrics"].size(), 6u);
 }
 
 TEST_F(EvaluateTest, TextsThatCannotBeScoredAreErrors) {

@@ -68,8 +68,8 @@ TEST(VisitPositions, ShowsEachPositionOnceWithAllSessionsSideBySide) {
   const ScoreWindow windows[] = {{std::span(text).first(20), 5}, {std::span(text).last(10), 1}};
   std::vector<int> visits(2 * 20);
   std::vector<double> difference(2 * 20);
-  Session* const sessions[] = {&a, &b};
-  VisitPositions(sessions, windows, [&](int64_t window, int64_t position, auto logits) {
+  const ScoredModel models[] = {&a, &b};
+  VisitPositions(models, windows, [&](int64_t window, int64_t position, auto logits) {
     ASSERT_EQ(logits.size(), 2u);
     const auto slot = static_cast<size_t>(window * 20 + position);
     visits[slot] += 1;
@@ -98,13 +98,37 @@ TEST(Score, BadWindowsAreErrors) {
   EXPECT_ERROR(score(text, 1), "token id 300 at position 2 is outside the vocabulary of 300");
 }
 
+// The same model, told that its ids are in another order.
+TEST(VisitPositions, AModelReadsByIdsOfItsOwn) {
+  TinyModel tiny;
+  Session a = tiny.NewSession(), b = tiny.NewSession();
+  std::vector<int32_t> own(300);
+  for (int32_t id = 0; id < 300; ++id) own[static_cast<size_t>(id)] = 299 - id;
+  const std::vector<int32_t> text = SomeTokens(9);
+  std::vector<int32_t> turned = text;
+  for (int32_t& id : turned) id = 299 - id;
+  const ScoreWindow windows[] = {{text}}, turned_windows[] = {{turned}};
+  std::vector<float> by_ids(10), by_text(10);
+  const ScoredModel models[] = {{&a, own}, &b};
+  VisitPositions(models, windows,
+                 [&](int64_t, int64_t position, auto logits) { by_ids[static_cast<size_t>(position)] = logits[0][7]; });
+  const ScoredModel alone[] = {&a};
+  VisitPositions(alone, turned_windows, [&](int64_t, int64_t position, auto logits) {
+    by_text[static_cast<size_t>(position)] = logits[0][7];
+  });
+  EXPECT_EQ(by_ids, by_text);
+  const std::vector<int32_t> bad = {1, 300, 2};
+  const ScoreWindow bad_windows[] = {{bad}};
+  EXPECT_ERROR(VisitPositions(models, bad_windows, [](auto, auto, auto) {}), "token id 300");
+}
+
 TEST(VisitPositions, OtherVocabulariesAreAnError) {
   TinyModel one, other({.vocab_size = 310});
   Session a = one.NewSession(), b = other.NewSession();
   const std::vector<int32_t> text = SomeTokens(3);
   const ScoreWindow windows[] = {{text}};
-  Session* const sessions[] = {&a, &b};
-  EXPECT_ERROR(VisitPositions(sessions, windows, [](auto, auto, auto) {}),
+  const ScoredModel models[] = {&a, &b};
+  EXPECT_ERROR(VisitPositions(models, windows, [](auto, auto, auto) {}),
                "has a vocabulary of 310, but the model it is compared with has 300");
 }
 

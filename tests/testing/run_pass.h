@@ -35,14 +35,19 @@ inline PlanInput PlanInputOf(const Checkpoint& in, const TokenWindows& windows, 
   if (teacher) input.teacher = teacher->config();
   input.calibration_windows = static_cast<int64_t>(windows.windows.size());
   input.window_tok = windows.window_tok;
+  input.tokenizer = in.directory();
+  input.tokenizer_vocab_size = in.config().vocab_size;
   input.where = "recipe.yaml:3: stages[0]";
   return input;
 }
 
 inline Json RunPass(const Pass& pass, const std::filesystem::path& in_directory, const std::filesystem::path& out,
-                    const TokenWindows& windows = {}, const Checkpoint* teacher = nullptr, ReportRows rows = {}) {
+                    const TokenWindows& windows = {}, const Checkpoint* teacher = nullptr, ReportRows rows = {},
+                    const std::vector<TextSource>& texts = {}) {
   const Checkpoint in = Checkpoint::Open(in_directory);
-  const ModelConfig planned = pass.Plan(PlanInputOf(in, windows, teacher)).config;
+  PlanInput input = PlanInputOf(in, windows, teacher);
+  input.texts = texts;
+  const ModelConfig planned = pass.Plan(input).config;
   CheckpointWriter writer(out, planned);
   Json report = Json::object(), decided = Json::object();
   ThreadPool pool(1);
@@ -55,9 +60,12 @@ inline Json RunPass(const Pass& pass, const std::filesystem::path& in_directory,
   context.report = &report;
   context.rows = std::move(rows);
   context.decided = &decided;
+  context.texts = &texts;
+  context.scratch = out.string() + ".scratch";
   pass.Run(in, writer, context);
   writer.Commit(true);
-  CheckpointWriter(out, WithDecided(planned, decided)).Finish(in_directory);
+  const std::filesystem::path beside = SideFilesOf(context.scratch);
+  CheckpointWriter(out, WithDecided(planned, decided)).Finish(exists(beside) ? beside : in_directory);
   return report;
 }
 
