@@ -31,7 +31,8 @@ stages:
   - {pass: prune.vocab, tokens: 270, multiple_of: 2}
   - {pass: prune.ffn, ratio: 0.25, multiple_of: 32}
   - {pass: distill.blocks, epochs: 2, batch_windows: 2}
-  - {pass: quantize.round, bits: 4, group_size: 32, clip: mse}
+  - {pass: quantize.allocate, bits_per_weight: 8}
+  - {pass: quantize.gptq, output: kl}
 )";
 
 class Compress : public testing::Test {
@@ -127,6 +128,27 @@ TEST_F(Compress, ASecondRunOnABusyOutputIsRefused) {
   EXPECT_EQ(second.status, 1);
   EXPECT_THAT(second.err, HasSubstr("is in use by another run"));
   EXPECT_EQ(run.Wait().status, 0);
+}
+
+TEST_F(Compress, StatisticsAreKeptWhereTheUserSaysAndNowhereElse) {
+  std::ofstream(dir_ / "recipe.yaml") << "version: 1\ncalibration: {windows: 4, window_tok: 32}\n"
+                                         "stages: [{pass: quantize.gptq, bits: 3, group_size: 32, output: kl}]\n";
+  std::vector<std::string> command = Command(dir_ / "out");
+  const Outcome without = RunToEnd(command);
+  ASSERT_EQ(without.status, 0) << without.err;
+  EXPECT_THAT(without.err, HasSubstr("gradients: "));
+  const auto expected = Hashes(dir_ / "out");
+  command.insert(command.end(), {"--statistics", (dir_ / "kept").string(), "--overwrite", "--restart"});
+  for (const char* out : {"first", "second"}) {
+    command[6] = (dir_ / out).string();
+    const Outcome outcome = RunToEnd(command);
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_EQ(Hashes(dir_ / out), expected);
+    EXPECT_EQ(outcome.err.find("gradients: ") == std::string::npos, std::string(out) == "second") << outcome.err;
+    EXPECT_FALSE(fs::exists(dir_ / (std::string(out) + ".work")));
+  }
+  EXPECT_FALSE(fs::is_empty(dir_ / "kept"));
+  EXPECT_FALSE(fs::exists(dir_ / "model" / "statistics"));
 }
 
 // The weights say what was calibrated on.
