@@ -45,12 +45,13 @@ RECIPES = {
     "gptq-w2": [f"{{pass: quantize.gptq, {W2}, {E8}}}"],
     "tune-w2": [f"{{pass: quantize.tune, {W2}, steps: 50, {E8}}}"],
 }
-# A format for each matrix, as quantize.allocate chooses them: fused neighbours alike, so that vLLM's loader takes them.
-FORMATS = ", ".join(f"{{bits: {bits}, group_size: {size}}}" for bits, size in
-                    ((2, 32), (2, 128), (3, 32), (3, 64), (3, 128), (4, 32), (4, 64), (4, 128), (5, 64), (5, 128)))
-RECIPES |= {f"allocate-{budget}MB": [f"{{pass: quantize.allocate, budget_MB: {budget}, formats: [{FORMATS}]}}",
-                                     "{pass: quantize.gptq}"] for budget in (72, 62, 50)}
-# The same as formats.py chose them.
+# Rounded by the curvature of the model's KL: the same formats, and a format for each matrix as quantize.allocate chooses
+# them, fused neighbours alike, so that vLLM's loader takes them.
+RECIPES |= {f"kl-{name}": [f"{{pass: quantize.gptq, {scheme}, {E8}, output: kl}}"]
+            for name, scheme in (("w4", W4), ("w3", W3), ("w2", W2))}
+RECIPES |= {f"allocate-{budget}MB": [f"{{pass: quantize.allocate, budget_MB: {budget}}}",
+                                     "{pass: quantize.gptq, output: kl}"] for budget in (104, 97, 86, 72, 62, 50)}
+# A format for each matrix as formats.py chose them.
 RECIPES |= {path.stem: [" ".join(path.read_text().split())]
             for path in sorted((pathlib.Path(__file__).parent / "stages").glob("*.yaml"))}
 
