@@ -21,9 +21,9 @@ namespace fs = std::filesystem;
 // Of weights and config, but for what was decided about their formats; of the text, and of the seed.
 std::string KeyOf(const Checkpoint& in, const PassContext& context) {
   Sha256 hash;
-  ModelConfig dense = in.config();
-  dense.allocation.reset();
-  hash.Update(ToJson(dense).dump());
+  Json config = ToJson(in.config());
+  config.erase(std::string(kAllocationKey));
+  hash.Update(config.dump());
   for (const TensorSpec& spec : in.table())
     for (const StoredTensor& part : StoredForm(spec, in.config())) {
       hash.Update(part.name);

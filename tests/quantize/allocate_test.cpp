@@ -132,6 +132,19 @@ TEST_F(Allocate, CostsOfCurvatureFallWithBitsAndAddUpToWhatRoundingByItCosts) {
   }
 }
 
+TEST_F(Allocate, TheStageAfterItTakesItsStatistics) {
+  for (Family family : kEveryFamily) {
+    Write({.family = family, .dtype = DType::kBF16});
+    AllocateOptions options = Bits(8);
+    options.measured = false;
+    Run(options);
+    const std::filesystem::path made = case_ / "allocated.statistics", used = case_ / "out.statistics";
+    std::filesystem::rename(made, used);
+    RunPass(GptqPass({.output_kl = true}), case_ / "allocated", case_ / "out", windows_);
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(used), {}), 1) << static_cast<int>(family);
+  }
+}
+
 TEST_F(Allocate, FusedNeighboursShareAFormat) {
   Write({.dtype = DType::kBF16});
   Run(Bits(4.6));
