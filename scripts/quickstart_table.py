@@ -61,6 +61,8 @@ def main():
         ("a copy laid out for this processor", interleaved(original), interleaved(compressed)),
         ("format", original.eval["model"]["format"], compressed.eval["model"]["format"]),
         ("perplexity", with_error(original.metrics["perplexity"], 2), with_error(compressed.metrics["perplexity"], 2)),
+        ("bits per byte", with_error(original.metrics.get("bits_per_byte"), 4),
+         with_error(compressed.metrics.get("bits_per_byte"), 4)),
         ("KL to original (nat/token)", "0", with_error(compressed.metrics.get("kl"), 4)),
         ("same first choice", "100 %", "-" if "top1_agreement" not in compressed.metrics else
          f"{100 * compressed.metrics['top1_agreement']['value']:.1f} %"),

@@ -32,9 +32,13 @@ void Print(const EvalResult& result) {
   std::vector<std::vector<std::string>> rows = {{"metric", "value", "std. error", "unit"}};
   rows.push_back(Row("perplexity", result.perplexity));
   rows.push_back(Row("nll", result.nll, "nats/token"));
+  if (result.bits_per_byte) rows.push_back(Row("bits per byte", *result.bits_per_byte, "bit/B"));
   if (result.reference_perplexity) rows.push_back(Row("perplexity of reference", *result.reference_perplexity));
   if (result.kl) rows.push_back(Row("KL to reference", *result.kl, "nats/token"));
   if (result.top1_agreement) rows.push_back(Row("top-1 agreement", *result.top1_agreement));
+  if (result.reference_bits_per_byte)
+    rows.push_back(Row("bits per byte of reference", *result.reference_bits_per_byte, "bit/B"));
+  if (result.reference_lost_mass) rows.push_back(Row("mass of reference on tokens cut", *result.reference_lost_mass));
   PrintTable(rows);
   fmt::print("\n{} ({}, {}; {}, kv {}, {}), {}: {} windows of {} every {}, {} tokens scored in {}\n",
              result.model.directory, result.model.format,
