@@ -16,8 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-
-
 // Of weights and config, but for what was decided about their formats; of the text, and of the seed.
 std::string KeyOf(const Checkpoint& in, const PassContext& context) {
   Sha256 hash;

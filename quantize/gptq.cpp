@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "core/memory.h"
 #include "model/block_walker.h"
 #include "model/statistics.h"
@@ -102,12 +103,14 @@ class BlockQuantizer {
     at::Tensor& weights = block_.Parameter(target.role);
     const int64_t rows = weights.size(0), step = statistics_ ? MomentRows(rows) : rows;
     MatrixErrors errors;
+    bool coupled = true;
     for (int64_t first = 0; first < rows; first += step) {
       at::Tensor part = weights.narrow(0, first, std::min(step, rows - first));
       std::optional<HessianRoot> outputs;
       if (statistics_)
         outputs = RootOf(statistics_->Moments(target, first), options_.output_damping,
                          options_.hessian.activation_order, *context_.pool);
+      coupled = coupled && (!outputs || outputs->usable);
       const RoundedMatrix rounded = QuantizeRows(part, root, outputs ? &*outputs : nullptr, *target.format,
                                                  options_.clip, out_.config().dtype, *context_.pool);
       const at::Tensor values = rounded.Values(*context_.pool);
@@ -115,7 +118,12 @@ class BlockQuantizer {
       WriteRows(out_, target, first, rounded, *context_.pool);
       part.copy_(values);
     }
-    context_.rows.Add(target.name, errors.Report(target.module, root));
+    Json row = errors.Report(target.module, root);
+    if (!coupled && root.usable) {
+      LogWarning("nothing depends on some outputs of {}: their rows were rounded each by itself", target.module);
+      row["degraded"] = "rows rounded each by itself: the model's output does not depend on their outputs";
+    }
+    context_.rows.Add(target.name, std::move(row));
   }
 
   const GptqOptions& options_;

@@ -114,6 +114,13 @@ TEST_F(Gptq, ADeadBlockIsRoundedAndReportedAsDegraded) {
     EXPECT_EQ(row["silent_inputs"].get<int64_t>(), dead ? 96 : 0) << row.dump();
     EXPECT_EQ(row["output_error"].is_null(), dead);
   }
+  // The gate shuts out what the up projection puts out.
+  const Json by_kl = RunPass(GptqPass({.output_kl = true}), case_ / "dead", case_ / "by_kl", windows_);
+  for (const auto& row : by_kl["tensors"]) {
+    const bool lost =
+        row["name"] == "model.layers.1.mlp.down_proj.weight" || row["name"] == "model.layers.1.mlp.up_proj.weight";
+    EXPECT_EQ(row.contains("degraded"), lost) << row.dump();
+  }
 }
 
 TEST_F(Gptq, PlansBytesMemoryAndRefusesWhatCannotWork) {
