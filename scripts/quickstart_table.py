@@ -30,6 +30,12 @@ class Results:
                            for row in csv.DictReader(file) if row["prefill_ms"] and row["tpot_ms"]}
 
 
+def formats(results):
+    """Two of them, and how many more: a format chosen for each matrix makes a long list."""
+    names = results.eval["model"]["format"].split(", ")
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+
+
 def main():
     original, compressed = Results(*sys.argv[1:3]), Results(*sys.argv[3:5])
     # The longest prompt of a single request that was measured for both.
@@ -59,7 +65,7 @@ def main():
         ("", "original", "compressed"),
         ("weights", size(original), size(compressed)),
         ("a copy laid out for this processor", interleaved(original), interleaved(compressed)),
-        ("format", original.eval["model"]["format"], compressed.eval["model"]["format"]),
+        ("format", formats(original), formats(compressed)),
         ("perplexity", with_error(original.metrics["perplexity"], 2), with_error(compressed.metrics["perplexity"], 2)),
         ("bits per byte", with_error(original.metrics.get("bits_per_byte"), 4),
          with_error(compressed.metrics.get("bits_per_byte"), 4)),
