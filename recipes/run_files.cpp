@@ -16,11 +16,17 @@ void RemoveAll(const fs::path& path) {
   if (error) Fail(path.string(), "cannot remove: {}", error.message());
 }
 
-// The journal goes last: without it, what a kill leaves of the directory would not be known as a run's.
-void RemoveWork(const fs::path& work) {
+// A stage that is complete.
+bool IsStage(const fs::path& path) {
+  return path.filename().string().starts_with("stage-") && fs::exists(path / "config.json");
+}
+
+// All but stages, where those are kept. The journal goes last: without it, what a kill leaves of the directory would
+// not be known as a run's.
+void RemoveWork(const fs::path& work, bool keep_stages) {
   for (const auto& entry : fs::directory_iterator(work))
-    if (entry.path().filename() != "journal.json") RemoveAll(entry.path());
-  RemoveAll(work);
+    if (entry.path().filename() != "journal.json" && !(keep_stages && IsStage(entry.path()))) RemoveAll(entry.path());
+  RemoveAll(keep_stages ? work / "journal.json" : work);
 }
 
 // A kill may come before the first journal is in place: then there is nothing yet but what it was being written to.
@@ -36,8 +42,7 @@ bool LeftByARun(const fs::path& work) {
 bool KeptByARun(const fs::path& stages) {
   if (!fs::is_directory(stages)) return false;
   for (const auto& entry : fs::directory_iterator(stages))
-    if (!entry.path().filename().string().starts_with("stage-") || !fs::exists(entry.path() / "config.json"))
-      return false;
+    if (!IsStage(entry.path())) return false;
   return true;
 }
 
@@ -54,6 +59,7 @@ RunFiles::RunFiles(const fs::path& output) {
 fs::path RunFiles::Stage(size_t index) const { return work / fmt::format("stage-{}", index); }
 fs::path RunFiles::Staging(size_t index) const { return Sibling(Stage(index), ".staging"); }
 fs::path RunFiles::Scratch(size_t index) const { return Sibling(Stage(index), ".scratch"); }
+fs::path RunFiles::Statistics() const { return work / "statistics"; }
 
 void RunFiles::CheckReplaceable(bool overwrite) const {
   if (!fs::exists(out)) return;
@@ -75,7 +81,7 @@ void RunFiles::PrepareWork(bool restart) const {
   bool exists = fs::exists(work);
   if (exists && !LeftByARun(work))
     Fail(work.string(), "is needed as work directory, but holds something that no run left; move it away");
-  if (exists && restart) RemoveWork(work);
+  if (exists && restart) RemoveWork(work, false);
   std::error_code error;
   fs::create_directories(work, error);
   if (error) Fail(work.string(), "cannot create: {}", error.message());
@@ -83,13 +89,9 @@ void RunFiles::PrepareWork(bool restart) const {
 
 void RunFiles::CleanUp(bool keep_stages) const {
   if (!fs::exists(work)) return;
-  if (keep_stages) {
-    CheckStagesReplaceable(true);
-    fs::remove(work / "journal.json");
-    PublishDirectory(work, stages);
-  } else {
-    RemoveWork(work);
-  }
+  if (keep_stages) CheckStagesReplaceable(true);
+  RemoveWork(work, keep_stages);
+  if (keep_stages) PublishDirectory(work, stages);
 }
 
 bool RunFiles::FinishedBy(const RunIdentity& identity) const {

@@ -20,6 +20,7 @@ struct RunFiles {
   std::filesystem::path Stage(size_t index) const;    // complete
   std::filesystem::path Staging(size_t index) const;  // being written
   std::filesystem::path Scratch(size_t index) const;
+  std::filesystem::path Statistics() const;  // of gradients, where the user names no other place
 
   // THROWS Error when out exists and may not be replaced: without overwrite, or when it is no checkpoint at all.
   void CheckReplaceable(bool overwrite) const;
@@ -30,7 +31,7 @@ struct RunFiles {
   // stands there that no run left.
   void PrepareWork(bool restart) const;
 
-  // After publishing: the work directory goes away, or becomes <out>.stages.
+  // After publishing: the work directory goes away, or becomes <out>.stages, with nothing but stages in it.
   void CleanUp(bool keep_stages) const;
 
   // Whether out is the finished result of this run.

@@ -135,7 +135,6 @@ RunResult Runner::Run() {
   if (journal.resumed()) LogInfo("resuming the run in {} at stage {}", files_.work.string(), first + 1);
   for (size_t index = first; index < stages_.size(); ++index) RunStage(index, journal);
   Json report = Publish(journal);
-  fs::remove_all(files_.work / "statistics");
   files_.CleanUp(request_.keep_stages);
   return {false, std::move(report)};
 }
@@ -187,7 +186,7 @@ Json Runner::RunPass(size_t index, const Checkpoint& in, const Planned& planned,
   }
   if (stage.object->Needs().teacher) context.teacher = teacher_ ? &*teacher_ : &input_;
   context.scratch = scratch;
-  context.statistics = request_.statistics.empty() ? files_.work / "statistics" : request_.statistics;
+  context.statistics = request_.statistics.empty() ? files_.Statistics() : request_.statistics;
   context.report = &details;
   context.decided = &decided;
   context.rows = ReportRows(scratch / "rows.jsonl");

@@ -148,6 +148,11 @@ TEST_F(Compress, StatisticsAreKeptWhereTheUserSaysAndNowhereElse) {
     EXPECT_FALSE(fs::exists(dir_ / (std::string(out) + ".work")));
   }
   EXPECT_FALSE(fs::is_empty(dir_ / "kept"));
+  std::vector<std::string> staged = Command(dir_ / "staged");
+  staged.emplace_back("--keep-stages");
+  ASSERT_EQ(RunToEnd(staged).status, 0);
+  for (const auto& entry : fs::directory_iterator(dir_ / "staged.stages"))
+    EXPECT_TRUE(fs::exists(entry.path() / "config.json")) << entry.path();
   EXPECT_FALSE(fs::exists(dir_ / "model" / "statistics"));
 }
 
