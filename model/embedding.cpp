@@ -44,15 +44,10 @@ at::Tensor Embed(const Checkpoint& checkpoint, const std::vector<std::vector<int
 }
 
 at::Tensor Logits(const Checkpoint& checkpoint, const at::Tensor& hidden) {
-  constexpr int64_t kRows = 4096;  // of the head, as floats at a time
   const std::vector<float> norm = checkpoint.ReadFloats(Find(checkpoint.table(), Role::kFinalNorm));
   at::Tensor normed = RmsNorm(hidden, at::tensor(norm), checkpoint.config().rms_norm_eps);
-  const WeightView head = checkpoint.Head();
   std::vector<at::Tensor> parts;
-  for (int64_t first = 0; first < head.out_features; first += kRows) {
-    const int64_t rows = std::min(kRows, head.out_features - first);
-    parts.push_back(at::linear(normed, RowsOf(head, first, rows)));
-  }
+  ForHeadRows(checkpoint.Head(), [&](int64_t, const at::Tensor& rows) { parts.push_back(at::linear(normed, rows)); });
   return at::cat(parts, -1);
 }
 

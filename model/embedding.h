@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -13,6 +14,15 @@ namespace ecld {
 
 // Rows [first, first + rows) of a matrix as floats, [rows, in_features]: embeddings and heads are taken in pieces.
 at::Tensor RowsOf(const WeightView& weight, int64_t first, int64_t rows);
+
+constexpr int64_t kHeadRows = 4096;  // of an embedding or a head, as floats at a time
+
+// Calls body(first, rows) for all rows of a matrix in pieces, rows being [at most kHeadRows, in_features].
+template <class Body>
+void ForHeadRows(const WeightView& weight, Body body) {
+  for (int64_t first = 0; first < weight.out_features; first += kHeadRows)
+    body(first, RowsOf(weight, first, std::min(kHeadRows, weight.out_features - first)));
+}
 
 // windows: equally long lists of ids -> [windows, tokens, hidden_size]. THROWS Error on an id outside the vocabulary.
 at::Tensor Embed(const Checkpoint& checkpoint, const std::vector<std::vector<int32_t>>& windows);

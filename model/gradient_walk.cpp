@@ -19,7 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kHeadRows = 4096;            // of the vocabulary, as floats at a time
 constexpr int64_t kLogits = int64_t{1} << 26;  // held at a time
 
 // Torch's operations that keep what the linears of a block put out, in the order in which they run.
@@ -110,16 +109,14 @@ at::Tensor GradientsAtTheEnd(const Checkpoint& in, uint64_t seed, at::Tensor& st
       return RmsNorm(input, norm, in.config().rms_norm_eps);
     }();
     at::Tensor logits = at::empty({part.size(0), head.out_features}, at::kFloat);
-    const auto for_rows = [&](const auto& body) {
-      for (int64_t row = 0; row < head.out_features; row += kHeadRows) {
-        const int64_t rows = std::min(kHeadRows, head.out_features - row);
-        body(RowsOf(head, row, rows), logits.narrow(1, row, rows));
-      }
-    };
-    for_rows([&](const at::Tensor& weights, at::Tensor out) { out.copy_(at::linear(normed.detach(), weights)); });
+    ForHeadRows(head, [&](int64_t row, const at::Tensor& weights) {
+      logits.narrow(1, row, weights.size(0)).copy_(at::linear(normed.detach(), weights));
+    });
     DrawAndSubtract(logits, first, seed, probabilities);
     at::Tensor gradient = at::zeros_like(part);
-    for_rows([&](const at::Tensor& weights, const at::Tensor& of_rows) { gradient.addmm_(of_rows, weights); });
+    ForHeadRows(head, [&](int64_t row, const at::Tensor& weights) {
+      gradient.addmm_(logits.narrow(1, row, weights.size(0)), weights);
+    });
     normed.backward(gradient);
     part.copy_(input.grad());
   }

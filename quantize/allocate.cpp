@@ -83,6 +83,26 @@ std::vector<std::vector<double>> GuessedCosts(const AllocationSpace& space) {
   return costs;
 }
 
+// Nats per token of every unit in every format, [unit][format]. Those that a killed run has found are in its rows.
+std::vector<std::vector<double>> CostsOf(const AllocateOptions& options, const Problem& problem, const Checkpoint& in,
+                                         PassContext& context) {
+  const std::vector<AllocationUnit>& units = problem.space.units;
+  const ReportRows& rows = context.rows;
+  if (!std::all_of(units.begin(), units.end(), [&](const auto& unit) { return rows.Find(unit.name) != nullptr; })) {
+    if (options.measured) {
+      SensitivityOptions sensitivity = options.sensitivity;
+      sensitivity.anchor = problem.anchor;
+      MeasureSensitivity(in, problem.space, sensitivity, context);
+    } else {
+      MeasureCurvature(in, problem.space, options.curvature, context);
+    }
+  }
+  std::vector<std::vector<double>> costs;
+  for (const AllocationUnit& unit : units)
+    costs.push_back(rows.Find(unit.name)->at("kl_nats").get<std::vector<double>>());
+  return costs;
+}
+
 std::string FormatName(const std::optional<PackedFormat>& format, const ModelConfig& config) {
   return format ? format->Name() : std::string(Name(config.dtype));
 }
@@ -119,10 +139,7 @@ Planned AllocatePass::Plan(const PlanInput& input) const {
 void AllocatePass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
   const std::string where = "quantize.allocate";
   const Problem problem = ProblemOf(options_, in.config(), where);
-  SensitivityOptions sensitivity = options_.sensitivity;
-  sensitivity.anchor = problem.anchor;
-  const auto costs = options_.measured ? MeasureSensitivity(in, problem.space, sensitivity, context)
-                                       : CurvatureCosts(in, problem.space, options_.curvature, context);
+  const auto costs = CostsOf(options_, problem, in, context);
   const std::vector<size_t> chosen = Choose(problem, costs);
   const Allocation allocation = AllocationOf(problem.dense, problem.space, chosen, where);
 

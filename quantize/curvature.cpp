@@ -35,7 +35,6 @@ class Curvature {
       const Block block = Block::Load(in_, layer);
       in_.DropPages(layer);
       OfBlock(block, states);
-      AdvanceStates(kernels_, block, states);
       progress.Advance();
     }
     for (const AllocationUnit& unit : space_.units)
@@ -46,34 +45,30 @@ class Curvature {
  private:
   using Costs = std::vector<double>;  // by format
 
-  void OfBlock(const Block& block, const at::Tensor& states) {
-    std::array<at::Tensor, kLinearGroups.size()> pivots;  // of the inputs of each group
-    for (const AllocationUnit& unit : space_.units) {
-      if (unit.layer != block.layer() || context_.rows.Find(unit.name)) continue;
-      if (!pivots.front().defined()) pivots = InputPivots(block, states);
+  // Leaves the states that leave the block in states.
+  void OfBlock(const Block& block, at::Tensor& states) {
+    std::vector<const AllocationUnit*> units;
+    for (const AllocationUnit& unit : space_.units)
+      if (unit.layer == block.layer() && !context_.rows.Find(unit.name)) units.push_back(&unit);
+    if (units.empty()) return AdvanceStates(kernels_, block, states);
+    const auto pivots = InputPivots(block, states);
+    for (const AllocationUnit* unit : units) {
       Costs costs(space_.formats.size());
-      for (const TensorSpec& member : unit.members) {
-        const at::Tensor& weights = block.Parameter(member.role);
-        const int64_t rows = weights.size(0), step = MomentRows(rows);
-        for (int64_t first = 0; first < rows; first += step) {
-          const int64_t count = std::min(step, rows - first);
-          const HessianRoot outputs = RootOf(statistics_.Moments(member, first), options_.output_damping,
-                                             options_.hessian.activation_order, *context_.pool);
-          AddCosts(ViewOf(weights), first, count, pivots[GroupIndex(member.role)], PivotCosts(outputs), costs);
-        }
-      }
-      Record(unit, costs);
+      for (const TensorSpec& member : unit->members) AddCosts(block, member, pivots[GroupIndex(member.role)], costs);
+      Record(*unit, costs);
     }
   }
 
-  std::array<at::Tensor, kLinearGroups.size()> InputPivots(const Block& block, const at::Tensor& states) {
+  // Of the inputs of each group; runs the states through the block.
+  std::array<at::Tensor, kLinearGroups.size()> InputPivots(const Block& block, at::Tensor& states) {
     std::array<at::Tensor, kLinearGroups.size()> grams, shares, pivots;
     for (size_t i = 0; i < grams.size(); ++i)
       shares[i] = statistics_.TokenWeights(kLinearGroups[i].linears.front(), block.layer()).sqrt().unsqueeze(-1);
     const TorchOnOneThread one_thread;
     ForWindowBatches(states.size(0), states.size(1), [&](int64_t first, int64_t count) {
       BlockInputs inputs;
-      block.Forward(kernels_, states.narrow(0, first, count), &inputs);
+      at::Tensor part = states.narrow(0, first, count);
+      part.copy_(block.Forward(kernels_, part, &inputs));
       for (size_t i = 0; i < grams.size(); ++i) {
         const at::Tensor& input = inputs.groups[i];
         if (!grams[i].defined()) grams[i] = at::zeros({input.size(2), input.size(2)}, at::kFloat);
@@ -82,6 +77,16 @@ class Curvature {
     });
     for (size_t i = 0; i < grams.size(); ++i) pivots[i] = InputPivot(grams[i]);
     return pivots;
+  }
+
+  void AddCosts(const Block& block, const TensorSpec& linear, const at::Tensor& columns, Costs& costs) {
+    const at::Tensor& weights = block.Parameter(linear.role);
+    const int64_t rows = weights.size(0), step = MomentRows(rows);
+    for (int64_t first = 0; first < rows; first += step) {
+      const HessianRoot outputs = RootOf(statistics_.Moments(linear, first), options_.output_damping,
+                                         options_.hessian.activation_order, *context_.pool);
+      AddCosts(ViewOf(weights), first, std::min(step, rows - first), columns, PivotCosts(outputs), costs);
+    }
   }
 
   // Takes the gram of one input, whose lower triangle is there.
@@ -140,17 +145,10 @@ class Curvature {
 
 }  // namespace
 
-std::vector<std::vector<double>> CurvatureCosts(const Checkpoint& in, const AllocationSpace& space,
-                                                const CurvatureOptions& options, PassContext& context) {
+void MeasureCurvature(const Checkpoint& in, const AllocationSpace& space, const CurvatureOptions& options,
+                      PassContext& context) {
   at::NoGradGuard no_grad;
-  const ReportRows& rows = context.rows;
-  const bool known = std::all_of(space.units.begin(), space.units.end(),
-                                 [&](const auto& unit) { return rows.Find(unit.name) != nullptr; });
-  if (!known) Curvature(in, space, options, context).Run();
-  std::vector<std::vector<double>> costs;
-  for (const AllocationUnit& unit : space.units)
-    costs.push_back(rows.Find(unit.name)->at("kl_nats").get<std::vector<double>>());
-  return costs;
+  Curvature(in, space, options, context).Run();
 }
 
 CurvatureCost CostOfCurvature(const PlanInput& input, const AllocationSpace& space, const CurvatureOptions& options) {

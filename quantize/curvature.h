@@ -23,10 +23,10 @@ struct CurvatureOptions {
   double output_damping = 1;
 };
 
-// Nats per token of every unit in every format, [unit][format] (0 where dense). The report gets a row for each unit,
-// under its name; units that have one already are taken from it. THROWS Error for NaN weights.
-std::vector<std::vector<double>> CurvatureCosts(const Checkpoint& in, const AllocationSpace& space,
-                                                const CurvatureOptions& options, PassContext& context);
+// Nats per token of every unit in every format (0 where dense): "kl_nats" of a row of the report for each unit that has
+// none yet. THROWS Error for NaN weights.
+void MeasureCurvature(const Checkpoint& in, const AllocationSpace& space, const CurvatureOptions& options,
+                      PassContext& context);
 
 // For plans.
 struct CurvatureCost {

@@ -200,8 +200,7 @@ class MatrixRounder {
   // Strips follow each other within a block of columns: rows give to all rows behind them.
   void RunCoupled() {
     const TorchOnOneThread one_thread;
-    std::vector<Strip> strips(static_cast<size_t>((result_.rows + kStrip - 1) / kStrip),
-                              Strip{{}, {}, {result_.format}});
+    std::vector<Strip> strips(static_cast<size_t>((result_.rows + kStrip - 1) / kStrip));
     ForStrips([&](int64_t index) { strips[static_cast<size_t>(index)] = StripAt(index); });
     for (int64_t first = 0; first < result_.in_features; first += kBlock) {
       const int64_t end = std::min(first + kBlock, result_.in_features), columns = end - first;

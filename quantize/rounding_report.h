@@ -21,7 +21,7 @@ struct MatrixErrors {
   double squared_error = 0, squared_weight = 0, loss = 0, energy = 0;
 
   // weights, values: [rows, in_features], as they were and as they are rounded. lost: tr(E H E^T), E their difference;
-  // none: it is not known yet.
+  // none: whoever rounded counted another loss, and it is worked out here.
   void Add(const at::Tensor& weights, const at::Tensor& values, std::optional<double> lost, const at::Tensor& hessian,
            BlockKernels& kernels);
   // module: named in a warning when the Hessian was repaired or of no use.

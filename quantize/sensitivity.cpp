@@ -18,8 +18,6 @@
 namespace ecld {
 namespace {
 
-constexpr int64_t kHeadRows = 4096;  // of the vocabulary, as floats at a time
-
 int64_t SampleWindows(const SensitivityOptions& options, int64_t window_tok, int64_t windows) {
   return std::clamp<int64_t>(options.sample_tok / window_tok, 1, windows);
 }
@@ -68,19 +66,17 @@ class Sensitivity {
     for (const Variant& variant : variants) states.push_back(normed(variant.states));
     StreamedKl kl(reference.size(0), std::ssize(variants));
     const WeightView head = in_.Head();
-    for (int64_t first = 0; first < head.out_features; first += kHeadRows) {
-      const int64_t rows = std::min(kHeadRows, head.out_features - first);
-      const at::Tensor dense = RowsOf(head, first, rows);
+    ForHeadRows(head, [&](int64_t first, const at::Tensor& dense) {
       std::vector<at::Tensor> heads;
       heads.reserve(variants.size());
       for (const Variant& variant : variants)
-        heads.push_back(variant.head ? Rounded(head, first, rows, *variant.head) : dense);
+        heads.push_back(variant.head ? Rounded(head, first, dense.size(0), *variant.head) : dense);
       ForWindowBatches(reference.size(0), 1, [&](int64_t token, int64_t tokens) {
         kl.Reference(token, at::linear(reference.narrow(0, token, tokens), dense));
         for (size_t i = 0; i < variants.size(); ++i)
           kl.Model(static_cast<int64_t>(i), at::linear(states[i].narrow(0, token, tokens), heads[i]));
       });
-    }
+    });
     in_.DropPages(-1);
     return kl.Means();
   }
@@ -221,19 +217,10 @@ class Sensitivity {
 
 }  // namespace
 
-std::vector<std::vector<double>> MeasureSensitivity(const Checkpoint& in, const AllocationSpace& space,
-                                                    const SensitivityOptions& options, PassContext& context) {
+void MeasureSensitivity(const Checkpoint& in, const AllocationSpace& space, const SensitivityOptions& options,
+                        PassContext& context) {
   at::NoGradGuard no_grad;
-  const ReportRows& rows = context.rows;
-  const auto measured = [&] {
-    return std::all_of(space.units.begin(), space.units.end(),
-                       [&](const auto& unit) { return rows.Find(unit.name) != nullptr; });
-  };
-  if (!measured()) Sensitivity(in, space, options, context).Run();
-  std::vector<std::vector<double>> costs;
-  for (const AllocationUnit& unit : space.units)
-    costs.push_back(rows.Find(unit.name)->at("kl_nats").get<std::vector<double>>());
-  return costs;
+  Sensitivity(in, space, options, context).Run();
 }
 
 SensitivityCost CostOfSensitivity(const ModelConfig& config, int64_t window_tok, int64_t windows,

@@ -26,10 +26,10 @@ struct SensitivityOptions {
   int64_t sample_tok = 2048;  // tokens of the calibration text that are looked at, in whole windows
 };
 
-// KL of every unit in every format, [unit][format] (0 where dense). The report gets a row for each unit that was
-// measured, under its name; units that have one already are taken from it. THROWS Error for NaN weights.
-std::vector<std::vector<double>> MeasureSensitivity(const Checkpoint& in, const AllocationSpace& space,
-                                                    const SensitivityOptions& options, PassContext& context);
+// KL of every unit in every format (0 where dense): "kl_nats" of a row of the report for each unit that has none yet.
+// THROWS Error for NaN weights.
+void MeasureSensitivity(const Checkpoint& in, const AllocationSpace& space, const SensitivityOptions& options,
+                        PassContext& context);
 
 // For plans.
 struct SensitivityCost {

@@ -92,14 +92,12 @@ TEST_F(Allocate, ACostIsTheDivergenceOfTheModelWithThatMatrixRounded) {
   const size_t anchor = 2;
   EXPECT_EQ(quick["anchor"], "W4 g32 asym");
   TokenWindows first{16, {windows_.windows.begin(), windows_.windows.begin() + 4}};
-  const at::Tensor log_p = at::log_softmax(ModelLogits(Checkpoint::Open(case_ / "in"), first).to(at::kDouble), -1);
   for (const char* unit : {"model.layers.0.self_attn.k_proj", "model.layers.1.mlp.down_proj", "model.embed_tokens"}) {
     RoundOptions round{.scheme = {.format = *kFormats[anchor], .overrides = {{unit, kFormats[anchor]}, {"*", {}}}},
                        .clip = Clip::kMse};
     std::filesystem::remove_all(case_ / "one");
     RunPass(RoundPass(round), case_ / "in", case_ / "one");
-    const at::Tensor log_q = at::log_softmax(ModelLogits(Checkpoint::Open(case_ / "one"), first).to(at::kDouble), -1);
-    const double kl = (log_p.exp() * (log_p - log_q)).sum(-1).mean().item<double>();
+    const double kl = Divergence("one", first);
     EXPECT_TRUE(
         Near(std::vector{Costs(exact, unit)[anchor], Costs(quick, unit)[anchor]}, std::vector{kl, kl}, Relative(1e-3)))
         << unit;
@@ -123,11 +121,7 @@ TEST_F(Allocate, CostsOfCurvatureFallWithBitsAndAddUpToWhatRoundingByItCosts) {
     Scheme scheme{.format = *kFormats[2], .embeddings = kFormats[2]};
     if (!tied) scheme.lm_head = kFormats[2];
     RunPass(GptqPass({.scheme = scheme, .output_kl = true}), case_ / "in", case_ / "w4", windows_);
-    const auto log_p = [&](const char* model) {
-      return at::log_softmax(ModelLogits(Checkpoint::Open(case_ / model), windows_).to(at::kDouble), -1);
-    };
-    const at::Tensor before = log_p("in");
-    const double measured = (before.exp() * (before - log_p("w4"))).sum(-1).mean().item<double>();
+    const double measured = Divergence("w4", windows_);
     EXPECT_NEAR(std::log(sum / measured), 0, 0.5) << sum << " " << measured;
   }
 }

@@ -26,6 +26,14 @@ class CompressedLogits : public testing::Test {
     const at::Tensor expected = ModelLogits(Checkpoint::Open(case_ / "in"), windows_);
     return ((ModelLogits(Checkpoint::Open(case_ / name), windows_) - expected).norm() / expected.norm()).item<double>();
   }
+  // Of the input to the model of this name on these windows, nats per token.
+  double Divergence(const char* name, const TokenWindows& windows) {
+    const auto log_p = [&](const char* model) {
+      return at::log_softmax(ModelLogits(Checkpoint::Open(case_ / model), windows).to(at::kDouble), -1);
+    };
+    const at::Tensor before = log_p("in");
+    return (before.exp() * (before - log_p(name))).sum(-1).mean().item<double>();
+  }
 
   int64_t window_tok_;
   TempDir directory_;
