@@ -11,7 +11,7 @@
 #include <variant>
 #include <vector>
 
-#include "kernels/decode/steps.h"
+#include "kernels/cuda/steps.h"
 #include "kernels/gemm/cuda/gemm.h"
 
 namespace ecld {

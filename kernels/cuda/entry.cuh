@@ -22,4 +22,11 @@ void QueueKernel(const Kernel& kernel, CudaStream stream) {
   LaunchEarly(Entry<Kernel>, grid, Kernel::kThreads, shape.shared_bytes, stream, kernel);
 }
 
+// A step (steps.h) by the kernel that its WithKernel names. THROWS Error with this name where the launch fails.
+template <class Step>
+void QueueStep(const Step& step, CudaStream stream, const char* name) {
+  WithKernel(step, [&](const auto& kernel) { QueueKernel(kernel, stream); });
+  CheckLaunch(name);
+}
+
 }  // namespace ecld::cuda

@@ -1,5 +1,5 @@
 // A library with the functions of cuBLAS that ECLD calls, which computes on the CPU and refuses what a caller must not
-// do. Built as a shared object for tests/cuda.
+// do. Built as a shared object for tests/kernels/cuda.
 
 #include <cstddef>
 #include <cstdint>

@@ -10,11 +10,11 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/attention/cuda/attend.h"
 #include "kernels/cuda/early.h"
-#include "kernels/decode/attend.h"
-#include "kernels/decode/dense.h"
-#include "kernels/decode/rotate.h"
-#include "kernels/decode/rows.h"
+#include "kernels/elementwise/cuda/rotate.h"
+#include "kernels/elementwise/cuda/rows.h"
+#include "kernels/gemm/cuda/dense_step.h"
 #include "kernels/gemm/cuda/gemm.h"
 #include "kernels/gemm/cuda/gemv.h"
 #include "kernels/gemm/cuda/mma.h"

@@ -2,7 +2,7 @@
 // The body of RotateStep, as a template over the machine it runs on (kernels/cuda). A warp takes one head of the query,
 // the key or the value in one row.
 
-#include "kernels/decode/rows.h"
+#include "kernels/elementwise/cuda/rows.h"
 
 namespace ecld::cuda {
 

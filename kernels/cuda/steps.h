@@ -5,7 +5,8 @@
 // memory, so that one CUDA graph serves every token. The same inputs give the same bits in every run.
 //
 // Rows are tokens of one sequence, one after the other. Hidden states and what products give are floats; what products
-// take is of 16 bits. The bodies (rows.h, attend.h, dense.h) run on the tests' executor too.
+// take is of 16 bits. The bodies stand in the folders of their ops (elementwise/cuda, attention/cuda,
+// gemm/cuda/dense_step.h) and run on the tests' executor too.
 
 #include <cstddef>
 #include <cstdint>

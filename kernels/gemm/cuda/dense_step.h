@@ -2,7 +2,7 @@
 // The body of DenseStep, as a template over the machine it runs on (kernels/cuda). A warp makes one output of a few
 // rows; its lanes take 8 weights at a time.
 
-#include "kernels/decode/rows.h"
+#include "kernels/elementwise/cuda/rows.h"
 
 namespace ecld::cuda {
 

@@ -5,7 +5,7 @@
 #include <math.h>
 
 #include "kernels/cuda/lanes.h"
-#include "kernels/decode/steps.h"
+#include "kernels/cuda/steps.h"
 
 namespace ecld::cuda {
 

@@ -1,4 +1,4 @@
-#include "kernels/decode/steps.h"
+#include "kernels/cuda/steps.h"
 
 #include <algorithm>
 #include <cassert>

@@ -7,7 +7,7 @@
 // each lane having kDims elements of the sums. The softmax runs along (Milakov and Gimelshein 2018, algorithm 3): sums
 // are scaled down where a larger score appears. Warps', then blocks' sums are added in their order.
 
-#include "kernels/decode/rows.h"
+#include "kernels/elementwise/cuda/rows.h"
 
 namespace ecld::cuda {
 
