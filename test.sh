@@ -3,7 +3,7 @@
 #   ./test.sh -L unit            only one tier: unit, cli, oracle, asan, arm64, fuzz, slow
 #   ./test.sh -R Tokenizer       only tests with this in their name
 # ECLD_TEST_DATA=DIR             real models and texts; tests that need them are skipped without it
-# ECLD_FUZZ_SECONDS=20           time for each fuzz target
+# ECLD_FUZZ_SECONDS=10           time for each fuzz target
 # ECLD_FUZZ_SEED=1               other inputs for the fuzz targets
 set -euo pipefail
 cd "$(dirname "$0")"

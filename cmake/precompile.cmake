@@ -1,5 +1,5 @@
 # The headers that take longest to read, compiled once. Half the time of a build from nothing; but a file that forgets
-# one of them compiles all the same, so the builds that tests run on read every header.
+# one of them compiles all the same, so the build that developers use reads every header.
 set(common <fmt/format.h> <nlohmann/json.hpp> <filesystem> <functional> <map> <sstream>)
 target_precompile_headers(ecld_core PRIVATE ${common})  # by itself: it may be position independent
 target_precompile_headers(ecld_profile_format PRIVATE ${common})
@@ -18,3 +18,5 @@ endif()
 foreach(warning stringop-overflow stringop-overread array-bounds)
   target_compile_options(ecld_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-${warning}>)
 endforeach()
+# Else ccache cannot tell that what Clang has precompiled is what it was.
+target_compile_options(ecld_flags INTERFACE "$<$<CXX_COMPILER_ID:Clang>:SHELL:-Xclang -fno-pch-timestamp>")

@@ -8,6 +8,7 @@ shift
 if command -v ccache >/dev/null; then
   # Paths relative to the checkout, so that another checkout of the same sources finds them compiled.
   export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+  export CCACHE_SLOPPINESS=pch_defines,time_macros  # as precompiled headers need it
 fi
 mkdir -p "build/$preset"
 if ! cmake --preset "$preset" >"build/$preset/configure.log" 2>&1; then
