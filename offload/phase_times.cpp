@@ -1,6 +1,7 @@
 #include "offload/phase_times.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 
 #include "core/error.h"
@@ -25,7 +26,7 @@ double CacheBytesPerToken(const Table& phase, const std::string& where) {
   return most;
 }
 
-// Joules over seconds of the prompts and steps whose energy the table has.
+// Joules over seconds of the prompts whose energy the table has.
 std::optional<double> MeanWatts(const Table& phase) {
   double joules = 0, seconds = 0;
   for (size_t row = 0; row < phase.rows().size(); ++row) {

@@ -75,6 +75,14 @@ void RequireBudget(const DeviceClass& device) {
            device.spec.name);
 }
 
+// What stands for joules that were not measured; empty: they were, or nothing does.
+std::string ModelledEnergy(const LoadedModel& model, const DeviceSpec& device) {
+  if (model.as && model.as->energy) return fmt::format("by the coefficients of {}", model.as->id);
+  if (!model.as && model.mean_W) return "";
+  const std::optional<double> power_W = device.power_W ? device.power_W : model.mean_W;
+  return power_W ? fmt::format("{} W while it runs", *power_W) : "";
+}
+
 void NoteModelled(World& world) {
   const auto note = [&](std::string text) {
     if (std::ranges::find(world.modelled, text) == world.modelled.end()) world.modelled.push_back(std::move(text));
@@ -89,8 +97,8 @@ void NoteModelled(World& world) {
   for (const DeviceClass& device : world.classes)
     for (const Answerer& variant : device.variants) {
       of_model(*variant.model, device.spec.name);
-      if (!PhaseTimes(variant.model, {}).KnowsEnergy() && device.spec.power_W)
-        note(fmt::format("energy of \"{}\": {} W while it runs", device.spec.name, *device.spec.power_W));
+      if (const std::string energy = ModelledEnergy(*variant.model, device.spec); !energy.empty())
+        note(fmt::format("energy of \"{}\": {}", device.spec.name, energy));
       for (const Answer& answer : variant.answers) choices |= !answer.tok;
     }
   for (const ServerClass& server : world.servers) of_model(*server.answerer.model, server.spec.name);

@@ -95,6 +95,10 @@ TEST(World, RefusesProfilesThatDoNotHaveWhatIsAsked) {
   EXPECT_EQ(modelled.modelled[0], "energy of \"phone\": 3 W while it runs");
   EXPECT_NEAR(Simulate(modelled, "local", {}).most_device_joules, 3 * 0.15, 1e-9);
   EXPECT_FALSE(Simulate(small.Load(), "local", {}).energy_known);
+  const World as_l4 =
+      small.Load({fmt::format("devices.0.variants=[{{profile: {}/device, as: l4}}]", small.dir().path().string())});
+  EXPECT_EQ(as_l4.modelled[0], "times of tiny-w4 on \"phone\": roofline of l4");
+  EXPECT_EQ(as_l4.modelled[1], "energy of \"phone\": 72 W while it runs") << "the most that the catalogue gives it";
 }
 
 TEST(World, RefusesItemsThatDoNotJoinWithTheirNumber) {
