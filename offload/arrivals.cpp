@@ -57,24 +57,26 @@ class DrawnArrivals : public Arrivals {
   EventQueue<size_t> queue_;
 };
 
-template <class Draw>
-std::unique_ptr<Arrivals> Drawn(size_t devices, uint64_t seed, const Lengths& lengths, Draw draw) {
-  return std::make_unique<DrawnArrivals<Draw>>(devices, seed, lengths, std::move(draw));
-}
-
-LoadRequests ReadPoisson(Options& options) {
-  const double rate = Needed(options, "rate_per_s", kLeast, kMostPerSecond);
-  const Lengths lengths = ReadLengths(options);
+// make_draw(devices): what draws their times.
+template <class MakeDraw>
+LoadRequests DrawnRequests(const Lengths& lengths, const MakeDraw& make_draw) {
+  const auto start = [=](size_t devices, uint64_t seed) -> std::unique_ptr<Arrivals> {
+    using Draw = decltype(make_draw(devices));
+    return std::make_unique<DrawnArrivals<Draw>>(devices, seed, lengths, make_draw(devices));
+  };
   return [=] {
-    return RequestSource{.start =
-                             [=](size_t devices, uint64_t seed) {
-                               return Drawn(devices, seed, lengths,
-                                            [rate](Random& random, size_t) { return Exponential(random, 1 / rate); });
-                             },
+    return RequestSource{.start = start,
                          .typical_prompt_tok = lengths.prompt_tok,
                          .longest_prompt_tok = lengths.prompt_tok,
                          .longest_answer_tok = lengths.answer_tok};
   };
+}
+
+LoadRequests ReadPoisson(Options& options) {
+  const double rate = Needed(options, "rate_per_s", kLeast, kMostPerSecond);
+  return DrawnRequests(ReadLengths(options), [rate](size_t) {
+    return [rate](Random& random, size_t) { return Exponential(random, 1 / rate); };
+  });
 }
 
 struct Bursts {
@@ -104,16 +106,9 @@ LoadRequests ReadBursts(Options& options) {
   const Bursts bursts{
       {Needed(options, "calm_per_s", 0, kMostPerSecond), Needed(options, "burst_per_s", kLeast, kMostPerSecond)},
       {Needed(options, "calm_s", 1e-3, kMostSeconds), Needed(options, "burst_s", 1e-3, kMostSeconds)}};
-  const Lengths lengths = ReadLengths(options);
-  return [=] {
-    return RequestSource{.start =
-                             [=](size_t devices, uint64_t seed) {
-                               return Drawn(devices, seed, lengths, DrawBurst{bursts, std::vector<int>(devices, 0)});
-                             },
-                         .typical_prompt_tok = lengths.prompt_tok,
-                         .longest_prompt_tok = lengths.prompt_tok,
-                         .longest_answer_tok = lengths.answer_tok};
-  };
+  return DrawnRequests(ReadLengths(options), [bursts](size_t devices) {
+    return DrawBurst{bursts, std::vector<int>(devices, 0)};
+  });
 }
 
 // Nanoseconds since 1970 of "2023-11-16 18:15:46.6805900".

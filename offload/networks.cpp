@@ -30,6 +30,12 @@ Nanoseconds ReadStep(Options& options) {
   return FromSeconds(options.Number("step_ms", 100, 1e-3, kMostMs, "time between changes of a link") / 1000);
 }
 
+// Begins a network of a class that is made of these, a size and a seed.
+template <class Kind, class... Parts>
+StartNetwork Starting(const Parts&... parts) {
+  return [parts...](const NetworkSize& size, uint64_t seed) { return std::make_unique<Kind>(parts..., size, seed); };
+}
+
 // A network whose links change at whole multiples of a step.
 class SteppedNetwork : public Network {
  public:
@@ -38,7 +44,15 @@ class SteppedNetwork : public Network {
 
  protected:
   size_t Index(size_t device, size_t server) const { return device * size_.servers + server; }
-  size_t links() const { return size_.devices * size_.servers; }
+  // make(device, server) of every link, by Index.
+  template <class Make>
+  auto OfLinks(const Make& make) const {
+    std::vector<decltype(make(size_t{}, size_t{}))> made;
+    made.reserve(size_.devices * size_.servers);
+    for (size_t i = 0; i < size_.devices; ++i)
+      for (size_t j = 0; j < size_.servers; ++j) made.push_back(make(i, j));
+    return made;
+  }
   int64_t StepAt(Nanoseconds now) const { return now / step_; }
   double step_s() const { return Seconds(step_); }
 
@@ -49,7 +63,7 @@ class SteppedNetwork : public Network {
 
 class ConstantNetwork : public Network {
  public:
-  explicit ConstantNetwork(const Link& link) : link_(link) {}
+  ConstantNetwork(const Link& link, const NetworkSize&, uint64_t) : link_(link) {}
   Link At(size_t, size_t, Nanoseconds) override { return link_; }
   Nanoseconds NextChange(Nanoseconds) const override { return kLongestNs; }
 
@@ -59,7 +73,7 @@ class ConstantNetwork : public Network {
 
 LoadNetwork ReadConstant(Options& options) {
   const Link link = ReadLink(options, ReadShared(options));
-  return [link] { return [link](const NetworkSize&, uint64_t) { return std::make_unique<ConstantNetwork>(link); }; };
+  return [link] { return Starting<ConstantNetwork>(link); };
 }
 
 struct Radio {
@@ -79,17 +93,15 @@ class RadioNetwork : public SteppedNetwork {
       const double x = random.Uniform();
       return radio.area_m * Place(x, random.Uniform());
     };
-    fades_.reserve(links());
-    for (size_t i = 0; i < size.devices; ++i)
-      for (size_t j = 0; j < size.servers; ++j) {
-        Fade fade{.random = StreamOf(seed, Draws::kFading, i, j)};
-        const double distance_m = std::max(1.0, std::abs(place(0, i) - place(1, j)));
-        const double loss_dB =
-            radio.loss_1m_dB + 10 * radio.exponent * std::log10(distance_m) + radio.shadow_dB * fade.random.Normal();
-        fade.gain = std::pow(10, -loss_dB / 10);
-        fade.amplitude = Draw(fade.random);
-        fades_.push_back(fade);
-      }
+    fades_ = OfLinks([&](size_t device, size_t server) {
+      Fade fade{.random = StreamOf(seed, Draws::kFading, device, server)};
+      const double distance_m = std::max(1.0, std::abs(place(0, device) - place(1, server)));
+      const double loss_dB =
+          radio.loss_1m_dB + 10 * radio.exponent * std::log10(distance_m) + radio.shadow_dB * fade.random.Normal();
+      fade.gain = std::pow(10, -loss_dB / 10);
+      fade.amplitude = Draw(fade.random);
+      return fade;
+    });
   }
 
   Link At(size_t device, size_t server, Nanoseconds now) override {
@@ -133,10 +145,7 @@ LoadNetwork ReadRadio(Options& options) {
       .noise_W_per_Hz = std::pow(10, options.Number("noise_dBm_per_Hz", -167, -300, 0, "receiver's noise") / 10) / 1000,
       .rtt_s = Needed(options, "rtt_ms", 0, kMostMs) / 1000,
       .step = ReadStep(options)};
-  return [radio] {
-    return
-        [radio](const NetworkSize& size, uint64_t seed) { return std::make_unique<RadioNetwork>(radio, size, seed); };
-  };
+  return [radio] { return Starting<RadioNetwork>(radio); };
 }
 
 struct Regime {
@@ -149,13 +158,12 @@ class MarkovNetwork : public SteppedNetwork {
  public:
   MarkovNetwork(const std::vector<Regime>& regimes, Nanoseconds step, const NetworkSize& size, uint64_t seed)
       : SteppedNetwork(size, step), regimes_(regimes) {
-    for (size_t i = 0; i < size.devices; ++i)
-      for (size_t j = 0; j < size.servers; ++j) {
-        Course course{.random = StreamOf(seed, Draws::kRegimes, i, j)};
-        course.regime = course.random.Below(regimes.size());
-        course.until_s = Exponential(course.random, regimes[course.regime].mean_s);
-        courses_.push_back(course);
-      }
+    courses_ = OfLinks([&](size_t device, size_t server) {
+      Course course{.random = StreamOf(seed, Draws::kRegimes, device, server)};
+      course.regime = course.random.Below(regimes.size());
+      course.until_s = Exponential(course.random, regimes[course.regime].mean_s);
+      return course;
+    });
   }
 
   Link At(size_t device, size_t server, Nanoseconds now) override {
@@ -188,11 +196,7 @@ LoadNetwork ReadMarkov(Options& options) {
     entry.Finish();
   }
   if (regimes.empty()) Fail(options.Where(), "\"regimes\" is missing: a list of rates");
-  return [=] {
-    return [=](const NetworkSize& size, uint64_t seed) {
-      return std::make_unique<MarkovNetwork>(regimes, step, size, seed);
-    };
-  };
+  return [regimes, step] { return Starting<MarkovNetwork>(regimes, step); };
 }
 
 struct LinkTrace {
@@ -206,9 +210,9 @@ class ReplayedNetwork : public SteppedNetwork {
  public:
   ReplayedNetwork(std::shared_ptr<const LinkTrace> trace, Nanoseconds step, const NetworkSize& size, uint64_t seed)
       : SteppedNetwork(size, step), trace_(std::move(trace)) {
-    for (size_t i = 0; i < size.devices; ++i)
-      for (size_t j = 0; j < size.servers; ++j)
-        starts_s_.push_back(trace_->length_s * StreamOf(seed, Draws::kRegimes, i, j).Uniform());
+    starts_s_ = OfLinks([&](size_t device, size_t server) {
+      return trace_->length_s * StreamOf(seed, Draws::kRegimes, device, server).Uniform();
+    });
   }
 
   Link At(size_t device, size_t server, Nanoseconds now) override {
@@ -249,11 +253,9 @@ LoadNetwork ReadTrace(Options& options) {
   const bool shared = ReadShared(options);
   const Nanoseconds step = ReadStep(options);
   const std::string file = NeededText(options, "file");
-  return [=]() -> StartNetwork {
+  return [=] {
     const auto trace = std::make_shared<const LinkTrace>(LoadLinkTrace(file, shared));
-    return [=](const NetworkSize& size, uint64_t seed) {
-      return std::make_unique<ReplayedNetwork>(trace, step, size, seed);
-    };
+    return Starting<ReplayedNetwork>(trace, step);
   };
 }
 
