@@ -13,8 +13,10 @@ struct DocumentKind {
   std::string_view schema, version;
 };
 
-// The report of a compression: rooms that do not know each other write and read it.
+// Rooms that do not know each other write and read these. The report of a compression.
 inline constexpr DocumentKind kRunDocument{"ecld.report", "1.0.0"};
+// Policies of offloading side by side.
+inline constexpr DocumentKind kOffloadDocument{"ecld.offload", "1.0.0"};
 
 // The beginning of a document, and what follows. REQUIRES: content is an object.
 Json NewDocument(const DocumentKind& kind, const Json& content = Json::object());

@@ -1,7 +1,7 @@
 #pragma once
-// What checkpoints are worth and cost, side by side, on one page: from results that `eval`, `profile`, `scores` and
-// `compress` wrote. Nothing is measured or scored here, and no number changes: each stands on the page as it stands in
-// its file, beside its unit, its interval, and whether it was measured or modelled.
+// What checkpoints are worth and cost, side by side, on one page: from results that `eval`, `profile`, `scores`,
+// `compress` and `offload` wrote. Nothing is measured or scored here, and no number changes: each stands on the page as
+// it stands in its file, beside its unit, its interval, and whether it was measured or modelled.
 
 #include <filesystem>
 #include <map>
@@ -55,16 +55,41 @@ struct SensitivityRun {
   std::vector<SensitivityRow> rows;
 };
 
+// Policies of offloading over a scenario, simulated.
+struct OffloadMetric {
+  std::string name;
+  double value = 0;
+  std::optional<std::pair<double, double>> interval;
+};
+struct OffloadPolicy {
+  std::string name;
+  std::vector<OffloadMetric> metrics;
+  std::vector<double> at_s;
+  std::vector<std::pair<std::string, std::vector<double>>> queues;  // requests at these times, by where they are
+};
+struct OffloadPoint {
+  std::string value;  // of what is swept; empty: nothing is
+  std::vector<OffloadPolicy> policies;
+};
+struct OffloadStudy {
+  std::string scenario, swept;
+  int64_t replications = 0;
+  std::vector<std::string> modelled;
+  std::vector<OffloadPoint> points;
+};
+OffloadStudy ReadOffloadStudy(const JsonView& document);  // THROWS Error
+
 struct Report {
   std::vector<ReportSubject> subjects;  // in the order in which the files name them
   std::vector<SensitivityRun> runs;
+  std::vector<OffloadStudy> studies;
   std::vector<std::pair<std::string, std::string>> sources;  // file, sha256
 };
 
-// inputs: files of the schemas ecld.eval, ecld.tasks, ecld.scorecard and ecld.report, device profiles, or folders in
-// which such things lie (other files there are passed over). catalogue: devices that may run a profile's model, and
-// their coefficients of energy; empty: those that ship. THROWS Error: no such thing there; a file that is named and is
-// of another schema; whatever reading them throws.
+// inputs: files of the schemas that report_inputs.cpp lists, device profiles, or folders in which such things lie
+// (other files there are passed over). catalogue: devices that may run a profile's model, and their coefficients of
+// energy; empty: those that ship. THROWS Error: no such thing there; a file that is named and is of another schema;
+// whatever reading them throws.
 Report ReadReport(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& catalogue = "");
 
 // One self-contained page: no script, no request. The same report gives the same bytes.

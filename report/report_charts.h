@@ -19,6 +19,7 @@ std::vector<ReportChart> FrontierCharts(const Report& report);
 std::vector<ReportChart> SensitivityCharts(const Report& report);
 std::vector<ReportChart> RiskCharts(const Report& report);
 std::vector<ReportChart> LatencyCharts(const Report& report);
+std::vector<ReportChart> OffloadCharts(const Report& report);
 
 // All of them as files of a folder, which is made where there is none. Returns their paths. THROWS Error.
 std::vector<std::filesystem::path> WriteCharts(const Report& report, const std::filesystem::path& folder);

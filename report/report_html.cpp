@@ -286,6 +286,7 @@ std::string ReportHtml(const Report& report) {
   html += ChartSection("Risk and coverage", RiskCharts(report),
                        "No result of <code>eval --tasks --json</code> with uncertainty was given.");
   html += ChartSection("Latency", LatencyCharts(report), "No device profile was given.");
+  if (!report.studies.empty()) html += ChartSection("Offloading", OffloadCharts(report), "Nothing to draw.");
   return html + SourceTable(report) + "</body></html>\n";
 }
 

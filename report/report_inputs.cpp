@@ -43,9 +43,10 @@ class ReportReader {
     const auto reader = std::ranges::find_if(kReaders, [&](const auto& each) { return IsDocument(json, *each.kind); });
     if (reader == std::end(kReaders)) {
       if (!named) return;
-      Fail(path.string(), "its schema is \"{}\"; a report is made of {}, {}, {}, {} and of device profiles",
-           json.is_object() ? view.StringOr("schema", "") : "", kReaders[0].kind->schema, kReaders[1].kind->schema,
-           kReaders[2].kind->schema, kReaders[3].kind->schema);
+      std::string schemas;
+      for (const Reader& each : kReaders) schemas += fmt::format("{}, ", each.kind->schema);
+      Fail(path.string(), "its schema is \"{}\"; a report is made of {}and of device profiles",
+           json.is_object() ? view.StringOr("schema", "") : "", schemas);
     }
     RequireKind(view, *reader->kind);
     (this->*reader->read)(view);
@@ -59,7 +60,7 @@ class ReportReader {
     const DocumentKind* kind;
     void (ReportReader::*read)(const JsonView& document);
   };
-  static const Reader kReaders[4];
+  static const Reader kReaders[5];
 
   void AddFolder(const fs::path& folder) {
     std::vector<fs::path> entries;
@@ -68,7 +69,8 @@ class ReportReader {
     const size_t before = report_.sources.size();
     for (const fs::path& entry : entries) Add(entry, false);
     if (report_.sources.size() == before)
-      Fail(folder.string(), "holds no result of `eval --json`, `scores --json` or `compress`, and no device profile");
+      Fail(folder.string(),
+           "holds no result of `eval --json`, `scores --json`, `offload --json` or `compress`, and no device profile");
   }
 
   void Note(const fs::path& path) { report_.sources.emplace_back(path.string(), Sha256HexOfFile(path)); }
@@ -288,14 +290,25 @@ class ReportReader {
     }
   }
 
+  // Studies of one scenario are told apart by number.
+  void AddOffload(const JsonView& view) {
+    OffloadStudy study = ReadOffloadStudy(view);
+    const std::string name = study.scenario;
+    const auto is_taken = [&](const OffloadStudy& other) { return other.scenario == study.scenario; };
+    for (int number = 2; std::ranges::any_of(report_.studies, is_taken); ++number)
+      study.scenario = fmt::format("{} ({})", name, number);
+    report_.studies.push_back(std::move(study));
+  }
+
   DeviceCatalogue catalogue_;
   Report report_;
 };
 
-const ReportReader::Reader ReportReader::kReaders[4] = {{&kEvalDocument, &ReportReader::AddEval},
+const ReportReader::Reader ReportReader::kReaders[5] = {{&kEvalDocument, &ReportReader::AddEval},
                                                         {&kTasksDocument, &ReportReader::AddTasks},
                                                         {&kScorecardDocument, &ReportReader::AddScorecards},
-                                                        {&kRunDocument, &ReportReader::AddRun}};
+                                                        {&kRunDocument, &ReportReader::AddRun},
+                                                        {&kOffloadDocument, &ReportReader::AddOffload}};
 
 }  // namespace
 

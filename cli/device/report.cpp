@@ -33,10 +33,9 @@ void Run(const Flags& flags) {
 
 std::function<void()> AddReport(CLI::App& verb) {
   auto flags = std::make_shared<Flags>();
-  verb.add_option(
-          "inputs", flags->inputs,
-          "results of `eval --json` and `scores --json`, device profiles, a run's report.json, or folders of these; "
-          "what has the same weights is one checkpoint")
+  verb.add_option("inputs", flags->inputs,
+                  "results of `eval`, `scores` and `offload` with --json, device profiles, a run's report.json, or "
+                  "folders of these; what has the same weights is one checkpoint")
       ->required()
       ->check(CLI::ExistingPath)
       ->type_name("FILE|DIR");

@@ -9,6 +9,7 @@ std::vector<Verb> DeviceVerbs() {
           {"profile", "measure what a checkpoint costs on this device", AddProfile},
           {"scores", "show what a profile says: accuracy, hallucination, energy, accessibility", AddScores},
           {"report", "put results side by side on one page", AddReport},
+          {"offload", "simulate who runs what, where: policies over device profiles", AddOffload},
           {"bench", "measure how fast a checkpoint runs on this device", AddBench},
           {"inspect", "show what a checkpoint consists of", AddInspect}};
 }

@@ -15,6 +15,7 @@ std::function<void()> AddProfile(CLI::App& verb);
 std::function<void()> AddProfileExport(CLI::App& verb);  // below profile
 std::function<void()> AddScores(CLI::App& verb);
 std::function<void()> AddReport(CLI::App& verb);
+std::function<void()> AddOffload(CLI::App& verb);
 std::function<void()> AddBench(CLI::App& verb);
 std::function<void()> AddBenchKernels(CLI::App& verb);  // below bench
 std::function<void()> AddInspect(CLI::App& verb);

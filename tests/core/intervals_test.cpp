@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <utility>
+#include <vector>
 
 namespace ecld {
 namespace {
@@ -31,6 +33,18 @@ TEST(McNemarExact, IsTheTwoSidedBinomialTest) {
   EXPECT_NEAR(McNemarExact(6, 1), 2 * (1 + 7) * std::pow(0.5, 7), 1e-12);
   EXPECT_EQ(McNemarExact(6, 1), McNemarExact(1, 6));
   EXPECT_NEAR(McNemarExact(400, 600), 2.7284641560660184e-10, 1e-18);
+}
+
+TEST(Student95, IsThatOfTheTables) {
+  const std::pair<int64_t, double> tabled[] = {{1, 12.706205}, {2, 4.302653},  {3, 3.182446},
+                                               {5, 2.570582},  {9, 2.262157},  {10, 2.228139},
+                                               {19, 2.093024}, {30, 2.042272}, {120, 1.979930}};
+  for (const auto& [degrees, expected] : tabled) EXPECT_NEAR(Student95(degrees), expected, 1e-4 * expected) << degrees;
+  const MeanInterval of_three = StudentInterval(std::vector<double>{1, 2, 3});
+  EXPECT_DOUBLE_EQ(of_three.mean, 2);
+  EXPECT_NEAR(of_three.high - 2, 4.302653 / std::sqrt(3), 1e-5);
+  EXPECT_DOUBLE_EQ(of_three.mean - of_three.low, of_three.high - of_three.mean);
+  EXPECT_TRUE(std::isinf(StudentInterval(std::vector<double>{7}).high));
 }
 
 }  // namespace

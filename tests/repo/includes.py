@@ -17,7 +17,8 @@ ARROWS = {
     "eval": "core jinja checkpoint runtime measure",
     "profiler": "core profile/format profile/query profile/score kernels checkpoint runtime measure eval",
     "report": "core profile/format profile/query profile/score eval",
-    "cli/device": f"core {PROFILE} jinja kernels checkpoint runtime serve measure eval profiler report",
+    "offload": "core profile/format profile/query profile/score",
+    "cli/device": f"core {PROFILE} jinja kernels checkpoint runtime serve measure eval profiler report offload",
     "model": "core kernels checkpoint",
     "operators": "core kernels model",
     "prune": "core checkpoint model",
@@ -25,10 +26,10 @@ ARROWS = {
     "distill": "core kernels/packing checkpoint model",
     "recipes": f"core {PROFILE} jinja kernels checkpoint runtime measure model prune quantize distill",
     "cli/workbench": f"core {PROFILE} jinja kernels checkpoint runtime serve measure eval profiler report "
-                     "cli/device model prune quantize distill recipes",
+                     "offload cli/device model prune quantize distill recipes",
 }
 DEVICE_HALF = ("core", *PROFILE.split(), "jinja", "kernels", "checkpoint", "runtime", "serve", "measure", "eval",
-               "profiler", "report", "cli/device")
+               "profiler", "report", "offload", "cli/device")
 PASS_ROOMS = ("prune", "quantize", "distill")
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 TORCH = re.compile(r"^(torch|ATen|c10)/")

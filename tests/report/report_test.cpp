@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "core/files.h"
+#include "report/report_charts.h"
 #include "tests/profile/small_profile.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/temp_dir.h"
@@ -196,6 +199,43 @@ TEST_F(ReportTest, WhatIsAbsentIsSaid) {
   EXPECT_EQ(Count(html, "class=\"absent\""), 7u) << "all sections but that of sensitivity";
   EXPECT_THAT(html, HasSubstr("No device profile was given."));
   EXPECT_THAT(html, HasSubstr("not in a block: model.embed_tokens"));
+}
+
+Json OffloadJson() {
+  const auto policy = [](const char* name, double latency_s) {
+    return Json{{"policy", name},
+                {"metrics",
+                 {{{"name", "latency_mean"}, {"value", latency_s}, {"ci95", {latency_s - 0.1, latency_s + 0.1}}},
+                  {{"name", "energy"}, {"value", 2.5}, {"ci95", nullptr}}}},
+                {"queues", {{"at_s", {0, 1}}, {"on_devices", {0, 2}}, {"sending", {1, 0}}, {"on_servers", {0, 3}}}}};
+  };
+  const Json policies = {policy("local", 1.5), policy("goa <1>", 0.75)};
+  return NewDocument(
+      kOffloadDocument,
+      {{"scenario", {{"name", "home"}}},
+       {"replications", 20},
+       {"modelled", {"the network: radio"}},
+       {"swept", "devices.0.count"},
+       {"points", {{{"value", "5"}, {"policies", policies}}, {{"value", "10"}, {"policies", policies}}}}});
+}
+
+TEST_F(ReportTest, PoliciesOfOffloadingStandSideBySide) {
+  const Report report = ReadReport({Put("offload.json", OffloadJson())});
+  const std::string html = ReportHtml(report);
+  EXPECT_THAT(html, HasSubstr("<h2>Offloading</h2>"));
+  EXPECT_THAT(html, HasSubstr("simulated, 20 runs of each policy"));
+  EXPECT_THAT(html, HasSubstr("Not measured: the network: radio."));
+  EXPECT_THAT(html, HasSubstr("goa &lt;1&gt;"));
+  // Latency against energy, over users; queues of two policies at two values. No accuracy is known.
+  EXPECT_EQ(Count(html, "<svg class=\"chart\""), 6u);
+  std::set<std::filesystem::path> charts;
+  for (const auto& chart :
+       WriteCharts(ReadReport({dir_ / "offload.json", Put("again.json", OffloadJson())}), dir_ / "charts"))
+    EXPECT_TRUE(charts.insert(chart).second) << chart << " is written twice";
+  EXPECT_EQ(charts.size(), 12u);
+  Json short_queue = OffloadJson();
+  short_queue["points"][0]["policies"][0]["queues"]["sending"] = {1};
+  EXPECT_ERROR(ReadReport({Put("x.json", short_queue)}), "queues.sending: has 1 counts, one for each of the 2 times");
 }
 
 TEST_F(ReportTest, ThePageAsksForNothingAndTextsStayTexts) {
