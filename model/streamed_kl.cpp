@@ -90,4 +90,10 @@ std::vector<double> Divergences(const Checkpoint& in, const at::Tensor& referenc
   return kl.Means();
 }
 
+uint64_t DivergenceBytes(const ModelConfig& config, int64_t tokens) {
+  // Of the original and of the model logits and weights, what is made of them, and that in double to be summed up.
+  return static_cast<uint64_t>(7 * 4 * std::min(kWalkBatchTok, tokens) * kHeadRows +
+                               2 * 4 * kHeadRows * config.hidden_size);
+}
+
 }  // namespace ecld

@@ -46,4 +46,7 @@ using HeadOfModel = std::function<at::Tensor(size_t index, int64_t first, const 
 std::vector<double> Divergences(const Checkpoint& in, const at::Tensor& reference,
                                 const std::vector<at::Tensor>& models, const HeadOfModel& head = {});
 
+// For plans: logits of both and what is made of them, and rows of two heads.
+uint64_t DivergenceBytes(const ModelConfig& config, int64_t tokens);
+
 }  // namespace ecld

@@ -227,13 +227,10 @@ SensitivityCost CostOfSensitivity(const ModelConfig& config, int64_t window_tok,
     most_variants = std::max(most_variants, static_cast<uint64_t>(count));
   }
   const WalkMemory memory = MemoryOfWalk(config, sample);
-  const int64_t head_tok = std::min(kWalkBatchTok, sample.calibration_windows * window_tok);
-  // While a block is measured: it, rounded, and a copy for the unit. While logits are compared: the block, heads of the
-  // original and of the variant, logits and weights of both, what is made of them, and that in double to be summed up.
-  const auto logits_B = static_cast<uint64_t>(7 * 4 * head_tok * kHeadRows);
-  const auto head_B = static_cast<uint64_t>(4 * kHeadRows * config.hidden_size);
+  // While a block is measured: it, rounded, and a copy for the unit.
   cost.peak_memory_B = (4 + 2 * most_variants) * memory.states_B +
-                       std::max(3 * memory.block_B + memory.batch_B, memory.block_B + logits_B + 2 * head_B) +
+                       std::max(3 * memory.block_B + memory.batch_B,
+                                memory.block_B + DivergenceBytes(config, sample.calibration_windows * window_tok)) +
                        kKeptFreeBytes;
   return cost;
 }
