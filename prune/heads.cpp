@@ -43,6 +43,9 @@ Planned PruneHeadsPass::Plan(const PlanInput& input) const {
   Planned planned = PlanRemoval(input, options_.removal, Role::kOutput, result);
   planned.notes.push_back(
       fmt::format("query heads {} -> {}, key and value heads {} -> {} in every block", all, heads, groups, kv_heads));
+  if (result.family == Family::kQwen2)
+    planned.notes.push_back(
+        "llama.cpp takes the heads of a qwen2 to be as wide as its states, and cannot load the result");
   return planned;
 }
 
