@@ -66,26 +66,34 @@ void ForWindowBatches(int64_t windows, int64_t window_tok, const std::function<v
   for (int64_t first = 0; first < windows; first += batch) body(first, std::min(batch, windows - first));
 }
 
-void AdvanceStates(const BlockOps& ops, const Block& block, at::Tensor& hidden, const at::Tensor& down_inputs) {
+void AdvanceStates(const BlockOps& ops, const Block& block, at::Tensor& hidden, const at::Tensor& down_inputs,
+                   const at::Tensor& after_attention) {
   at::NoGradGuard no_grad;
   std::optional<TorchOnOneThread> one_thread;
   if (ops.HasThreads()) one_thread.emplace();
   ForWindowBatches(hidden.size(0), hidden.size(1), [&](int64_t first, int64_t count) {
     at::Tensor slice = hidden.narrow(0, first, count);
-    slice.copy_(down_inputs.defined() ? block.AfterMlp(ops, slice, ops.Floats(down_inputs.narrow(0, first, count)))
-                                      : block.Forward(ops, slice));
+    const bool carried = down_inputs.defined();
+    const at::Tensor middle =
+        carried ? slice : block.AfterAttention(ops, slice, block.OutputInput(ops, block.AttentionInput(ops, slice)));
+    if (after_attention.defined()) after_attention.narrow(0, first, count).copy_(middle);
+    const at::Tensor inputs =
+        carried ? ops.Floats(down_inputs.narrow(0, first, count)) : block.DownInput(ops, block.MlpInput(ops, middle));
+    slice.copy_(block.AfterMlp(ops, middle, inputs));
   });
 }
 
-at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, PassContext& context, const Walk& walk) {
+WalkedStates WalkBlocks(const Checkpoint& in, CheckpointWriter& out, PassContext& context, const Walk& walk) {
   at::NoGradGuard no_grad;
   const TorchOps torch;
   const BlockOps& ops = walk.ops ? *walk.ops : torch;
   KeepFreeMemory();
   CopyEnds(in, out);
   const auto& windows = context.calibration->windows;
-  at::Tensor states = Embed(in, windows), targets;
-  if (walk.teacher) targets = Embed(*walk.teacher, AsTeacherReads(*walk.teacher, in, windows));
+  at::Tensor states = Embed(in, windows), teacher, middle;
+  if (walk.teacher) teacher = Embed(*walk.teacher, AsTeacherReads(*walk.teacher, in, windows));
+  if (walk.after_attention) middle = at::empty_like(teacher);
+  const at::Tensor& targets = walk.after_attention ? middle : teacher;
   in.DropPages(-1);
   const int64_t layers = out.config().num_layers;
   Progress progress(walk.label, layers, "blocks");
@@ -95,7 +103,7 @@ at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, PassContext& 
     in.DropPages(layer);
     if (walk.teacher) {
       const bool loaded = block && walk.teacher == &in;
-      AdvanceStates(ops, loaded ? *block : Block::Load(*walk.teacher, layer), targets);
+      AdvanceStates(ops, loaded ? *block : Block::Load(*walk.teacher, layer), teacher, {}, middle);
       walk.teacher->DropPages(layer);
     }
     at::Tensor sample, down_inputs;
@@ -119,7 +127,7 @@ at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, PassContext& 
     progress.Advance(1);
   }
   if (!walk.lost_row.is_null()) (*context.report)["blocks"] = context.rows.All(kRowPrefix);
-  return states;
+  return {states, teacher};
 }
 
 void ReadBlocks(const Checkpoint& in, int64_t first, const std::vector<at::Tensor*>& states,

@@ -29,14 +29,15 @@ void ForWindowBatches(int64_t windows, int64_t window_tok,
 
 // Runs all windows through the block, in place. hidden: [windows, tokens, hidden_size]. down_inputs, [windows, tokens,
 // intermediate_size]: what enters the last product, where its kernels have kept it; hidden are the states after
-// attention then.
-void AdvanceStates(const BlockOps& ops, const Block& block, at::Tensor& hidden, const at::Tensor& down_inputs = {});
+// attention then. after_attention: where those are put, of the shape of hidden; undefined: nowhere.
+void AdvanceStates(const BlockOps& ops, const Block& block, at::Tensor& hidden, const at::Tensor& down_inputs = {},
+                   const at::Tensor& after_attention = {});
 
 // A block on its way through a pass.
 struct WalkedBlock {
   Block& block;               // as read from the input; the pass changes it in place
   at::Tensor& states;         // that enter it, [windows, tokens, hidden_size]
-  const at::Tensor& targets;  // that leave the teacher's block of the same place; undefined without a teacher
+  const at::Tensor& targets;  // of the teacher's block of the same place, see Walk; undefined without a teacher
 };
 
 struct BlockResult {
@@ -54,13 +55,19 @@ struct Walk {
   Json lost_row;                        // of a block that an earlier run has written, its row lost; null: no rows
   const BlockOps* ops = nullptr;        // what blocks are run by; null: Torch, in float32
   const Checkpoint* teacher = nullptr;  // whose blocks give targets from its own states; may be the input
+  bool after_attention = false;         // targets are the states after the block's attention, not those that leave it
+};
+
+// That leave the last block, [windows, tokens, hidden_size].
+struct WalkedStates {
+  at::Tensor states;
+  at::Tensor teacher;  // undefined without one
 };
 
 // Embedding, final norm and head are copied, but for those that out packs, which are the caller's. The rows of blocks
-// that have some become "blocks" of the report. Returns the states that leave the last block, [windows, tokens,
-// hidden_size]. THROWS Error for NaN weights; std::runtime_error when a written block does not give the states it gave
-// in memory.
-at::Tensor WalkBlocks(const Checkpoint& in, CheckpointWriter& out, PassContext& context, const Walk& walk);
+// that have some become "blocks" of the report. THROWS Error for NaN weights; std::runtime_error when a written block
+// does not give the states it gave in memory.
+WalkedStates WalkBlocks(const Checkpoint& in, CheckpointWriter& out, PassContext& context, const Walk& walk);
 
 // Reads blocks from `first` on and changes nothing: runs by Torch each of the states through them, after body has seen
 // the block.

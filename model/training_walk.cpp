@@ -47,7 +47,8 @@ at::Tensor WalkTraining(const Checkpoint& in, CheckpointWriter& out, PassContext
                      .change = train,
                      .lost_row = untrained,
                      .ops = training.ops,
-                     .teacher = training.teacher});
+                     .teacher = training.teacher})
+      .states;
 }
 
 }  // namespace ecld

@@ -201,7 +201,7 @@ void GptqPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& con
                          .Run()};
   };
   const at::Tensor hidden =
-      WalkBlocks(in, out, context, {.label = "quantize.gptq", .change = quantize, .ops = &kernels});
+      WalkBlocks(in, out, context, {.label = "quantize.gptq", .change = quantize, .ops = &kernels}).states;
   QuantizeEnds(options_.hessian, options_.clip, in, out, hidden, statistics ? &*statistics : nullptr, context);
   (*context.report)["tensors"] = TensorReports(out, context.rows);
 }

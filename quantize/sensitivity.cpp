@@ -11,9 +11,8 @@
 #include "core/progress.h"
 #include "model/block_walker.h"
 #include "model/embedding.h"
-#include "model/operations.h"
+#include "model/streamed_kl.h"
 #include "quantize/nearest.h"
-#include "quantize/streamed_kl.h"
 
 namespace ecld {
 namespace {
@@ -54,31 +53,14 @@ class Sensitivity {
   }
 
  private:
-  std::vector<double> Divergences(const std::vector<Variant>& variants) {
-    ReturnFreeMemory();  // what running blocks has left would come on top of the logits
-    const at::Tensor norm = at::tensor(in_.ReadFloats(Find(in_.table(), Role::kFinalNorm)));
-    auto normed = [&](const at::Tensor& states) {
-      return RmsNorm(states, norm, in_.config().rms_norm_eps).flatten(0, 1);
-    };
-    const at::Tensor reference = normed(reference_);
+  std::vector<double> DivergencesOf(const std::vector<Variant>& variants) {
+    const WeightView head = in_.Head();
     std::vector<at::Tensor> states;
     states.reserve(variants.size());
-    for (const Variant& variant : variants) states.push_back(normed(variant.states));
-    StreamedKl kl(reference.size(0), std::ssize(variants));
-    const WeightView head = in_.Head();
-    ForHeadRows(head, [&](int64_t first, const at::Tensor& dense) {
-      std::vector<at::Tensor> heads;
-      heads.reserve(variants.size());
-      for (const Variant& variant : variants)
-        heads.push_back(variant.head ? Rounded(head, first, dense.size(0), *variant.head) : dense);
-      ForWindowBatches(reference.size(0), 1, [&](int64_t token, int64_t tokens) {
-        kl.Reference(token, at::linear(reference.narrow(0, token, tokens), dense));
-        for (size_t i = 0; i < variants.size(); ++i)
-          kl.Model(static_cast<int64_t>(i), at::linear(states[i].narrow(0, token, tokens), heads[i]));
-      });
+    for (const Variant& variant : variants) states.push_back(variant.states);
+    return Divergences(in_, reference_, states, [&](size_t i, int64_t first, const at::Tensor& rows) {
+      return variants[i].head ? Rounded(head, first, rows.size(0), *variants[i].head) : rows;
     });
-    in_.DropPages(-1);
-    return kl.Means();
   }
 
   // Rows [first, first + rows) of a dense matrix with the values that quantize.round would give them.
@@ -118,7 +100,7 @@ class Sensitivity {
           ReadBlocks(in_, 0, {&variant.states});
         }
         if (!embedding || in_.config().tie_embeddings) variant.head = format;
-        kl.push_back(Divergences({variant})[0]);
+        kl.push_back(DivergencesOf({variant})[0]);
       }
       Record(unit, kl, {});
     }
@@ -150,7 +132,7 @@ class Sensitivity {
     walking.reserve(variants.size());
     for (Variant& variant : variants) walking.push_back(&variant.states);
     ReadBlocks(in_, block.layer() + 1, walking);
-    const std::vector<double> measured = Divergences(variants);
+    const std::vector<double> measured = DivergencesOf(variants);
     for (size_t i = 0; i < units.size(); ++i) {
       std::vector<double> kl;
       size_t next = i;  // variants are in the order [format][unit]
@@ -245,13 +227,10 @@ SensitivityCost CostOfSensitivity(const ModelConfig& config, int64_t window_tok,
     most_variants = std::max(most_variants, static_cast<uint64_t>(count));
   }
   const WalkMemory memory = MemoryOfWalk(config, sample);
-  const int64_t head_tok = std::min(kWalkBatchTok, sample.calibration_windows * window_tok);
-  // While a block is measured: it, rounded, and a copy for the unit. While logits are compared: the block, heads of the
-  // original and of the variant, logits and weights of both, what is made of them, and that in double to be summed up.
-  const auto logits_B = static_cast<uint64_t>(7 * 4 * head_tok * kHeadRows);
-  const auto head_B = static_cast<uint64_t>(4 * kHeadRows * config.hidden_size);
+  // While a block is measured: it, rounded, and a copy for the unit.
   cost.peak_memory_B = (4 + 2 * most_variants) * memory.states_B +
-                       std::max(3 * memory.block_B + memory.batch_B, memory.block_B + logits_B + 2 * head_B) +
+                       std::max(3 * memory.block_B + memory.batch_B,
+                                memory.block_B + DivergenceBytes(config, sample.calibration_windows * window_tok)) +
                        kKeptFreeBytes;
   return cost;
 }

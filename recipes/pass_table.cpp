@@ -3,6 +3,8 @@
 #include "core/error.h"
 #include "distill/blocks.h"
 #include "prune/ffn.h"
+#include "prune/heads.h"
+#include "prune/layers.h"
 #include "prune/vocab.h"
 #include "quantize/allocate.h"
 #include "quantize/gptq.h"
@@ -16,6 +18,9 @@ namespace {
 
 constexpr PassEntry kPasses[] = {
     {"prune.ffn", MakePruneFfn, "remove feed-forward channels that matter least on calibration text, refit the rest"},
+    {"prune.heads", MakePruneHeads,
+     "remove attention heads, whole or within their groups, and refit the output matrix"},
+    {"prune.layers", MakePruneLayers, "remove whole blocks, by what the model's output loses without each of them"},
     {"prune.vocab", MakePruneVocab, "remove tokens that calibration text needs least, with their rows at both ends"},
     {"distill.blocks", MakeDistillBlocks, "train each block towards the teacher's block output on calibration text"},
     {"quantize.scale", MakeScale,

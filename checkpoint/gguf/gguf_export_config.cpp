@@ -47,6 +47,11 @@ void PutGgufConfig(const ModelConfig& config, const std::string& where, GgufWrit
   RequireSupported(config, where);
   if (config.family == Family::kQwen3 && config.qkv_bias)
     Fail(where + ": attention_bias", "is true, but the qwen3 of llama.cpp has no biases and would not load them");
+  if (config.family == Family::kQwen2 && config.QueryWidth() != config.hidden_size)
+    Fail(where + ": num_attention_heads",
+         "{} heads of {} are {} wide, but the qwen2 of llama.cpp takes them to be as wide as the states, {}, and would "
+         "not load the file",
+         config.num_heads, config.head_dim, config.QueryWidth(), config.hidden_size);
   const std::string architecture = Architecture(config), prefix = architecture + ".";
   out->Key("general.architecture", architecture);
   out->Key("general.type", std::string("model"));

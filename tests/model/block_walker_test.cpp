@@ -42,7 +42,7 @@ class BlockWalk : public testing::Test {
     context.report = &report_;
     at::Tensor states;
     try {
-      states = WalkBlocks(Checkpoint::Open(directory_ / "in"), writer, context, walk);
+      states = WalkBlocks(Checkpoint::Open(directory_ / "in"), writer, context, walk).states;
     } catch (...) {
       writer.Commit(true);
       throw;
@@ -95,6 +95,23 @@ TEST_F(BlockWalk, TargetsAreWhatTheTeachersBlocksGive) {
     return {};
   };
   Go("out", {.label = "test", .change = change, .teacher = &teacher});
+  EXPECT_EQ(layer, 3);
+}
+
+TEST_F(BlockWalk, TargetsMayBeTheStatesAfterAttention) {
+  const Checkpoint teacher = Checkpoint::Open(directory_ / "in");
+  int64_t layer = 0;
+  const auto change = [&](const WalkedBlock& walked) -> BlockResult {
+    const Block block = Block::Load(teacher, layer);
+    const at::Tensor before = StatesBefore(teacher, windows_, layer++);
+    const TorchOps ops;
+    const at::Tensor after =
+        block.AfterAttention(ops, before, block.OutputInput(ops, block.AttentionInput(ops, before)));
+    EXPECT_TRUE(Near(Values(walked.targets), Values(after), Exact()));
+    walked.block.Parameter(Role::kDown).mul_(0.77f);
+    return {};
+  };
+  Go("out", {.label = "test", .change = change, .teacher = &teacher, .after_attention = true});
   EXPECT_EQ(layer, 3);
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What prune.ffn writes is a standard checkpoint: transformers loads it and computes our logits. Channels that are zero
-go first, and nothing changes. On the demo model, distill.blocks brings a pruned model nearer to the original on a text
-it has not seen.
+"""What the prune passes write is a standard checkpoint: transformers loads it and computes our logits. Channels that
+are zero go first, and nothing changes. On the demo model, distill.blocks brings a pruned model nearer to the original
+on a text it has not seen.
 """
 import json
 
@@ -11,8 +11,12 @@ import compare
 
 FAMILIES = {"llama bias": {"bias": True}, "qwen2 tied": {"family": "qwen2", "tied": True},
             "qwen3": {"family": "qwen3", "head_dim": 32}, "mistral": {"family": "mistral", "sliding_window": 16},
-            "gemma3": {"family": "gemma3_text", "tied": True, "head_dim": 32}}
+            "gemma3": {"family": "gemma3_text", "tied": True, "head_dim": 32, "sliding_window": 16}}
 PRUNE = "  - pass: prune.ffn\n    ratio: {}\n    multiple_of: {}\n    repair: {}\n"
+# What is left of 4 query heads, 2 of them to each key and value head, in 4 blocks.
+HEADS = {"heads": ("{pass: prune.heads, heads: 2}", {"num_attention_heads": 2, "num_key_value_heads": 2}),
+         "groups": ("{pass: prune.heads, kv_heads: 1}", {"num_attention_heads": 2, "num_key_value_heads": 1}),
+         "layers": ("{pass: prune.layers, remove: 2}", {"num_hidden_layers": 2})}
 DISTILL = "  - pass: distill.blocks\n    batch_windows: 2\n"
 
 
@@ -43,7 +47,14 @@ def tiny(work):
     ids = generator.integers(3, 280, 50).tolist()
     for name, options in FAMILIES.items():
         stem = name.replace(" ", "_")
-        source = compare.tiny_checkpoint(work / stem, **options)
+        source = compare.tiny_checkpoint(work / stem, num_layers=4, **options)
+        for what, (stage, sizes) in HEADS.items():
+            pruned = compress(source, work / f"{stem}-{what}", text, f"  - {stage}\n")
+            config = json.loads((pruned / "config.json").read_text())
+            compare.check(f"{name}: {what}", "head_dim" in config and all(config[k] == v for k, v in sizes.items()),
+                          str({key: config[key] for key in sizes}))
+            compare.near(f"{name}: {what}, against transformers", compare.our_logits("dump_logits", pruned, ids),
+                         compare.reference_logits(compare.reference(pruned), ids), 1e-3)
         pruned = compress(source, work / f"{stem}-pruned", text, PRUNE.format(0.34, 32, "true"))
         compare.near(f"{name}: pruned, against transformers", compare.our_logits("dump_logits", pruned, ids),
                      compare.reference_logits(compare.reference(pruned), ids), 1e-3)

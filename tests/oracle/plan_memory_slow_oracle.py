@@ -16,6 +16,8 @@ STAGES = {
     "quantize.gptq": "bits: 4, group_size: 64, embeddings: {bits: 8}",
     "quantize.tune": "bits: 4, group_size: 64, steps: 2, batch_windows: 4",
     "prune.ffn": "ratio: 0.125, multiple_of: 64",
+    "prune.heads": "heads: 6",
+    "prune.layers": "sample_tok: 1024",
     "distill.blocks": "epochs: 1, batch_windows: 4",
 }
 PART, LEAST_B = 0.15, 64e6

@@ -3,29 +3,17 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "model/block.h"
-#include "model/embedding.h"
+#include "tests/prune/silenced.h"
+#include "tests/quantize/compressed_logits.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/near.h"
 #include "tests/testing/run_pass.h"
-#include "tests/testing/temp_dir.h"
-#include "tests/testing/tiny_checkpoint.h"
 
 namespace ecld {
 namespace {
 
-std::vector<float> Values(const at::Tensor& tensor) {
-  at::Tensor flat = tensor.detach().contiguous();
-  return {flat.data_ptr<float>(), flat.data_ptr<float>() + flat.numel()};
-}
-
-std::vector<float> LogitsOf(const std::filesystem::path& directory, const TokenWindows& windows) {
-  const Checkpoint checkpoint = Checkpoint::Open(directory);
-  at::Tensor hidden = Embed(checkpoint, windows.windows);
-  for (int64_t layer = 0; layer < checkpoint.config().num_layers; ++layer)
-    hidden = Block::Load(checkpoint, layer).Forward(TorchOps(), hidden);
-  return Values(Logits(checkpoint, hidden));
-}
+constexpr Score kEveryScore[] = {Score::kMagnitude, Score::kActivation, Score::kFluctuation, Score::kTaylor,
+                                 Score::kObs};
 
 TEST(KeptChannels, AreTheNearestMultiple) {
   EXPECT_EQ(KeptChannels(1536, 0.25, 128), 1152);
@@ -35,117 +23,91 @@ TEST(KeptChannels, AreTheNearestMultiple) {
   EXPECT_EQ(KeptChannels(1536, 0.999, 128), 128);
 }
 
-TEST(ChooseChannels, KeepsTheHighestInTheirOrder) {
-  at::Tensor kept = ChooseChannels(at::tensor({3.0f, 1.0f, 5.0f, 1.0f, 4.0f}), 4);
-  EXPECT_TRUE(at::equal(kept, at::tensor({0, 1, 2, 4}, at::kLong)));
-}
-
-TEST(ScoreChannels, IsTheEnergyAChannelAddsToTheOutput) {
-  at::manual_seed(1);
-  at::Tensor down = at::randn({6, 10}), x = at::randn({30, 10});
-  at::Tensor scores = ScoreChannels(down, x.square().sum(0));
-  for (int64_t j = 0; j < 10; ++j) {
-    at::Tensor added = at::outer(x.select(1, j), down.select(1, j));
-    EXPECT_NEAR(scores[j].item<float>(), added.norm().item<float>(), 1e-4);
-  }
-}
-
-TEST(RepairDown, FindsTheExactAnswerWhereThereIsOne) {
-  // Channels 0 and 1 are sums of the others, so nothing need be lost without them.
-  at::manual_seed(2);
-  at::Tensor x = at::randn({200, 8}), down = at::randn({5, 8});
-  x.select(1, 0).copy_(x.select(1, 3) + 2 * x.select(1, 4));
-  x.select(1, 1).copy_(x.select(1, 5) - x.select(1, 6));
-  at::Tensor kept = at::arange(2, 8);
-  at::Tensor repaired = RepairDown(down, x.t().matmul(x), kept, 1e-6);
-  at::Tensor expected = at::linear(x, down), actual = at::linear(x.index_select(1, kept), repaired);
-  EXPECT_TRUE(Near(Values(actual), Values(expected), Relative(1e-3)));
-}
-
-TEST(RepairDown, NeverFitsWorseThanPlainCutting) {
-  at::manual_seed(3);
-  at::Tensor x = at::randn({40, 12}).matmul(at::randn({12, 12})), down = at::randn({5, 12});
-  at::Tensor kept = at::arange(0, 12, 2), kept_x = x.index_select(1, kept), target = at::linear(x, down);
-  const float cut = (at::linear(kept_x, down.index_select(1, kept)) - target).norm().item<float>();
-  for (double ridge : {1e-4, 1e-2, 1.0, 1e3}) {
-    at::Tensor repaired = RepairDown(down, x.t().matmul(x), kept, ridge);
-    EXPECT_LT((at::linear(kept_x, repaired) - target).norm().item<float>(), cut) << ridge;
-  }
-}
-
-TEST(RepairDown, LeavesTheRestAloneWhenWhatGoesIsSilent) {
-  at::manual_seed(4);
-  at::Tensor x = at::randn({40, 6}), down = at::randn({5, 6});
-  x.select(1, 2).zero_();
-  at::Tensor kept = at::tensor({0, 1, 3, 4, 5}, at::kLong);
-  at::Tensor repaired = RepairDown(down, x.t().matmul(x), kept, 0.01);
-  EXPECT_TRUE(Near(Values(repaired), Values(down.index_select(1, kept)), Exact()));
-  EXPECT_TRUE(
-      Near(Values(RepairDown(down, at::zeros({6, 6}), kept, 0.01)), Values(down.index_select(1, kept)), Exact()));
-}
-
-class PruneFfn : public testing::TestWithParam<Family> {
+class PruneFfn : public CompressedLogits {
  protected:
-  PruneFfn() {
-    config_ = WriteTinyCheckpoint(directory_ / "in", {.family = GetParam(), .bias = GetParam() == Family::kLlama});
-    windows_ = RandomWindows(4, 24, config_.vocab_size);
+  PruneFfn() : CompressedLogits(24) {}
+
+  double MaxLogitChange(const char* from, const char* to) {
+    const TokenWindows others = RandomWindows(2, 24, config_.vocab_size, 9);
+    const at::Tensor before = ModelLogits(Checkpoint::Open(case_ / from), others);
+    return (ModelLogits(Checkpoint::Open(case_ / to), others) - before).abs().max().item<double>();
   }
-  TempDir directory_;
-  ModelConfig config_;
-  TokenWindows windows_;
 };
 
-TEST_P(PruneFfn, OfNothingChangesNoBit) {
-  RunPass(PruneFfnPass({.ratio = 0, .multiple_of = 32}), directory_ / "in", directory_ / "out", windows_);
-  EXPECT_TRUE(Near(LogitsOf(directory_ / "out", windows_), LogitsOf(directory_ / "in", windows_), Exact()));
+TEST_F(PruneFfn, OfNothingChangesNoBit) {
+  Write({});
+  const Json report = RunPass(PruneFfnPass({.ratio = 0, .multiple_of = 32}), case_ / "in", case_ / "out", windows_);
+  EXPECT_EQ(MaxLogitChange("in", "out"), 0);
+  EXPECT_LT(report["kl_nats"].get<double>(), 1e-6);
 }
 
-TEST_P(PruneFfn, TakesSilentChannelsFirstAndNoLogitMoves) {
-  // A third of the channels, here and there, give nothing: zero up rows (and biases) or zero down columns.
-  const Checkpoint in = Checkpoint::Open(directory_ / "in");
-  CheckpointWriter silenced(directory_ / "silent", config_);
-  for (const auto& spec : in.table()) {
-    std::vector<float> values = in.ReadFloats(spec);
-    const int64_t columns = spec.matrix() ? spec.shape[1] : 1;
-    for (int64_t i = 0; i < spec.Elements(); ++i) {
-      const int64_t row = i / columns, column = i % columns;
-      const bool up = spec.role == Role::kUp && row % 6 == 1,
-                 down = spec.role == Role::kDown && !spec.bias && column % 6 == 4;
-      if (up || down) values[static_cast<size_t>(i)] = 0;
+TEST_F(PruneFfn, TakesSilentChannelsFirstAndNoLogitMoves) {
+  for (Family family : kEveryFamily) {
+    Write({.family = family, .bias = family == Family::kLlama});
+    // A third of the channels, here and there, give nothing: zero up rows (and biases) or zero down columns.
+    WriteSilenced(case_ / "in", case_ / "silent", [](const TensorSpec& spec, int64_t row, int64_t column) {
+      return (spec.role == Role::kUp && row % 6 == 1) || (spec.role == Role::kDown && !spec.bias && column % 6 == 4);
+    });
+    for (Score score : family == Family::kLlama ? std::span(kEveryScore) : std::span(kEveryScore).last(1))
+      for (bool repair : {false, true}) {
+        const std::string out = fmt::format("{}{}", static_cast<int>(score), repair);
+        const Json report = RunPass(PruneFfnPass({.ratio = 1.0 / 3, .multiple_of = 32, .removal = {score, repair}}),
+                                    case_ / "silent", case_ / out, windows_);
+        EXPECT_EQ(Checkpoint::Open(case_ / out).config().intermediate_size, 64);
+        EXPECT_LT(MaxLogitChange("silent", out.c_str()), 1e-4) << Name(family) << out;
+        EXPECT_LT(report["kl_nats"].get<double>(), 1e-6);
+        for (const Json& row : report["blocks"]) EXPECT_NEAR(row["kept_energy"].get<double>(), 1, 1e-6);
+      }
+  }
+}
+
+TEST_F(PruneFfn, RepairMakesGoodWhatOthersCanInEveryFamily) {
+  for (Family family : kEveryFamily) {
+    Write({.family = family});
+    // Channels come in twins, which differ in their columns of down_proj alone.
+    WriteChanged(case_ / "in", case_ / "twins", [](const TensorSpec& spec, std::vector<float>& values) {
+      if (spec.role != Role::kGate && spec.role != Role::kUp) return;
+      const auto width = static_cast<size_t>(spec.matrix() ? spec.shape[1] : 1);
+      for (size_t i = 0; i < values.size(); ++i)
+        if (i / width % 2 == 1) values[i] = values[i - width];
+    });
+    std::filesystem::remove_all(case_ / "in");
+    std::filesystem::rename(case_ / "twins", case_ / "in");
+    const TokenWindows others = RandomWindows(8, 24, config_.vocab_size, 9);
+    for (bool output_kl : {false, true}) {
+      const std::string cut = fmt::format("cut{}", output_kl), repaired = fmt::format("repaired{}", output_kl);
+      PruneFfnOptions options{.ratio = 1.0 / 6, .multiple_of = 8};
+      options.removal = {.repair = false, .output_kl = output_kl};
+      RunPass(PruneFfnPass(options), case_ / "in", case_ / cut, windows_);
+      options.removal.repair = true;
+      const Json report = RunPass(PruneFfnPass(options), case_ / "in", case_ / repaired, windows_);
+      EXPECT_LT(Divergence(repaired.c_str(), others), 0.05 * Divergence(cut.c_str(), others)) << Name(family);
+      EXPECT_NEAR(report["kl_nats"].get<double>(), Divergence(repaired.c_str(), windows_), 1e-4);
+      EXPECT_GT(report["kl_nats_unrepaired"], report["kl_nats"]);
+      for (const Json& row : report["blocks"])
+        EXPECT_LT(row["output_error"].get<double>(), row["output_error_unrepaired"].get<double>());
     }
-    silenced.WriteFloats(spec, values);
-  }
-  silenced.Finish(directory_ / "in");
-  for (bool repair : {false, true}) {
-    const auto out = directory_ / (repair ? "repaired" : "cut");
-    RunPass(PruneFfnPass({.ratio = 1.0 / 3, .multiple_of = 32, .repair = repair}), directory_ / "silent", out,
-            windows_);
-    EXPECT_EQ(Checkpoint::Open(out).config().intermediate_size, 64);
-    const TokenWindows others = RandomWindows(2, 24, config_.vocab_size, 9);
-    EXPECT_TRUE(Near(LogitsOf(out, others), LogitsOf(directory_ / "silent", others), {.max_abs = 1e-4})) << repair;
   }
 }
 
-TEST_P(PruneFfn, InterruptedRunEndsInTheSameBytes) {
+TEST_F(PruneFfn, InterruptedRunEndsInTheSameBytes) {
+  Write({});
   const PruneFfnPass pass({.ratio = 0.4, .multiple_of = 8});
-  RunPass(pass, directory_ / "in", directory_ / "whole", windows_);
+  RunPass(pass, case_ / "in", case_ / "whole", windows_);
   // Keeps the first block and both ends of the whole result, as a run that was killed after its first block would.
-  const Checkpoint whole = Checkpoint::Open(directory_ / "whole"), in = Checkpoint::Open(directory_ / "in");
+  const Checkpoint whole = Checkpoint::Open(case_ / "whole");
   {
-    CheckpointWriter writer(directory_ / "resumed", whole.config());
+    CheckpointWriter writer(case_ / "resumed", whole.config());
     for (const auto& spec : writer.table())
       if (spec.layer < 1) writer.CopyFrom(whole, spec);
     writer.Commit(true);
   }
-  const Json report = RunPass(pass, directory_ / "in", directory_ / "resumed", windows_);
-  EXPECT_TRUE(report["blocks"][0]["kept_energy"].is_null());
-  EXPECT_FALSE(report["blocks"][1]["kept_energy"].is_null());
-  EXPECT_EQ(CheckpointBytes(directory_ / "resumed"), CheckpointBytes(directory_ / "whole"));
+  const Json report = RunPass(pass, case_ / "in", case_ / "resumed", windows_);
+  EXPECT_FALSE(report["blocks"][0].contains("kept_energy"));
+  EXPECT_TRUE(report["blocks"][1].contains("kept_energy"));
+  EXPECT_TRUE(report["kl_nats_unrepaired"].is_null());
+  EXPECT_EQ(CheckpointBytes(case_ / "resumed"), CheckpointBytes(case_ / "whole"));
 }
-
-INSTANTIATE_TEST_SUITE_P(Families, PruneFfn,
-                         testing::Values(Family::kLlama, Family::kQwen2, Family::kQwen3, Family::kMistral),
-                         [](const auto& family) { return std::string(Name(family.param)); });
 
 TEST(PruneFfnPlan, SaysTheNewWidthAndRefusesWhatCannotBe) {
   PlanInput input;
@@ -157,9 +119,20 @@ TEST(PruneFfnPlan, SaysTheNewWidthAndRefusesWhatCannotBe) {
   EXPECT_EQ(planned.config.intermediate_size, 64);
   EXPECT_EQ(planned.output_B, WeightFileBytes(planned.config));
   EXPECT_GT(planned.peak_memory_B, 0u);
+  EXPECT_EQ(planned.notes[0], "weights of 64 inputs are refitted to 448 tokens; better 12 windows of 64");
   EXPECT_ERROR(PruneFfnPass({.ratio = 1}).Plan(input), "stages[0].ratio: 1 is not in [0, 1)");
   EXPECT_ERROR(PruneFfnPass({.multiple_of = 128}).Plan(input), "stages[0].multiple_of: 128 is not in 1 to the 96");
-  EXPECT_ERROR(PruneFfnPass({.multiple_of = 8, .ridge = 0}).Plan(input), "stages[0].ridge: 0 is not above 0");
+  EXPECT_ERROR(PruneFfnPass({.multiple_of = 8, .removal = {.ridge = 0}}).Plan(input),
+               "stages[0].ridge: 0 is not above 0");
+  EXPECT_ERROR(PruneFfnPass({.multiple_of = 8, .removal = {.score = Score::kTaylor, .output_kl = false}}).Plan(input),
+               "stages[0].score: taylor looks at gradients of the model's output; it needs output: kl");
+  input.calibration_windows = 2;
+  EXPECT_ERROR(PruneFfnPass({.multiple_of = 8}).Plan(input),
+               "stages[0]: 64 calibration tokens beside those held out are less than the 72 inputs whose weights are "
+               "refitted to them; at least 2 windows of 64 tokens, better 13, or repair: false");
+  EXPECT_NO_THROW(PruneFfnPass({.multiple_of = 8, .removal = {.repair = false}}).Plan(input));
+  input.config.allocation.emplace();
+  EXPECT_ERROR(PruneFfnPass({.multiple_of = 8}).Plan(input), "put this stage before quantize.allocate");
 }
 
 }  // namespace

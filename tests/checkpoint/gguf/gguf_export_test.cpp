@@ -141,6 +141,9 @@ TEST_F(GgufExport, RefusesWhatGgufCannotSay) {
          "config.json: sliding_window: some layers attend to 8 tokens only, which GGUF's qwen2 cannot say");
   expect({.family = Family::kQwen3, .dtype = DType::kBF16, .bias = true}, w4,
          "config.json: attention_bias: is true, but the qwen3 of llama.cpp has no biases and would not load them");
+  expect({.family = Family::kQwen2, .dtype = DType::kBF16, .head_dim = 32}, w4,
+         "config.json: num_attention_heads: 4 heads of 32 are 128 wide, but the qwen2 of llama.cpp takes them to be as "
+         "wide as the states, 64, and would not load the file");
   expect({.dtype = DType::kBF16, .vocab_size = 270}, w4,
          "tokenizer.json: has ids up to 282, but the model has an embedding of 270 rows");
 }

@@ -1,4 +1,4 @@
-#include "quantize/streamed_kl.h"
+#include "model/streamed_kl.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>

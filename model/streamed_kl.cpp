@@ -1,9 +1,14 @@
-#include "quantize/streamed_kl.h"
+#include "model/streamed_kl.h"
 
 #include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cmath>
+
+#include "core/memory.h"
+#include "model/block_walker.h"
+#include "model/embedding.h"
+#include "model/operations.h"
 
 namespace ecld {
 namespace {
@@ -57,6 +62,38 @@ std::vector<double> StreamedKl::Means() const {
     means.push_back(std::max(0.0, kl.mean().item<double>()));  // below zero only by rounding
   }
   return means;
+}
+
+std::vector<double> Divergences(const Checkpoint& in, const at::Tensor& reference,
+                                const std::vector<at::Tensor>& models, const HeadOfModel& head) {
+  ReturnFreeMemory();  // what running blocks has left would come on top of the logits
+  const at::Tensor norm = at::tensor(in.ReadFloats(Find(in.table(), Role::kFinalNorm)));
+  const auto normed = [&](const at::Tensor& states) {
+    return RmsNorm(states, norm, in.config().rms_norm_eps).flatten(0, 1);
+  };
+  const at::Tensor expected = normed(reference);
+  std::vector<at::Tensor> found;
+  found.reserve(models.size());
+  for (const at::Tensor& states : models) found.push_back(normed(states));
+  StreamedKl kl(expected.size(0), std::ssize(models));
+  ForHeadRows(in.Head(), [&](int64_t first, const at::Tensor& rows) {
+    std::vector<at::Tensor> heads;
+    heads.reserve(models.size());
+    for (size_t i = 0; i < models.size(); ++i) heads.push_back(head ? head(i, first, rows) : rows);
+    ForWindowBatches(expected.size(0), 1, [&](int64_t token, int64_t tokens) {
+      kl.Reference(token, at::linear(expected.narrow(0, token, tokens), rows));
+      for (size_t i = 0; i < models.size(); ++i)
+        kl.Model(static_cast<int64_t>(i), at::linear(found[i].narrow(0, token, tokens), heads[i]));
+    });
+  });
+  in.DropPages(-1);
+  return kl.Means();
+}
+
+uint64_t DivergenceBytes(const ModelConfig& config, int64_t tokens) {
+  // Of the original and of the model logits and weights, what is made of them, and that in double to be summed up.
+  return static_cast<uint64_t>(7 * 4 * std::min(kWalkBatchTok, tokens) * kHeadRows +
+                               2 * 4 * kHeadRows * config.hidden_size);
 }
 
 }  // namespace ecld

@@ -5,7 +5,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <vector>
+
+#include "checkpoint/checkpoint.h"
 
 namespace ecld {
 
@@ -35,5 +38,15 @@ class StreamedKl {
   int64_t first_ = 0;
   at::Tensor logits_, weights_, shrink_;
 };
+
+// KL(reference || model), mean over the tokens, in nats, of models that end as `in` does: given are the states that
+// leave their last blocks, [windows, tokens, hidden_size] each. head: of model `index`, the rows from `first` on of a
+// head that is another than in's, of which `rows` are these; empty: none is.
+using HeadOfModel = std::function<at::Tensor(size_t index, int64_t first, const at::Tensor& rows)>;
+std::vector<double> Divergences(const Checkpoint& in, const at::Tensor& reference,
+                                const std::vector<at::Tensor>& models, const HeadOfModel& head = {});
+
+// For plans: logits of both and what is made of them, and rows of two heads.
+uint64_t DivergenceBytes(const ModelConfig& config, int64_t tokens);
 
 }  // namespace ecld
