@@ -31,8 +31,10 @@ stages:
   - {pass: prune.vocab, tokens: 270, multiple_of: 2}
   - {pass: prune.ffn, ratio: 0.25, multiple_of: 32}
   - {pass: distill.blocks, epochs: 2, batch_windows: 2}
+  - {pass: distill.logits, epochs: 4, batch_windows: 2}
   - {pass: quantize.allocate, bits_per_weight: 8}
   - {pass: quantize.gptq, output: kl}
+  - {pass: distill.quantized, epochs: 4, batch_windows: 2}
 )";
 
 class Compress : public testing::Test {

@@ -17,6 +17,7 @@ STAGES = {
     "quantize.tune": "bits: 4, group_size: 64, steps: 2, batch_windows: 4",
     "prune.ffn": "ratio: 0.125, multiple_of: 64",
     "distill.blocks": "epochs: 1, batch_windows: 4",
+    "distill.logits": "epochs: 1, batch_windows: 4",
 }
 PART, LEAST_B = 0.15, 64e6
 POLL_S = 0.002
