@@ -26,9 +26,9 @@ uint64_t ResidentBytes() { return ProcBytes("/proc/self/status", "VmRSS"); }
 uint64_t AnonymousBytes() { return ProcBytes("/proc/self/status", "RssAnon"); }
 void ResetPeakResident() { std::ofstream("/proc/self/clear_refs") << "5"; }
 void ReturnFreeMemory() { malloc_trim(0); }
-void KeepFreeMemory() {
+void KeepFreeMemory(uint64_t bytes) {
   mallopt(M_MMAP_THRESHOLD, 16 << 20);
-  mallopt(M_TRIM_THRESHOLD, int{kKeptFreeBytes});
+  mallopt(M_TRIM_THRESHOLD, static_cast<int>(bytes));
 }
 uint64_t AvailableMemoryBytes() { return ProcBytes("/proc/meminfo", "MemAvailable"); }
 uint64_t TotalMemoryBytes() { return ProcBytes("/proc/meminfo", "MemTotal"); }

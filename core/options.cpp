@@ -134,10 +134,11 @@ std::string Options::Choice(const std::string& key, const std::string& fallback,
   Fail(Where(key), "{} is not a choice here{}", Found(node), DidYouMean(value, choices));
 }
 
-std::vector<std::string> Options::Strings(const std::string& key, const std::vector<std::string>& fallback) {
+std::vector<std::string> Options::Strings(const std::string& key, const std::vector<std::string>& fallback,
+                                          const std::string& help) {
   YAML::Node list(YAML::NodeType::Sequence);
   for (const auto& text : fallback) list.push_back(text);
-  Asked(key, "a list of texts", list, "");
+  Asked(key, "a list of texts", list, help);
   YAML::Node node = Take(key);
   if (!node.IsSequence()) Fail(Where(key), "expected a list of texts, found {}", Found(node));
   std::vector<std::string> texts;

@@ -37,7 +37,8 @@ class Options {
   // One of choices.
   std::string Choice(const std::string& key, const std::string& fallback, const std::vector<std::string>& choices,
                      const std::string& help = "");
-  std::vector<std::string> Strings(const std::string& key, const std::vector<std::string>& fallback);
+  std::vector<std::string> Strings(const std::string& key, const std::vector<std::string>& fallback,
+                                   const std::string& help = "");
   // A nested mapping, empty when absent, and a list of mappings.
   Options Map(const std::string& key);
   std::vector<Options> List(const std::string& key, const std::string& help = "");

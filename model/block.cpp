@@ -30,6 +30,13 @@ at::ScalarType TorchType(DType dtype) {
 
 }  // namespace
 
+at::Tensor AsStored(const at::Tensor& values, const TensorSpec& spec, DType dtype) {
+  at::Tensor tensor = values.detach();
+  if (spec.stored_less != 0) tensor = tensor - spec.stored_less;
+  tensor = tensor.to(TorchType(dtype)).to(at::kFloat);
+  return spec.stored_less != 0 ? tensor + spec.stored_less : tensor;
+}
+
 Block Block::Load(const Checkpoint& checkpoint, int64_t layer) {
   RequireTaught(checkpoint.config(), kTaught, checkpoint.directory().string(), "passes that run its blocks");
   Block block;
@@ -57,10 +64,7 @@ void Block::RoundTo(const ModelConfig& stored) {
   for (const auto& spec : TensorTable(stored)) {
     if (spec.layer != layer_ || spec.format) continue;
     at::Tensor& tensor = Parameter(spec.role, spec.bias);
-    tensor = tensor.detach();
-    if (spec.stored_less != 0) tensor = tensor - spec.stored_less;
-    tensor = tensor.to(TorchType(stored.dtype)).to(at::kFloat);
-    if (spec.stored_less != 0) tensor = tensor + spec.stored_less;
+    tensor = AsStored(tensor, spec, stored.dtype);
   }
 }
 

@@ -26,6 +26,9 @@ struct BlockInputs {
   const at::Tensor& operator[](Role linear) const { return groups[GroupIndex(linear)]; }
 };
 
+// A dense parameter rounded to the values that this type can hold: what writing it and reading it back would give.
+at::Tensor AsStored(const at::Tensor& values, const TensorSpec& spec, DType dtype);
+
 class Block {
  public:
   // THROWS Error when a weight is NaN or infinite, and for a model that has what these equations do not.
@@ -43,8 +46,8 @@ class Block {
 
   // A block with its own copy of every parameter.
   Block Clone() const;
-  // Rounds every parameter that stored keeps dense to the values that its dtype can hold: what writing it and reading
-  // it back would give. Packed ones are left alone; whoever packs them puts the values of their grid here.
+  // Every parameter that stored keeps dense as it will be stored. Packed ones are left alone; whoever packs them puts
+  // the values of their grid here.
   void RoundTo(const ModelConfig& stored);
 
   // hidden [windows, tokens, hidden_size] -> the same shape. inputs: optional.

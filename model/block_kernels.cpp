@@ -112,6 +112,19 @@ std::vector<at::Tensor> BlockKernels::Linears(const at::Tensor& inputs, const st
   return results;
 }
 
+void BlockKernels::ProductInto(const at::Tensor& inputs, const at::Tensor& matrix, const at::Tensor& out) {
+  RequireNoGradient(matrix);
+  RequireNoGradient(inputs);
+  const at::Tensor x = inputs.contiguous();
+  if (rounded_.empty()) rounded_.emplace_back();
+  const GemmArgs product{.weight = View(matrix, rounded_[0]),
+                         .x = x.data_ptr<float>(),
+                         .m = RowsOf(x),
+                         .y = out.data_ptr<float>(),
+                         .exact = exact_};
+  Gemm(std::span(&product, 1), pool_, gemm_scratch_);
+}
+
 at::Tensor BlockKernels::Norm(const at::Tensor& inputs, const at::Tensor& weight, double epsilon) const {
   RequireNoGradient(inputs);
   RequireNoGradient(weight);

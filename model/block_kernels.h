@@ -54,6 +54,10 @@ class BlockKernels final : public BlockOps {
   at::Tensor Sum(const at::Tensor& states, const at::Tensor& more) const override;
   bool HasThreads() const override { return true; }
 
+  // What one matrix makes of inputs [..., in_features], into out [..., out_features], which is contiguous: for results
+  // so large that room for them is taken once.
+  void ProductInto(const at::Tensor& inputs, const at::Tensor& matrix, const at::Tensor& out);
+
   // Adds the Gram matrix of inputs [..., features] to gram [features, features], the lower triangle alone.
   void AddGram(const at::Tensor& inputs, at::Tensor& gram);
 

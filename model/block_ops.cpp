@@ -1,8 +1,10 @@
 #include "model/block_ops.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include "model/operations.h"
+#include "model/trained_attention.h"
 
 namespace ecld {
 
@@ -26,9 +28,9 @@ at::Tensor TorchOps::Attend(const ModelConfig& config, int64_t layer, const at::
   const int64_t tokens = query.size(1);
   const RotaryTables tables = MakeRotaryTables(MakeRope(config, tokens, RopeKind(config, layer)), tokens);
   const auto by_head = [](const at::Tensor& states) { return states.transpose(1, 2); };
-  const at::Tensor mixed =
-      CausalAttention(Rotate(by_head(query), tables), Rotate(by_head(key), tables), by_head(value),
-                      config.sliding_window[static_cast<size_t>(layer)], config.QueryScalar(), products_);
+  const auto attend = at::GradMode::is_enabled() ? TrainedAttention : CausalAttention;
+  const at::Tensor mixed = attend(Rotate(by_head(query), tables), Rotate(by_head(key), tables), by_head(value),
+                                  config.sliding_window[static_cast<size_t>(layer)], config.QueryScalar(), products_);
   return mixed.transpose(1, 2).flatten(2).to(at::kFloat);
 }
 

@@ -49,14 +49,11 @@ void AddRow(ReportRows& rows, int64_t layer, const Json& found) {
 
 // Windows by the teacher's ids, where the vocabulary was cut from the teacher's.
 std::vector<std::vector<int32_t>> AsTeacherReads(const Checkpoint& teacher, const Checkpoint& student,
-                                                 std::vector<std::vector<int32_t>> windows) {
+                                                 const std::vector<std::vector<int32_t>>& windows) {
   if (&teacher == &student) return windows;
-  const std::vector<int32_t> ids =
-      IdsIn({teacher.directory(), teacher.config().vocab_size}, {student.directory(), student.config().vocab_size});
-  if (ids.empty()) return windows;
-  for (auto& window : windows)
-    for (int32_t& id : window) id = ids.at(static_cast<size_t>(id));
-  return windows;
+  return WindowsBy(
+      IdsIn({teacher.directory(), teacher.config().vocab_size}, {student.directory(), student.config().vocab_size}),
+      windows);
 }
 
 }  // namespace

@@ -57,6 +57,10 @@ struct TokenWindows {
   std::vector<std::vector<int32_t>> windows;  // each window_tok long
 };
 
+// The first tokens of windows that are spread evenly over a text, from its first token to its last.
+// REQUIRES: tokens >= window_tok.
+std::vector<int64_t> EvenStarts(int64_t tokens, int64_t windows, int64_t window_tok);
+
 // What a run gets. Plain data.
 struct PassContext {
   uint64_t seed = 0;

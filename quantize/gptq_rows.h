@@ -10,8 +10,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "model/rounded_matrix.h"
+#include "quantize/grid.h"
 #include "quantize/hessian.h"
-#include "quantize/rounded_matrix.h"
 
 namespace ecld {
 

@@ -4,7 +4,6 @@
 #include <array>
 #include <bit>
 #include <cmath>
-#include <cstddef>
 #include <limits>
 
 namespace ecld {
@@ -17,13 +16,6 @@ constexpr int kClipPatience = 5;
 // fixed by this number, not by the machine.
 constexpr size_t kLanes = 32;
 using Lanes = std::array<float, kLanes>;
-
-float Stored(float value, DType dtype) {
-  std::byte bytes[4];
-  FromFloat(dtype, &value, 1, bytes);
-  ToFloat(dtype, bytes, 1, &value);
-  return value;
-}
 
 float Epsilon(DType dtype) {
   if (dtype == DType::kBF16) return 0x1p-7f;
@@ -95,7 +87,7 @@ GroupGrid GridOfRange(float low, float high, const PackedFormat& format, DType s
   high = std::max(high, 0.0f);
   const auto steps = static_cast<float>(format.MaxCode());
   float scale = format.symmetric ? std::max(-low, high) / (steps / 2) : high / steps - low / steps;
-  scale = Stored(scale, scale_dtype);
+  scale = StoredScale(scale, scale_dtype);
   if (scale == 0) scale = Epsilon(scale_dtype);
   if (format.symmetric) return {scale, format.MidCode()};
   return {scale, static_cast<int>(std::nearbyint(std::clamp(-low / scale, 0.0f, steps)))};

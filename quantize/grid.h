@@ -1,19 +1,15 @@
 #pragma once
-// The grid of one group of weights: which scale and zero point it gets, and rounding to it. Pure maths on floats; the
-// bytes are kernels/packing's business. A weight is (u - zero_point) * scale with u in [0, 2^bits).
+// The grid of one group of weights (kernels/packing/group_grid.h): which scale and zero point it gets, and rounding to
+// it. Pure maths on floats; the bytes are kernels/packing's business.
 
 #include <cstdint>
 #include <span>
 
 #include "core/dtype.h"
+#include "kernels/packing/group_grid.h"
 #include "kernels/packing/packed_format.h"
 
 namespace ecld {
-
-struct GroupGrid {
-  float scale = 1;
-  int zero_point = 0;
-};
 
 enum class Clip {
   kMinMax,  // the grid spans the group's whole range
@@ -36,15 +32,6 @@ GroupGrid GridOfRange(float low, float high, const PackedFormat& format, DType s
 // cost: of an error in each weight; empty: all the same.
 GroupGrid FitGrid(std::span<const float> weights, const PackedFormat& format, Clip clip, DType scale_dtype,
                   std::span<const float> cost = {});
-
-// The code of one weight, a whole number in [0, max_code], ties to even. Adding 1.5 * 2^23 to a number in [0, 255]
-// rounds it to a whole one, which taking the same away leaves; unlike nearbyint, compilers vectorize this.
-inline float NearestCode(float weight, float scale, float zero_point, float max_code) {
-  float code = weight / scale + zero_point;
-  code = code < 0.0f ? 0.0f : code;
-  code = code > max_code ? max_code : code;
-  return code + 12582912.0f - 12582912.0f;
-}
 
 // Nearest codes, ties to even, and what rounding cost: the sum of squared errors.
 // REQUIRES: codes holds weights.size().

@@ -6,7 +6,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "quantize/rounded_matrix.h"
+#include "model/rounded_matrix.h"
+#include "quantize/grid.h"
 
 namespace ecld {
 

@@ -5,7 +5,8 @@
 #include <string>
 
 #include "checkpoint/checkpoint_writer.h"
-#include "quantize/rounded_matrix.h"
+#include "model/rounded_matrix.h"
+#include "quantize/grid.h"
 
 namespace ecld {
 

@@ -14,13 +14,8 @@ namespace {
 
 // First tokens of the windows, ascending. REQUIRES: tokens >= windows * window_tok.
 std::vector<int64_t> Starts(int64_t tokens, const CalibrationOptions& options) {
+  if (options.choice == "even") return EvenStarts(tokens, options.windows, options.window_tok);
   std::vector<int64_t> starts(static_cast<size_t>(options.windows));
-  if (options.choice == "even") {
-    int64_t last = tokens - options.window_tok;
-    for (int64_t i = 0; i < options.windows; ++i)
-      starts[i] = options.windows == 1 ? 0 : last * i / (options.windows - 1);
-    return starts;
-  }
   std::vector<int64_t> slots(static_cast<size_t>(tokens / options.window_tok));
   std::iota(slots.begin(), slots.end(), int64_t{0});
   Random random(options.seed);

@@ -2,6 +2,8 @@
 
 #include "core/error.h"
 #include "distill/blocks.h"
+#include "distill/logits.h"
+#include "distill/quantized.h"
 #include "prune/ffn.h"
 #include "prune/heads.h"
 #include "prune/layers.h"
@@ -23,6 +25,7 @@ constexpr PassEntry kPasses[] = {
     {"prune.layers", MakePruneLayers, "remove whole blocks, by what the model's output loses without each of them"},
     {"prune.vocab", MakePruneVocab, "remove tokens that calibration text needs least, with their rows at both ends"},
     {"distill.blocks", MakeDistillBlocks, "train each block towards the teacher's block output on calibration text"},
+    {"distill.logits", MakeDistillLogits, "train all weights of a model towards the teacher's predictions"},
     {"quantize.scale", MakeScale,
      "scale channels so that those calibration text excites round better; the function stays"},
     {"quantize.rotate", MakeRotate,
@@ -32,6 +35,8 @@ constexpr PassEntry kPasses[] = {
     {"quantize.round", MakeRound, "round weights to 2 to 6 or 8 bits in groups; no calibration needed"},
     {"quantize.gptq", MakeGptq, "round weights so that what a linear puts out on calibration text changes least"},
     {"quantize.tune", MakeTune, "learn how each block is rounded, towards the output of the dense block"},
+    {"distill.quantized", MakeDistillQuantized,
+     "train a quantized model inside its grids towards the teacher's predictions"},
 };
 
 }  // namespace

@@ -125,4 +125,30 @@ std::vector<int32_t> IdsIn(const VocabularyOf& teacher, const VocabularyOf& mode
   return ids;
 }
 
+std::vector<std::vector<int32_t>> WindowsBy(const std::vector<int32_t>& ids,
+                                            std::vector<std::vector<int32_t>> windows) {
+  if (ids.empty()) return windows;
+  for (auto& window : windows)
+    for (int32_t& id : window) id = ids.at(static_cast<size_t>(id));
+  return windows;
+}
+
+void RequireSameTokens(const VocabularyOf& teacher, const VocabularyOf& model) {
+  constexpr int64_t kShownIds = 3;
+  const std::unique_ptr<Tokenizer> here = Tokenizer::Open(model.directory), there = Tokenizer::Open(teacher.directory);
+  std::string differ;
+  int64_t different = 0;
+  for (int32_t id = 0; id < model.vocab_size; ++id) {
+    const std::string_view mine = here->Bytes(id, false), theirs = there->Bytes(id, false);
+    if (mine == theirs || ++different > kShownIds) continue;
+    differ += fmt::format("{}id {} is {} here and {} there", differ.empty() ? "" : ", ", id, Shown(std::string(theirs)),
+                          Shown(std::string(mine)));
+  }
+  if (different > 0)
+    Fail(teacher.directory.string(),
+         "has another vocabulary than {}: {} of {} ids differ ({}{}); only models that share "
+         "one, or whose own was cut from the other's, can be compared token by token",
+         model.directory.string(), different, model.vocab_size, differ, different > kShownIds ? ", ..." : "");
+}
+
 }  // namespace ecld

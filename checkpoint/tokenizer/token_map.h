@@ -47,4 +47,11 @@ struct VocabularyOf {
 // other sizes and no map; a token that the teacher has not, or that is another one there.
 std::vector<int32_t> IdsIn(const VocabularyOf& teacher, const VocabularyOf& model);
 
+// Windows of ids as a model reads them that has for each of them another one: IdsIn; empty: the same.
+std::vector<std::vector<int32_t>> WindowsBy(const std::vector<int32_t>& ids, std::vector<std::vector<int32_t>> windows);
+
+// Where IdsIn takes two vocabularies to be the same: looks whether each token is the same text in both. THROWS Error
+// naming ids that differ; and what Tokenizer::Open throws.
+void RequireSameTokens(const VocabularyOf& teacher, const VocabularyOf& model);
+
 }  // namespace ecld

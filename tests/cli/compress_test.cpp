@@ -33,8 +33,10 @@ stages:
   - {pass: prune.heads, kv_heads: 1}
   - {pass: distill.blocks, epochs: 2, batch_windows: 2}
   - {pass: prune.layers, remove: 1}
+  - {pass: distill.logits, epochs: 4, batch_windows: 2}
   - {pass: quantize.allocate, bits_per_weight: 8}
   - {pass: quantize.gptq, output: kl}
+  - {pass: distill.quantized, epochs: 4, batch_windows: 2}
 )";
 
 class Compress : public testing::Test {

@@ -92,5 +92,22 @@ TEST_F(TokenMapTest, UnrelatedVocabulariesAreRefusedNamingWhatDiffers) {
   EXPECT_ERROR(IdsIn(Of("whole-320"), Of("cut")), "has 2 ids, but the model has a vocabulary of 319");
 }
 
+TEST_F(TokenMapTest, WindowsAreReadByOtherIds) {
+  EXPECT_EQ(WindowsBy({7, 5, 9}, {{0, 1}, {2, 2}}), (std::vector<std::vector<int32_t>>{{7, 5}, {9, 9}}));
+  EXPECT_EQ(WindowsBy({}, {{0, 1}}), (std::vector<std::vector<int32_t>>{{0, 1}}));
+}
+
+TEST_F(TokenMapTest, EqualSizesAreNotYetEqualTokens) {
+  std::filesystem::copy(dir_ / "whole", dir_ / "other");
+  EXPECT_NO_THROW(RequireSameTokens(Of("other"), Of("whole")));
+  Json tokenizer = ReadJsonFile(dir_ / "other" / "tokenizer.json");
+  Json& vocab = tokenizer["model"]["vocab"];
+  std::swap(vocab["a"], vocab["b"]);
+  WriteJsonFile(dir_ / "other" / "tokenizer.json", tokenizer);
+  const auto id = std::min(vocab["a"].get<int64_t>(), vocab["b"].get<int64_t>());
+  EXPECT_ERROR(RequireSameTokens(Of("other"), Of("whole")),
+               fmt::format("2 of 300 ids differ (id {} is \"b\" here", id));
+}
+
 }  // namespace
 }  // namespace ecld

@@ -1,7 +1,7 @@
 #pragma once
-// What every way of rounding makes of some rows of a matrix, the values it stands for, and its way to disk: packed as
-// kernels/packing/packed_format.h draws it, and written piece by piece, so that a matrix of any size needs no more
-// memory than a chunk of its rows.
+// What every way of rounding makes of some rows of a matrix, the values it stands for, and its way to disk and back:
+// packed as kernels/packing/packed_format.h draws it, and written piece by piece, so that a matrix of any size needs no
+// more memory than a chunk of its rows.
 
 #include <ATen/core/Tensor.h>
 
@@ -13,7 +13,8 @@
 
 #include "checkpoint/checkpoint_writer.h"
 #include "core/threads.h"
-#include "quantize/grid.h"
+#include "kernels/packing/group_grid.h"
+#include "kernels/packing/weight_view.h"
 
 namespace ecld {
 
@@ -43,6 +44,9 @@ struct RoundedMatrix {
   std::vector<GroupGrid> grids;  // [rows, groups]
   double loss = 0;               // what rounding cost, as whoever rounded counts it
 };
+
+// Codes and grids of a packed matrix as they are stored. REQUIRES: weight.packed(), and not interleaved.
+RoundedMatrix ReadRounded(const WeightView& weight, ThreadPool& pool);
 
 struct PackedRows {
   std::vector<uint32_t> codes;        // [rows, CodeWords(in_features)]

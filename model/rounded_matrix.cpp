@@ -1,4 +1,4 @@
-#include "quantize/rounded_matrix.h"
+#include "model/rounded_matrix.h"
 
 #include <ATen/ATen.h>
 
@@ -52,6 +52,33 @@ at::Tensor RoundedMatrix::Values(ThreadPool& pool) const {
     }
   });
   return values;
+}
+
+RoundedMatrix ReadRounded(const WeightView& weight, ThreadPool& pool) {
+  assert(weight.packed() && !weight.interleaved);
+  RoundedMatrix rounded(weight.format, weight.scale_dtype, weight.out_features, weight.in_features);
+  const PackedFormat& format = weight.format;
+  const int64_t words = format.CodeWords(rounded.in_features), groups = format.Groups(rounded.in_features);
+  constexpr int64_t kWord = sizeof(uint32_t);
+  const auto scale_size = static_cast<int64_t>(SizeOf(weight.scale_dtype));
+  pool.ParallelFor(rounded.rows, 1, [&](int64_t begin, int64_t end) {
+    std::vector<float> scales(static_cast<size_t>(groups));
+    for (int64_t row = begin; row < end; ++row) {
+      UnpackBits(format.bits, weight.codes + row * words * kWord, 0, rounded.in_features,
+                 rounded.codes.data() + row * rounded.in_features);
+      ToFloat(weight.scale_dtype, weight.scales + row * groups * scale_size, scales.size(), scales.data());
+      GroupGrid* grids = rounded.grids.data() + row * groups;
+      for (const float scale : scales) *grids++ = {scale, format.MidCode()};
+    }
+  });
+  if (format.symmetric) return rounded;
+  std::vector<uint8_t> column(static_cast<size_t>(rounded.rows));
+  for (int64_t group = 0; group < groups; ++group) {
+    UnpackBits(format.bits, weight.zero_points + group * kWord, 0, rounded.rows, column.data(), groups);
+    for (int64_t row = 0; row < rounded.rows; ++row)
+      rounded.grids[static_cast<size_t>(row * groups + group)].zero_point = column[static_cast<size_t>(row)];
+  }
+  return rounded;
 }
 
 PackedRows Pack(const RoundedMatrix& rounded, ThreadPool& pool) {
