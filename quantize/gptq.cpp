@@ -11,6 +11,7 @@
 #include "core/memory.h"
 #include "model/block_walker.h"
 #include "model/statistics.h"
+#include "quantize/descent.h"
 #include "quantize/gptq_rows.h"
 #include "quantize/rounding_report.h"
 #include "quantize/scheme_options.h"
@@ -22,6 +23,7 @@ namespace {
 // processors: SmolLM2-135M 0.68 and 0.73, blocks of Llama-3.1-8B 0.55 to 0.68, as the rates were that four plans
 // measured.
 constexpr double kShareOfProducts = 0.65;
+constexpr double kDescentThreads = 2;  // that descent leaves idle, or nearly: it is one step after the other
 
 // Rounds the linears of one block, in the order in which they run.
 class BlockQuantizer {
@@ -106,13 +108,18 @@ class BlockQuantizer {
     bool coupled = true;
     for (int64_t first = 0; first < rows; first += step) {
       at::Tensor part = weights.narrow(0, first, std::min(step, rows - first));
+      at::Tensor moments;
       std::optional<HessianRoot> outputs;
-      if (statistics_)
-        outputs = RootOf(statistics_->Moments(target, first), options_.output_damping,
-                         options_.hessian.activation_order, *context_.pool);
+      if (statistics_) {
+        moments = statistics_->Moments(target, first);
+        outputs = RootOf(moments, options_.output_damping, options_.hessian.activation_order, *context_.pool);
+      }
       coupled = coupled && (!outputs || outputs->usable);
-      const RoundedMatrix rounded = QuantizeRows(part, root, outputs ? &*outputs : nullptr, *target.format,
-                                                 options_.clip, out_.config().dtype, *context_.pool);
+      RoundedMatrix rounded = QuantizeRows(part, root, outputs ? &*outputs : nullptr, *target.format, options_.clip,
+                                           out_.config().dtype, *context_.pool);
+      if (options_.sweeps > 0 && root.usable && coupled)
+        Descend(part, Damped(hessian, root), outputs ? Damped(moments, *outputs) : at::Tensor(), options_.sweeps,
+                rounded);
       const at::Tensor values = rounded.Values(*context_.pool);
       errors.Add(part, values, statistics_ ? std::nullopt : std::optional(rounded.loss), hessian, kernels_);
       WriteRows(out_, target, first, rounded, *context_.pool);
@@ -145,7 +152,7 @@ Planned GptqPass::Plan(const PlanInput& input) const {
   double flops = 0, kernel_flops = 0;
   const WalkMemory memory = MemoryOfWalk(input.config, input);
   const uint64_t batch_B = memory.batch_B + memory.block_B / 2;
-  uint64_t largest_B = batch_B, coupled_B = 0;
+  uint64_t largest_B = batch_B, coupled_B = 0, descent_B = 0;
   const auto batch_tok = static_cast<uint64_t>(std::max(kWalkBatchTok, input.window_tok));
   for (const auto& spec : TensorTable(planned.config)) {
     if (!spec.format) continue;
@@ -163,6 +170,11 @@ Planned GptqPass::Plan(const PlanInput& input) const {
     if (spec.layer >= 0) {
       const auto together = static_cast<uint64_t>(MomentRows(spec.shape[0]));
       coupled_B = std::max(coupled_B, 4 * together * features + 12 * together * together);
+      // Both sides damped, errors and gradients, and what scales do to each other.
+      if (options_.sweeps > 0)
+        descent_B = std::max(descent_B, 4 * features * features + 8 * together * (features + together));
+      flops += static_cast<double>(options_.sweeps) * kDescentThreads * 2 * static_cast<double>(spec.Elements()) *
+               static_cast<double>(features + (options_.output_kl ? 2 * together : 0));
     }
     const double in = static_cast<double>(features), elements = static_cast<double>(spec.Elements());
     flops += elements * in;             // compensation
@@ -174,7 +186,7 @@ Planned GptqPass::Plan(const PlanInput& input) const {
   // All inputs of the output or of the down projection, as products take them.
   const auto kept = static_cast<uint64_t>(std::max(input.config.intermediate_size, input.config.QueryWidth()));
   const uint64_t kept_B = static_cast<uint64_t>(tokens) * kept * (input.config.dtype == DType::kBF16 ? 2 : 4);
-  planned.peak_memory_B = 2 * memory.block_B + memory.states_B + kept_B + largest_B + kKeptFreeBytes;
+  planned.peak_memory_B = 2 * memory.block_B + memory.states_B + kept_B + largest_B + descent_B + kKeptFreeBytes;
   kernel_flops += WalkFlops(input.config, input);
   double statistics_s = 0;
   if (options_.output_kl) {
@@ -214,6 +226,9 @@ std::unique_ptr<Pass> MakeGptq(Options& options) {
   gptq.output_kl = options.Choice("output", "layer", {"layer", "kl"},
                                   "what rounding keeps: the outputs of each layer, or those of the model, by the "
                                   "gradients of its KL") == "kl";
+  gptq.sweeps = options.Int("sweeps", gptq.output_kl ? 1 : 0, 0, 100,
+                            "once a matrix is rounded, how often each of its codes and scales is set to the best there "
+                            "is beside the others; without it 1 with output: kl, else 0");
   gptq.output_damping = options.Number("output_damping", gptq.output_damping, 1e-6, 1e6,
                                        "with output: kl, added to the moments of a layer's outputs, as a share of the "
                                        "mean of their diagonal");

@@ -18,6 +18,7 @@ struct GptqOptions {
   Clip clip = Clip::kMse;
   HessianOptions hessian;
   bool output_kl = false;
+  int64_t sweeps = 0;         // of descent, once all columns of a block's linears have codes (descent.h)
   double output_damping = 1;  // of the moments at the outputs, as a share of the mean of their diagonal
 };
 

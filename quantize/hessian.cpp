@@ -62,6 +62,12 @@ HessianRoot RootOf(const at::Tensor& hessian, double damping, bool activation_or
   return result;
 }
 
+at::Tensor Damped(const at::Tensor& hessian, const HessianRoot& root) {
+  at::Tensor damped = hessian.clone();
+  damped.diagonal().add_(root.damping * hessian.diagonal().mean().item<double>());
+  return damped;
+}
+
 at::Tensor PivotCosts(const HessianRoot& root) {
   at::Tensor costs = at::empty({root.order.size(0)}, at::kFloat);
   return costs.index_copy_(0, root.order, root.root.diagonal().square().reciprocal());

@@ -29,6 +29,9 @@ struct HessianRoot {
 // reversed matrix and its triangular inverse. REQUIRES: damping > 0.
 HessianRoot RootOf(const at::Tensor& hessian, double damping, bool activation_order, ThreadPool& pool);
 
+// H + damping * mean(diag H) * I, of which root is.
+at::Tensor Damped(const at::Tensor& hessian, const HessianRoot& root);
+
 // What an error of a feature costs that no feature rounded after it can make good: 1 / U_ii^2, float [features] in the
 // matrix' own order.
 at::Tensor PivotCosts(const HessianRoot& root);
