@@ -18,7 +18,7 @@ class DistillQuantizedPass : public Pass {
  public:
   explicit DistillQuantizedPass(DistillQuantizedOptions options) : options_(std::move(options)) {}
 
-  PassNeeds Needs() const override { return {.calibration = true, .teacher = true}; }
+  PassNeeds Needs() const override { return {.calibration = true, .teacher = true, .packed = true}; }
   Planned Plan(const PlanInput& input) const override;
   void Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const override;
 

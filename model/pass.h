@@ -25,6 +25,7 @@ class Options;
 struct PassNeeds {
   bool calibration = false;  // token windows
   bool teacher = false;      // the original checkpoint (or one the user names)
+  bool packed = false;       // reads what is quantized as it is stored; a run that begins with another opens it dense
   bool texts = false;        // the calibration texts themselves, for a pass that reads them by a tokenizer of its own
 };
 

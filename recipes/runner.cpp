@@ -71,7 +71,8 @@ Runner::Runner(const Recipe& recipe, const std::vector<PreparedStage>& stages, c
       stages_(stages),
       request_(request),
       files_(request.out),
-      input_(Checkpoint::Open(request.model, Unpacking::kDense)),
+      input_(Checkpoint::Open(request.model,
+                              stages.front().object->Needs().packed ? Unpacking::kKeep : Unpacking::kDense)),
       rates_(input_.config(), pool_) {
   calibration_tokenizer_ = Fingerprint(input_);
   if (NeedsTeacher(stages) && !recipe.teacher.empty()) {

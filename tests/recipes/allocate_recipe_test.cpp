@@ -50,6 +50,20 @@ TEST_F(AllocateRecipe, FeedsEveryRoundingPass) {
   }
 }
 
+// A run may begin with a model that is quantized already.
+TEST_F(AllocateRecipe, WhatAnotherRunHasRoundedLearnsFromItsTeacher) {
+  const auto run = [&](const std::string& text, const char* model, const char* out) {
+    Recipe recipe = ParseRecipe(text, "r.yaml");
+    const std::vector<PreparedStage> stages = PrepareStages(recipe);
+    return RunRecipe(recipe, stages, {.model = dir_ / model, .out = dir_ / out}).report;
+  };
+  run(Text("  - pass: quantize.round\n    bits: 3\n"), "model", "rounded");
+  const std::string train = Text("  - {pass: distill.quantized, epochs: 1, batch_windows: 2}\n");
+  EXPECT_ERROR(run(train, "rounded", "trained"), "the teacher is quantized too");
+  run(train + fmt::format("teacher: {}\n", (dir_ / "model").string()), "rounded", "trained");
+  EXPECT_EQ(ReadJsonFile(dir_ / "trained" / "config.json"), ReadJsonFile(dir_ / "rounded" / "config.json"));
+}
+
 TEST_F(AllocateRecipe, OptionsAreReadAndChecked) {
   auto prepare = [&](const std::string& options) {
     Recipe recipe = ParseRecipe(Text("  - pass: quantize.allocate\n" + options), "r.yaml");
