@@ -20,7 +20,7 @@ inline double Seconds(Nanoseconds ns) { return static_cast<double>(ns) / kNsPerS
 inline Nanoseconds FromSeconds(double seconds) {
   assert(seconds >= 0);
   const double ns = seconds * kNsPerSecond;
-  return ns < static_cast<double>(kLongestNs) ? static_cast<Nanoseconds>(ns + 0.5) : kLongestNs;
+  return ns < static_cast<double>(kLongestNs) ? std::llround(ns) : kLongestNs;
 }
 
 template <class Event>
