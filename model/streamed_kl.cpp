@@ -90,6 +90,10 @@ std::vector<double> Divergences(const Checkpoint& in, const at::Tensor& referenc
   return kl.Means();
 }
 
+int64_t SampleWindows(int64_t sample_tok, int64_t window_tok, int64_t windows) {
+  return std::clamp<int64_t>(sample_tok / window_tok, 1, windows);
+}
+
 uint64_t DivergenceBytes(const ModelConfig& config, int64_t tokens) {
   // Of the original and of the model logits and weights, what is made of them, and that in double to be summed up.
   return static_cast<uint64_t>(7 * 4 * std::min(kWalkBatchTok, tokens) * kHeadRows +

@@ -46,6 +46,9 @@ using HeadOfModel = std::function<at::Tensor(size_t index, int64_t first, const 
 std::vector<double> Divergences(const Checkpoint& in, const at::Tensor& reference,
                                 const std::vector<at::Tensor>& models, const HeadOfModel& head = {});
 
+// Windows of calibration text that a measurement looks at when it asks for so many tokens: whole ones, at least one.
+int64_t SampleWindows(int64_t sample_tok, int64_t window_tok, int64_t windows);
+
 // For plans: logits of both and what is made of them, and rows of two heads.
 uint64_t DivergenceBytes(const ModelConfig& config, int64_t tokens);
 

@@ -26,10 +26,6 @@ std::vector<int64_t> FirstLayers(int64_t count) {
   return layers;
 }
 
-int64_t SampleWindows(int64_t sample_tok, int64_t window_tok, int64_t windows) {
-  return std::clamp<int64_t>(sample_tok / window_tok, 1, windows);
-}
-
 // KL of the dense model to itself without some of its blocks.
 class Measured {
  public:

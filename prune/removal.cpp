@@ -19,8 +19,6 @@ namespace {
 constexpr int64_t kGoodTokens = 10;  // for each input that is refitted
 constexpr int64_t kKlTok = 2048;     // that the divergence of the result is told of
 
-int64_t KlWindows(int64_t window_tok, int64_t windows) { return std::clamp<int64_t>(kKlTok / window_tok, 1, windows); }
-
 // Cuts what makes the other inputs of the linear.
 void CutMakers(Block& block, Role linear, const at::Tensor& inputs) {
   const int64_t all = block.Parameter(linear).size(1), head_dim = block.config().head_dim;
@@ -48,7 +46,7 @@ class RemovalWalk {
         cuts_(SpecOf(in.config(), removal.linear).shape != SpecOf(out.config(), removal.linear).shape) {
     if (cuts_ && options.output_kl) statistics_.emplace(in, context);
     const auto& windows = context.calibration->windows;
-    kl_windows_ = KlWindows(context.calibration->window_tok, std::ssize(windows));
+    kl_windows_ = SampleWindows(kKlTok, context.calibration->window_tok, std::ssize(windows));
     if (cuts_ && options.repair) unrepaired_ = Embed(in, {windows.begin(), windows.begin() + kl_windows_});
   }
 
@@ -153,7 +151,7 @@ Planned PlanRemoval(const PlanInput& input, const RemovalOptions& options, Role 
   const uint64_t products_B = options.NeedsProducts() ? 2 * 4 * in * (in + out) : 0;
   const uint64_t solve_B = (options.repair ? 16 * in * in : 0) + 8 * 8 * in * out;
   const uint64_t states = linear == Role::kOutput ? 3 : 2;  // of the pruned and of the dense model; after attention
-  const auto kl_tok = KlWindows(input.window_tok, input.calibration_windows) * input.window_tok;
+  const auto kl_tok = SampleWindows(kKlTok, input.window_tok, input.calibration_windows) * input.window_tok;
   planned.peak_memory_B = states * memory.states_B + kKeptFreeBytes +
                           std::max(2 * memory.block_B + products_B + std::max(memory.batch_B, solve_B),
                                    DivergenceBytes(input.config, kl_tok));

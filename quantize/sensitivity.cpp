@@ -17,10 +17,6 @@
 namespace ecld {
 namespace {
 
-int64_t SampleWindows(const SensitivityOptions& options, int64_t window_tok, int64_t windows) {
-  return std::clamp<int64_t>(options.sample_tok / window_tok, 1, windows);
-}
-
 // Final states of a model that differs from the original in one unit; head: the format of its head, when that differs.
 struct Variant {
   at::Tensor states;
@@ -33,7 +29,7 @@ class Sensitivity {
               PassContext& context)
       : in_(in), space_(space), options_(options), rows_(context.rows), pool_(*context.pool) {
     const TokenWindows& calibration = *context.calibration;
-    const int64_t windows = SampleWindows(options, calibration.window_tok, std::ssize(calibration.windows));
+    const int64_t windows = SampleWindows(options.sample_tok, calibration.window_tok, std::ssize(calibration.windows));
     ids_.assign(calibration.windows.begin(), calibration.windows.begin() + windows);
   }
 
@@ -208,7 +204,7 @@ void MeasureSensitivity(const Checkpoint& in, const AllocationSpace& space, cons
 SensitivityCost CostOfSensitivity(const ModelConfig& config, int64_t window_tok, int64_t windows,
                                   const AllocationSpace& space, const SensitivityOptions& options) {
   PlanInput sample;
-  sample.calibration_windows = SampleWindows(options, window_tok, windows);
+  sample.calibration_windows = SampleWindows(options.sample_tok, window_tok, windows);
   sample.window_tok = window_tok;
   const auto packing = static_cast<double>(
       std::count_if(space.formats.begin(), space.formats.end(), [](const auto& format) { return format.has_value(); }));

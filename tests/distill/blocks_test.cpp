@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "model/block_training.h"
+#include "tests/distill/trained_student.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/near.h"
 #include "tests/testing/run_pass.h"
@@ -28,17 +29,7 @@ class DistillBlocks : public testing::Test {
   DistillBlocks() {
     config_ = WriteTinyCheckpoint(directory_ / "teacher", {.seed = 1, .dtype = DType::kBF16});
     windows_ = RandomWindows(16, 16, config_.vocab_size);
-    const Checkpoint teacher = Checkpoint::Open(directory_ / "teacher");
-    // A student that is the teacher with noise on every matrix of its blocks.
-    CheckpointWriter writer(directory_ / "student", config_);
-    Random random(5);
-    for (const auto& spec : teacher.table()) {
-      std::vector<float> values = teacher.ReadFloats(spec);
-      if (spec.layer >= 0 && spec.matrix())
-        for (auto& value : values) value *= static_cast<float>(1 + 0.3 * random.Normal());
-      writer.WriteFloats(spec, values);
-    }
-    writer.Finish(directory_ / "teacher");
+    WriteNoisy(directory_ / "teacher", directory_ / "student");
   }
   Json Run(const DistillBlocksOptions& options, const char* student, const char* out) {
     const Checkpoint teacher = Checkpoint::Open(directory_ / "teacher");

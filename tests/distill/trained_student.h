@@ -1,6 +1,6 @@
 #pragma once
 // A tiny teacher, students of it that are worse, and how far a written checkpoint is from the teacher: what the tests
-// of end-to-end distillation share.
+// of distillation share.
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -15,6 +15,20 @@
 
 namespace ecld {
 
+// A student that is the teacher with noise on every matrix of its blocks.
+inline void WriteNoisy(const std::filesystem::path& from, const std::filesystem::path& to) {
+  const Checkpoint teacher = Checkpoint::Open(from);
+  CheckpointWriter writer(to, teacher.config());
+  Random random(5);
+  for (const auto& spec : teacher.table()) {
+    std::vector<float> values = teacher.ReadFloats(spec);
+    if (spec.layer >= 0 && spec.matrix())
+      for (auto& value : values) value *= static_cast<float>(1 + 0.3 * random.Normal());
+    writer.WriteFloats(spec, values);
+  }
+  writer.Finish(from);
+}
+
 class TrainedStudent : public testing::Test {
  protected:
   void WriteTeacher(const TinyOptions& options) {
@@ -22,19 +36,7 @@ class TrainedStudent : public testing::Test {
     config_ = WriteTinyCheckpoint(directory_ / "teacher", options);
     windows_ = RandomWindows(20, 16, config_.vocab_size);
   }
-  // The teacher with noise on every matrix of its blocks.
-  void WriteNoisyStudent() const {
-    const Checkpoint teacher = Checkpoint::Open(directory_ / "teacher");
-    CheckpointWriter writer(directory_ / "student", config_);
-    Random random(5);
-    for (const auto& spec : teacher.table()) {
-      std::vector<float> values = teacher.ReadFloats(spec);
-      if (spec.layer >= 0 && spec.matrix())
-        for (auto& value : values) value *= static_cast<float>(1 + 0.3 * random.Normal());
-      writer.WriteFloats(spec, values);
-    }
-    writer.Finish(directory_ / "teacher");
-  }
+  void WriteNoisyStudent() const { WriteNoisy(directory_ / "teacher", directory_ / "student"); }
   Json Run(const Pass& pass, const char* student, const char* out, const char* teacher = "teacher") const {
     const Checkpoint its_teacher = Checkpoint::Open(directory_ / teacher);
     std::filesystem::create_directories((directory_ / out).string() + ".scratch");
