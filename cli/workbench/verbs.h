@@ -10,6 +10,7 @@ namespace ecld {
 
 std::function<void()> AddImport(CLI::App& verb);
 std::function<void()> AddCompress(CLI::App& verb);
+std::function<void()> AddSearch(CLI::App& verb);
 std::function<void()> AddExport(CLI::App& verb);
 std::function<void()> AddValidate(CLI::App& verb);
 std::function<void()> AddPasses(CLI::App& verb);

@@ -25,8 +25,9 @@ ARROWS = {
     "quantize": "core kernels/packing checkpoint model",
     "distill": "core kernels/packing checkpoint model",
     "recipes": f"core {PROFILE} jinja kernels checkpoint runtime measure model prune quantize distill",
+    "search": "core checkpoint eval recipes model",
     "cli/workbench": f"core {PROFILE} jinja kernels checkpoint runtime serve measure eval profiler report "
-                     "offload cli/device model prune quantize distill recipes",
+                     "offload cli/device model prune quantize distill recipes search",
 }
 DEVICE_HALF = ("core", *PROFILE.split(), "jinja", "kernels", "checkpoint", "runtime", "serve", "measure", "eval",
                "profiler", "report", "offload", "cli/device")
