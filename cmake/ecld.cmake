@@ -11,10 +11,16 @@ if(ECLD_SANITIZE)
   add_link_options(-fsanitize=${ECLD_SANITIZE})
 endif()
 
-# ecld_room(<folder> <libraries>...): library ecld_<folder with _> from every .cpp below the folder.
+# ecld_room(<folder> <libraries>...): library ecld_<folder with _> from every .cpp below the folder, but for rooms inside it.
+set(ECLD_INNER_ROOMS offload/learn)
 function(ecld_room folder)
   string(REPLACE "/" "_" name ecld_${folder})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cpp)
+  foreach(inner ${ECLD_INNER_ROOMS})
+    if(NOT folder STREQUAL inner)
+      list(FILTER sources EXCLUDE REGEX "^${CMAKE_SOURCE_DIR}/${inner}/")
+    endif()
+  endforeach()
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC ecld_flags ${ARGN})
   if(ECLD_FUZZ AND NOT folder STREQUAL "kernels")  # what libFuzzer sees; products of matrices would only be slower

@@ -3,10 +3,10 @@
 
     table.py --model DIR --calibration TEXT --data DIR --work DIR
 
-Devices hold the model compressed to 50 MB (quantize.allocate, then gptq) and by recipe w4; a modelled L4 holds it dense.
+Devices hold the model compressed to 50 MB (quantize.allocate, then gptq) and by recipe w4, a modelled L4 it dense.
 The first LIMIT documents of each task of scenario.yaml are put to all three; times of the devices are those of this
 machine, which should be quiet. What is in --work already is not made again, so that the same command goes on where it
-was stopped. There will be: checkpoints, profiles, sweep-USERS.json, report.html, and table.md, which is printed too: means
+was stopped. There will be: checkpoints, profiles, sweep-USERS.json, report.html, and table.md, also printed: means
 over runs with half of the 95 % interval; latency and effective accuracy also less those of goa, run by run."""
 import argparse
 import json
