@@ -279,6 +279,14 @@ NamedArrays Ppo::Policy() const {
   return arrays;
 }
 
+std::vector<float> Ppo::Outputs(std::vector<float> observations) const {
+  at::NoGradGuard no_grad;
+  impl_->scaler.Scale(observations, observations);
+  const at::Tensor out =
+      impl_->agent.Policy(Matrix(observations, observations.size() / impl_->spaces.observed)).contiguous();
+  return {out.data_ptr<float>(), out.data_ptr<float>() + out.numel()};
+}
+
 std::vector<double> Ppo::Evaluate(int64_t episodes, uint64_t seed, bool likeliest) const {
   at::NoGradGuard no_grad;
   const Impl& run = *impl_;

@@ -57,6 +57,9 @@ class Ppo {
   // Networks and the scales of observations, as LearnedPolicy reads them (offload/learned_policy.h).
   NamedArrays Policy() const;
 
+  // What the policy's network says of observations as they come, [n, choices or numbers].
+  std::vector<float> Outputs(std::vector<float> observations) const;
+
   // Returns of whole episodes, one environment each, by the likeliest action or by chance.
   std::vector<double> Evaluate(int64_t episodes, uint64_t seed, bool likeliest = true) const;
 
