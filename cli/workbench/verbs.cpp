@@ -7,6 +7,7 @@ std::vector<Verb> WorkbenchVerbs() {
           {"compress", "run a recipe on a checkpoint", AddCompress},
           {"export", "write a checkpoint in the format of another program, without loss", AddExport},
           {"validate", "check a recipe, or every value of a checkpoint", AddValidate},
+          {"offload", "simulate who runs what, where, and learn policies for it", AddOffloadWithTraining},
           {"passes", "list the passes that recipes are made of, and their options", AddPasses}};
 }
 
