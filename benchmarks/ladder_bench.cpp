@@ -1,6 +1,6 @@
 // Learning on environments that others have learned in: what is reached, of each seed, and in what time.
 //
-//   ladder_bench [cartpole acrobot pendulum ...] [--seeds N]
+//   ladder_bench [cartpole acrobot pendulum ...] [--seeds N] [--from SEED]
 //
 // Settings are those of Stable-Baselines3's zoo (Pendulum without state-dependent noise), steps those of the table in
 // offload/learn/README.md. Returns are means over 50 episodes by the likeliest action.
@@ -61,9 +61,9 @@ double Seconds(std::chrono::steady_clock::time_point since) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count();
 }
 
-void Climb(const Rung& rung, int seeds) {
+void Climb(const Rung& rung, int first, int seeds) {
   double sum = 0;
-  for (int seed = 1; seed <= seeds; ++seed) {
+  for (int seed = first; seed < first + seeds; ++seed) {
     const auto start = std::chrono::steady_clock::now();
     Ppo run(rung.make, rung.settings, rung.steps, static_cast<uint64_t>(seed));
     while (!run.done()) run.Iterate();
@@ -82,16 +82,18 @@ void Climb(const Rung& rung, int seeds) {
 }  // namespace ecld::offload
 
 int main(int argc, char** argv) {
-  int seeds = 5;
+  int seeds = 5, first = 1;
   std::vector<std::string> wanted;
   for (int i = 1; i < argc; ++i) {
     if (std::string(argv[i]) == "--seeds" && i + 1 < argc)
       seeds = std::atoi(argv[++i]);
+    else if (std::string(argv[i]) == "--from" && i + 1 < argc)
+      first = std::atoi(argv[++i]);
     else
       wanted.emplace_back(argv[i]);
   }
   for (const ecld::offload::Rung& rung : ecld::offload::Ladder())
     if (wanted.empty() || std::find(wanted.begin(), wanted.end(), rung.name) != wanted.end())
-      ecld::offload::Climb(rung, seeds);
+      ecld::offload::Climb(rung, first, seeds);
   return 0;
 }

@@ -15,70 +15,79 @@ namespace {
 constexpr double kLogRoot2Pi = 0.91893853320467274;
 constexpr double kNever = -1e8;  // the logit of what may not be done; finite, so that entropies are
 
-// [outputs, inputs], rows or columns orthogonal, of this length.
-at::Tensor Orthogonal(int64_t outputs, int64_t inputs, double gain, Random& random) {
-  const int64_t longer = std::max(outputs, inputs), shorter = std::min(outputs, inputs);
-  at::Tensor noise = at::empty({longer, shorter}, at::kDouble);
-  for (int64_t i = 0; i < noise.numel(); ++i) noise.data_ptr<double>()[i] = random.Normal();
-  const auto [q, r] = at::linalg_qr(noise);
-  const at::Tensor columns = q * at::sign(at::diagonal(r));
-  return gain * (outputs >= inputs ? columns : columns.t());
-}
-
 }  // namespace
 
 ActorCritic::ActorCritic(const Spaces& spaces, const std::vector<int64_t>& hidden, int64_t values, uint64_t seed,
                          at::ScalarType type)
-    : spaces_(spaces) {
-  at::NoGradGuard no_grad;
+    : spaces_(spaces), parameters_(MakeLayers(hidden, values, seed), type) {}
+
+std::vector<at::Tensor> ActorCritic::MakeLayers(const std::vector<int64_t>& hidden, int64_t values, uint64_t seed) {
   Random random(seed);
   std::vector<at::Tensor> parts;
-  const auto network = [&](const char* name, int64_t outputs, double last_gain) {
-    int64_t inputs = static_cast<int64_t>(spaces.observed);
+  const auto network = [&](const char* name, int64_t outputs, double last_length) {
+    int64_t inputs = static_cast<int64_t>(spaces_.observed);
     std::vector<int64_t> widths = hidden;
     widths.push_back(outputs);
     for (size_t i = 0; i < widths.size(); ++i) {
       layers_.push_back({fmt::format("{}.{}", name, i), inputs, widths[i]});
-      const double gain = i + 1 < widths.size() ? std::numbers::sqrt2 : last_gain;
-      parts.push_back(Orthogonal(widths[i], inputs, gain, random).flatten());
+      const double length = i + 1 < widths.size() ? std::numbers::sqrt2 : last_length;
+      parts.push_back(OrthogonalMatrix(widths[i], inputs, length, random));
       parts.push_back(at::zeros({widths[i]}, at::kDouble));
       inputs = widths[i];
     }
   };
-  const size_t outputs = spaces.choices.empty() ? spaces.numbers : spaces.all_choices();
+  const size_t outputs = spaces_.choices.empty() ? spaces_.numbers : spaces_.all_choices();
   network("policy", static_cast<int64_t>(outputs), 0.01);
   critic_ = layers_.size();
   network("critic", values, 1);
-  parts.push_back(at::zeros({static_cast<int64_t>(spaces.numbers)}, at::kDouble));
-  for (const at::Tensor& part : parts) sizes_.push_back(part.numel());
-  parameters_ = at::cat(parts).to(type);
-  frozen_ = Views();
-  parameters_.set_requires_grad(true);
+  parts.push_back(at::zeros({static_cast<int64_t>(spaces_.numbers)}, at::kDouble));
+  return parts;
 }
 
-std::vector<at::Tensor> ActorCritic::Views() const {
-  std::vector<at::Tensor> views = parameters_.split_with_sizes(sizes_);
-  for (size_t i = 0; i < layers_.size(); ++i) views[2 * i] = views[2 * i].view({layers_[i].outputs, layers_[i].inputs});
-  return views;
-}
-
-at::Tensor ActorCritic::Run(const std::vector<at::Tensor>& views, size_t first, size_t end, at::Tensor x) const {
+at::Tensor ActorCritic::Run(size_t first, size_t end, at::Tensor x, std::vector<at::Tensor>* inputs) const {
+  const std::vector<at::Tensor>& views = parameters_.views();
   for (size_t i = first; i < end; ++i) {
+    if (inputs) inputs->push_back(x);
     x = at::addmm(views[2 * i + 1], x, views[2 * i].t());
-    if (i + 1 < end) x = x.tanh();
+    // tanh(x) = 2 / (1 + exp(-2 x)) - 1, which takes a third of the time of the library's.
+    if (i + 1 < end) x.mul_(2).sigmoid_().mul_(2).sub_(1);
   }
   return x;
 }
 
 ActorCritic::Out ActorCritic::Forward(const at::Tensor& observations) const {
-  const std::vector<at::Tensor> views = at::GradMode::is_enabled() ? Views() : frozen_;
-  return {Run(views, 0, critic_, observations), Run(views, critic_, layers_.size(), observations), views.back()};
+  Out out;
+  {
+    at::NoGradGuard no_grad;
+    out.policy = Run(0, critic_, observations, &out.inputs);
+    out.values = Run(critic_, layers_.size(), observations, &out.inputs);
+    out.log_std = parameters_.views().back().detach();
+  }
+  if (at::GradMode::is_enabled())
+    for (at::Tensor* each : {&out.policy, &out.values, &out.log_std}) each->set_requires_grad(true);
+  return out;
 }
 
-at::Tensor ActorCritic::Policy(const at::Tensor& observations) const { return Run(frozen_, 0, critic_, observations); }
+void ActorCritic::Backward(const Out& out) const {
+  at::NoGradGuard no_grad;
+  const auto through = [&](size_t first, size_t end, at::Tensor gradient) {
+    for (size_t i = end; i-- > first;) {
+      const at::Tensor& x = out.inputs[i];
+      at::Tensor of_weight = parameters_.gradients()[2 * i], of_bias = parameters_.gradients()[2 * i + 1];
+      at::mm_out(of_weight, gradient.t(), x);
+      at::sum_out(of_bias, gradient, 0);
+      if (i > first) gradient = at::tanh_backward(gradient.mm(parameters_.views()[2 * i]), x);
+    }
+  };
+  through(0, critic_, out.policy.grad());
+  through(critic_, layers_.size(), out.values.grad());
+  if (out.log_std.grad().defined()) parameters_.gradients().back().copy_(out.log_std.grad());
+}
+
+at::Tensor ActorCritic::Policy(const at::Tensor& observations) const { return Run(0, critic_, observations, nullptr); }
 
 at::Tensor ActorCritic::Values(const at::Tensor& observations) const {
-  return Run(frozen_, critic_, layers_.size(), observations);
+  return Run(critic_, layers_.size(), observations, nullptr);
 }
 
 std::vector<at::Tensor> ActorCritic::LogShares(const Out& out, const at::Tensor& allowed) const {
@@ -93,19 +102,20 @@ std::vector<at::Tensor> ActorCritic::LogShares(const Out& out, const at::Tensor&
   return shares;
 }
 
-ActorCritic::Judged ActorCritic::Judge(const Out& out, const at::Tensor& actions, const at::Tensor& allowed) const {
+ActorCritic::Judged ActorCritic::Judge(const Out& out, const at::Tensor& actions, const at::Tensor& allowed,
+                                       bool entropy) const {
   if (spaces_.choices.empty()) {
     const at::Tensor off = (actions - out.policy) * (-out.log_std).exp();
     return {.log_p = (-0.5 * off * off - out.log_std - kLogRoot2Pi).sum(1),
             .entropy = (out.log_std + (0.5 + kLogRoot2Pi)).sum().expand({out.policy.size(0)})};
   }
   Judged judged;
+  const auto add = [](at::Tensor& sum, const at::Tensor& part) { sum = sum.defined() ? sum + part : part; };
   const std::vector<at::Tensor> shares = LogShares(out, allowed);
   for (size_t part = 0; part < shares.size(); ++part) {
     const at::Tensor index = actions.narrow(1, static_cast<int64_t>(part), 1).to(at::kLong);
-    const at::Tensor log_p = shares[part].gather(1, index).squeeze(1);
-    const at::Tensor entropy = -(shares[part].exp() * shares[part]).sum(1);
-    judged = part == 0 ? Judged{log_p, entropy} : Judged{judged.log_p + log_p, judged.entropy + entropy};
+    add(judged.log_p, shares[part].gather(1, index).squeeze(1));
+    if (entropy) add(judged.entropy, -(shares[part].exp() * shares[part]).sum(1));
   }
   return judged;
 }
@@ -139,7 +149,7 @@ double ActorCritic::DrawChoices(std::span<const float> logits, std::span<const u
 double ActorCritic::DrawNumbers(std::span<const float> means, Random* chance, std::span<float> to) const {
   double log_p = 0;
   for (size_t i = 0; i < means.size(); ++i) {
-    const double deviation = frozen_.back().data_ptr<float>()[i], off = chance ? chance->Normal() : 0;
+    const double deviation = parameters_.views().back().data_ptr<float>()[i], off = chance ? chance->Normal() : 0;
     to[i] = static_cast<float>(means[i] + std::exp(deviation) * off);
     log_p -= 0.5 * off * off + deviation + kLogRoot2Pi;
   }

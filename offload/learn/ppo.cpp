@@ -16,8 +16,6 @@
 namespace ecld::offload {
 namespace {
 
-constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-5;
-
 // A view of numbers as a matrix of so many rows; they must outlive it.
 at::Tensor Matrix(std::vector<float>& values, size_t rows) {
   const auto n = static_cast<int64_t>(rows);
@@ -53,9 +51,6 @@ struct Ppo::Impl {
                settings.gamma),
         returns(batch.count()),
         random(seed),
-        first_moment(at::zeros_like(agent.parameters().detach())),
-        second_moment(at::zeros_like(first_moment)),
-        descents(at::zeros({})),
         sums(spaces.limits.size(), 0),
         prices(spaces.limits.size(), 0) {
     at::set_num_threads(1);
@@ -118,40 +113,32 @@ struct Ppo::Impl {
 
   // A step of Adam. THROWS Error where the gradient is not finite.
   void Descend(const Minibatch& part, const LossWeights& weights, double rate, PpoReport* report) {
-    const at::Tensor& parameters = agent.parameters();
     const PpoLoss loss = LossOf(agent, part, weights);
     loss.total.backward();
-    at::NoGradGuard no_grad;
-    const at::Tensor gradient = parameters.grad();
-    const double norm = gradient.norm().item<double>();
-    if (!std::isfinite(norm) || !std::isfinite(loss.total.item<double>()))
+    agent.Backward(loss.out);
+    if (!std::isfinite(agent.parameters().Descend(rate, settings.max_gradient)))
       Fail("ppo", "the loss or its gradient is not finite at step {}; a smaller learning rate may help", steps);
-    const double shrink = std::min(1.0, settings.max_gradient / (norm + 1e-6));
-    if (shrink < 1) gradient.mul_(shrink);
-    descents.add_(1);
-    at::_fused_adam_({parameters}, {gradient}, {first_moment}, {second_moment}, {}, {descents}, rate, kBeta1, kBeta2, 0,
-                     kEpsilon, /*amsgrad=*/false, /*maximize=*/false);
-    gradient.zero_();
-    report->policy_loss += loss.policy.item<double>();
-    report->value_loss += loss.value.item<double>();
-    report->entropy += loss.entropy.item<double>();
-    report->kl += loss.kl.item<double>();
+    if (!weights.figures) return;
+    report->policy_loss = loss.policy.item<double>();
+    report->value_loss = loss.value.item<double>();
+    report->entropy = loss.entropy.item<double>();
+    report->kl = loss.kl.item<double>();
   }
 
   void DescendAll(const Minibatch& all, PpoReport* report) {
     const double left = settings.fall ? 1 - static_cast<double>(steps) / static_cast<double>(total_steps) : 1;
-    const LossWeights weights{.clip = settings.clip * left,
-                              .clip_value = settings.clip_value,
-                              .entropy = settings.entropy,
-                              .value = settings.value_weight};
+    LossWeights weights{.clip = settings.clip * left,
+                        .clip_value = settings.clip_value,
+                        .entropy = settings.entropy,
+                        .value = settings.value_weight};
     const int64_t rows = all.log_p.size(0);
     std::vector<int64_t> order(static_cast<size_t>(rows));
     std::iota(order.begin(), order.end(), 0);
-    int64_t descended = 0;
     for (int64_t epoch = 0; epoch < settings.epochs; ++epoch) {
       if (settings.minibatch < rows) Shuffle(order, random);
-      for (int64_t from = 0; from < rows; from += settings.minibatch, ++descended) {
+      for (int64_t from = 0; from < rows; from += settings.minibatch) {
         const int64_t size = std::min(settings.minibatch, rows - from);
+        weights.figures = epoch + 1 == settings.epochs && from + size == rows;
         if (size == rows) {
           Descend(all, weights, settings.learning_rate * left, report);
           continue;
@@ -165,8 +152,6 @@ struct Ppo::Impl {
                 weights, settings.learning_rate * left, report);
       }
     }
-    for (double* sum : {&report->policy_loss, &report->value_loss, &report->entropy, &report->kl})
-      *sum /= static_cast<double>(descended);
   }
 
   // The multipliers follow what the costs were.
@@ -184,7 +169,7 @@ struct Ppo::Impl {
   }
 
   PpoReport Iterate() {
-    const at::Tensor before = agent.parameters().detach().clone();
+    const at::Tensor before = agent.parameters().all().clone();
     Rollout rollout = Roll(static_cast<size_t>(settings.rollout_steps), agent, batch, scaler, returns, random);
     steps += static_cast<int64_t>(rollout.steps * rollout.environments);
     PpoReport report{.steps = steps, .episode_return = returns.mean(), .mean_reward = rollout.mean_reward};
@@ -193,7 +178,7 @@ struct Ppo::Impl {
       DescendAll(Estimate(rollout), &report);
     } catch (...) {
       at::NoGradGuard no_grad;
-      agent.parameters().copy_(before);
+      agent.parameters().all().copy_(before);
       throw;
     }
     return report;
@@ -210,7 +195,6 @@ struct Ppo::Impl {
   Scaler scaler;
   EpisodeReturns returns;
   Random random;
-  at::Tensor first_moment, second_moment, descents;
   std::vector<double> sums, prices;  // [limits]: costs so far times the rate; the multipliers
   int64_t steps = 0;
 };
@@ -226,10 +210,10 @@ void Ppo::BeginAnew() { impl_->BeginAnew(); }
 
 NamedArrays Ppo::State() const {
   const Impl& run = *impl_;
-  return {{"parameters", ArrayOf(run.agent.parameters())},
-          {"first_moment", ArrayOf(run.first_moment)},
-          {"second_moment", ArrayOf(run.second_moment)},
-          {"counts", ArrayOf({run.descents.item<double>(), static_cast<double>(run.steps)})},
+  return {{"parameters", ArrayOf(run.agent.parameters().all())},
+          {"first_moment", ArrayOf(run.agent.parameters().first_moment())},
+          {"second_moment", ArrayOf(run.agent.parameters().second_moment())},
+          {"counts", ArrayOf({run.agent.parameters().descents().item<double>(), static_cast<double>(run.steps)})},
           {"observed", ArrayOf(run.scaler.observed().State())},
           {"returns", ArrayOf(run.scaler.returns().State())},
           {"sums", ArrayOf(run.sums)},
@@ -248,11 +232,11 @@ void Ppo::Restore(const NamedArrays& state) {
   const auto numbers = [&](const char* name, size_t size) {
     return ArrayIn(state, name, {static_cast<int64_t>(size)}, where).values;
   };
-  floats("parameters", run.agent.parameters());
-  floats("first_moment", run.first_moment);
-  floats("second_moment", run.second_moment);
+  floats("parameters", run.agent.parameters().all());
+  floats("first_moment", run.agent.parameters().first_moment());
+  floats("second_moment", run.agent.parameters().second_moment());
   const std::vector<double> counts = numbers("counts", 2);
-  run.descents.fill_(counts[0]);
+  run.agent.parameters().descents().fill_(counts[0]);
   run.steps = static_cast<int64_t>(counts[1]);
   run.scaler.observed().Restore(numbers("observed", 1 + 2 * run.spaces.observed));
   run.scaler.returns().Restore(numbers("returns", 3));

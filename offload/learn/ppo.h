@@ -34,7 +34,7 @@ struct PpoReport {
   std::optional<double> episode_return;                         // mean of the last hundred that ended
   double mean_reward = 0;                                       // of a step
   std::vector<double> mean_costs, prices;                       // [limits]
-  double policy_loss = 0, value_loss = 0, entropy = 0, kl = 0;  // means over minibatches
+  double policy_loss = 0, value_loss = 0, entropy = 0, kl = 0;  // of the last minibatch
 };
 
 class Ppo {

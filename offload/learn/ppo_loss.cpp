@@ -6,12 +6,13 @@ namespace ecld::offload {
 
 PpoLoss LossOf(const ActorCritic& agent, const Minibatch& batch, const LossWeights& weights) {
   const ActorCritic::Out out = agent.Forward(batch.observations);
-  const ActorCritic::Judged judged = agent.Judge(out, batch.actions, batch.allowed);
+  const ActorCritic::Judged judged =
+      agent.Judge(out, batch.actions, batch.allowed, weights.figures || weights.entropy != 0);
   at::Tensor advantages = batch.advantages;
   if (weights.normalize_advantages && advantages.numel() > 1)
     advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8);
   const at::Tensor log_ratio = judged.log_p - batch.log_p;
-  PpoLoss loss{.ratio = log_ratio.exp()};
+  PpoLoss loss{.out = out, .ratio = log_ratio.exp()};
   const at::Tensor clipped = loss.ratio.clamp(1 - weights.clip, 1 + weights.clip);
   loss.policy = -at::min(advantages * loss.ratio, advantages * clipped).mean();
   at::Tensor off = (out.values - batch.returns).square();
@@ -20,10 +21,10 @@ PpoLoss LossOf(const ActorCritic& agent, const Minibatch& batch, const LossWeigh
     off = at::max(off, (batch.values + moved - batch.returns).square());
   }
   loss.value = off.mean();
-  loss.entropy = judged.entropy.mean();
+  if (judged.entropy.defined()) loss.entropy = judged.entropy.mean();
   loss.total = loss.policy + weights.value * loss.value;
   if (weights.entropy != 0) loss.total = loss.total - weights.entropy * loss.entropy;
-  loss.kl = (loss.ratio.detach() - 1 - log_ratio.detach()).mean();
+  if (weights.figures) loss.kl = (loss.ratio.detach() - 1 - log_ratio.detach()).mean();
   return loss;
 }
 

@@ -23,11 +23,13 @@ struct Minibatch {
 struct LossWeights {
   double clip = 0.2;
   std::optional<double> clip_value;
-  double entropy = 0, value = 0.5;
+  double entropy = 0, value = 0.5;   // an entropy that weighs nothing is not reckoned
   bool normalize_advantages = true;  // within the minibatch
+  bool figures = true;               // kl, and entropy where it weighs nothing: for who reports them
 };
 
 struct PpoLoss {
+  ActorCritic::Out out;               // whose gradients ActorCritic::Backward takes on
   at::Tensor total;                   // what is descended
   at::Tensor policy, value, entropy;  // its parts, unweighted
   at::Tensor kl;                      // of the policy that acted, mean of (ratio - 1) - log ratio

@@ -94,14 +94,16 @@ TEST(Loss, GradientIsThatOfFiniteDifferences) {
     Random random(2);
     const ActorCritic agent(spaces, {6, 6}, 2, 7, at::kDouble);
     const Minibatch batch = MadeBatch(spaces, agent, 12, random);
-    const at::Tensor parameters = agent.parameters();
+    const at::Tensor parameters = agent.parameters().all();
     {
       at::NoGradGuard no_grad;  // away from the policy that acted, so that some ratios are clipped
       parameters.add_(0.2 * Noise({parameters.numel()}, random));
     }
     const LossWeights weights{.clip = 0.1, .clip_value = 0.1, .entropy = 0.05};
-    LossOf(agent, batch, weights).total.backward();
-    const at::Tensor gradient = parameters.grad();
+    const PpoLoss loss = LossOf(agent, batch, weights);
+    loss.total.backward();
+    agent.Backward(loss.out);
+    const at::Tensor gradient = agent.parameters().gradient();
     at::NoGradGuard no_grad;
     constexpr double kStep = 1e-6;
     for (int64_t i = 0; i < parameters.numel(); ++i) {
