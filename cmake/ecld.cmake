@@ -42,6 +42,20 @@ function(ecld_operators)
   install(TARGETS ecld_operators)
 endfunction()
 
+# ecld_offload_door(): libecld_offload.so, offloading as an environment behind a C interface (bindings/c).
+function(ecld_offload_door)
+  add_library(ecld_offload_door SHARED ${CMAKE_SOURCE_DIR}/bindings/c/ecld_offload.cpp
+              ${CMAKE_SOURCE_DIR}/checkpoint/safetensors.cpp)
+  target_link_libraries(ecld_offload_door PRIVATE ecld_offload)
+  set_target_properties(ecld_offload_door PROPERTIES OUTPUT_NAME ecld_offload)
+  set_target_properties(ecld_core ecld_profile_format ecld_profile_query ecld_profile_score ecld_offload
+                        ecld_offload_door PROPERTIES
+                        POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+  install(TARGETS ecld_offload_door)
+  install(FILES ${CMAKE_SOURCE_DIR}/bindings/c/ecld_offload.h DESTINATION include)
+  install(FILES ${CMAKE_SOURCE_DIR}/bindings/python/ecld_offload.py DESTINATION share/ecld/python)
+endfunction()
+
 # ecld_program(<name> <main source> <libraries>...)
 function(ecld_program name source)
   add_executable(${name} ${source})
