@@ -157,6 +157,7 @@ def for_stable_baselines(scenario, environments=1, overrides=(), library=None, s
     class Adapter(VecEnv):
         def __init__(self):
             self.batch = Batch(scenario, environments, overrides, library)
+            self.render_mode = None
             self._actions, self._returns, self._lengths = None, np.zeros(environments), np.zeros(environments, int)
             super().__init__(environments, *_spaces(self.batch))
 
