@@ -19,8 +19,6 @@ class Parameters {
   // The parts, without gradients; and of the gradient.
   const std::vector<at::Tensor>& views() const { return views_; }
   const std::vector<at::Tensor>& gradients() const { return gradients_; }
-  // The parts of a vector of this length, for gradients by autograd.
-  std::vector<at::Tensor> PartsOf(const at::Tensor& all) const;
 
   // A step down the gradient, which is shortened to this norm and is 0 after. Returns the norm before; where it is not
   // finite, nothing was done.
@@ -31,6 +29,8 @@ class Parameters {
   const at::Tensor& descents() const { return descents_; }  // a number
 
  private:
+  std::vector<at::Tensor> PartsOf(const at::Tensor& all) const;
+
   std::vector<std::vector<int64_t>> shapes_;
   std::vector<int64_t> sizes_;
   at::Tensor all_, gradient_, first_moment_, second_moment_, descents_;
