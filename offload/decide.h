@@ -4,6 +4,7 @@
 // it may know is all in it. Seconds, joules and chances here are expected, not those that will be seen.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 
@@ -76,8 +77,9 @@ struct Decision {
   int variant = 0;     // of the device, where it is local
 };
 
-// decisions[i] is of pending[i].
-using DecideFunction = void (*)(std::span<const Pending> pending, const State& state, std::span<Decision> decisions);
+// decisions[i] is of pending[i]. Pure: what it holds (a learned policy its weights) does not change.
+using DecideFunction =
+    std::function<void(std::span<const Pending> pending, const State& state, std::span<Decision> decisions)>;
 
 // Expected seconds until the answer is there: here; on a server that k of the requests that are decided on now go to,
 // this one among them. Infinite where nothing gets through.

@@ -40,7 +40,8 @@ OneRun RunOnce(const World& world, const std::string& policy, int64_t replicatio
                                     {.seed = world.scenario.seed + static_cast<uint64_t>(replication),
                                      .queue_samples = replication == 0 ? queue_samples : 0,
                                      .samples = &run.queues});
-  const LimitValues limits{world.scenario.limits.accuracy, world.scenario.limits.hallucination};
+  const Limits& of_scenario = world.scenario.limits;
+  const LimitValues limits{of_scenario.accuracy, of_scenario.hallucination, of_scenario.deadline_s};
   for (const RunMetric& metric : RunMetrics()) run.values.push_back(metric.of(result, limits));
   run.arrived = result.arrived;
   run.completed = result.completed;

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "offload/learned_policy.h"
 
 namespace ecld::offload {
 namespace {
@@ -97,7 +98,7 @@ void Assigned(std::span<const Pending> pending, const State& state, std::span<De
 
 constexpr bool kProbes = true;
 
-constexpr Policy kPolicies[] = {
+const Policy kPolicies[] = {
     {"local", "all on the device", Local},
     {"nearest", "all to the server of the strongest link", Nearest},
     {"random", "device and servers with the same chance", Anywhere},
@@ -112,7 +113,8 @@ constexpr Policy kPolicies[] = {
 
 std::span<const Policy> Policies() { return kPolicies; }
 
-const Policy& FindPolicy(std::string_view name, std::string_view where) {
+Policy FindPolicy(std::string_view name, std::string_view where) {
+  if (name.starts_with(kLearned)) return ReadLearnedPolicy(std::string(name.substr(kLearned.size())));
   std::vector<std::string> known;
   for (const Policy& policy : kPolicies) {
     if (policy.name == name) return policy;

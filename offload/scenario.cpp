@@ -135,7 +135,8 @@ Scenario ParseScenario(std::string_view yaml, const std::string& where, const st
   made.weights = ReadWeights(options.Map("weights"));
   made.policies = options.Strings("policies", {"local", "nearest", "random", "latency"});
   if (made.policies.empty()) Fail(options.Where("policies"), "is empty");
-  for (const std::string& policy : made.policies) FindPolicy(policy, options.Where("policies"));
+  for (const std::string& policy : made.policies)
+    if (!policy.starts_with(kLearned)) FindPolicy(policy, options.Where("policies"));
   options.Finish();
   made.resolved = WriteYaml(options.resolved());
   return made;

@@ -45,16 +45,26 @@ Simulation::Simulation(const World& world, const Policy& policy, const RunOption
   band_plans_.resize(bands_.size());
   server_plans_.resize(servers_.size());
   on_the_way_.resize(servers_.size());
+  Schedule();
 }
 
-RunResult Simulation::Run() {
-  const auto schedule = [&] {
-    next_arrival_ = arrivals_->Next();
-    if (next_arrival_ && next_arrival_->at < horizon_) clock_.Add(next_arrival_->at, {Happens::kArrival});
-  };
-  schedule();
-  while (!clock_.empty()) {
-    const Event event = clock_.Next();
+void Simulation::Schedule() {
+  next_arrival_ = arrivals_->Next();
+  if (next_arrival_ && next_arrival_->at < horizon_) clock_.Add(next_arrival_->at, {Happens::kArrival});
+}
+
+bool Simulation::Next() {
+  if (asks_) Decided();
+  for (;;) {
+    if (event_.what == Happens::kArrival) Schedule();
+    if (event_.what == Happens::kDevice && resumes_) {
+      devices_[event_.index].station.Resume(clock_.now());
+      KeepDevice(event_.index);
+    }
+    event_ = {Happens::kEpoch};
+    if (clock_.empty()) return false;
+    event_ = clock_.Next();
+    resumes_ = false;
     ledger_.Sample(clock_.now(), [&] {
       QueueSample sample;
       for (const DeviceState& device : devices_) sample.on_devices += static_cast<int64_t>(device.station.jobs());
@@ -63,9 +73,19 @@ RunResult Simulation::Run() {
         sample.on_servers += static_cast<int64_t>(server.running() + server.waiting());
       return sample;
     });
-    Handle(event);
-    if (event.what == Happens::kArrival) schedule();
+    Handle(event_);
+    if (!asks_) continue;
+    Ask();
+    return true;
   }
+}
+
+RunResult Simulation::Run() {
+  while (Next()) policy_.decide(pending_, state_, decisions_);
+  return Result();
+}
+
+RunResult Simulation::Result() const {
   Nanoseconds server_ns = 0, air_ns = 0;
   for (const BatchStation& server : servers_) server_ns += server.busy_ns();
   for (const BandStation& band : bands_) air_ns += band.busy_ns();
@@ -91,13 +111,13 @@ void Simulation::Handle(const Event& event) {
       return Arrive();
     case Happens::kEpoch:
       epoch_set_ = false;
-      return Decide();
+      asks_ = true;
+      return;
     case Happens::kDevice: {
       DeviceState& device = devices_[event.index];
       if (!Due(device.plan, event)) return;
-      Through(device.station.Proceed(clock_.now()));
-      device.station.Resume(clock_.now());
-      return KeepDevice(event.index);
+      resumes_ = true;  // once what comes first is decided
+      return Through(device.station.Proceed(clock_.now()));
     }
     case Happens::kBand: {
       if (!Due(band_plans_[event.index], event)) return;
@@ -214,8 +234,8 @@ void Simulation::Through(RequestId id) {
 void Simulation::Wait(RequestId id) {
   waiting_.push_back(id);
   const Nanoseconds epoch = FromSeconds(world_.scenario.epoch_s);
-  if (epoch == 0) return Decide();
-  if (epoch_set_) return;
+  if (epoch == 0) asks_ = true;
+  if (asks_ || epoch_set_) return;
   epoch_set_ = true;
   clock_.Add((clock_.now() + epoch - 1) / epoch * epoch, {Happens::kEpoch});
 }
@@ -253,7 +273,8 @@ void Simulation::Finish(RequestId id) {
 
 RunResult Simulate(const World& world, std::string_view policy, const RunOptions& options) {
   RequireKnown(world, policy);
-  const RunResult result = Simulation(world, FindPolicy(policy, world.scenario.file), options).Run();
+  const Policy found = FindPolicy(policy, world.scenario.file);
+  const RunResult result = Simulation(world, found, options).Run();
   if (!result.littles_law || result.completed != result.arrived)
     throw std::logic_error("the books of a simulated run do not balance");
   if (result.outside > world.scenario.outside_share)

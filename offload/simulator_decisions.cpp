@@ -6,7 +6,7 @@
 
 namespace ecld::offload {
 
-void Simulation::Decide() {
+void Simulation::Ask() {
   server_states_.clear();
   for (size_t j = 0; j < servers_.size(); ++j)
     server_states_.push_back(
@@ -20,11 +20,14 @@ void Simulation::Decide() {
   pending_.clear();
   for (const RequestId id : waiting_) pending_.push_back(Ask(id));
   decisions_.assign(waiting_.size(), {});
-  const State state{.servers = server_states_,
-                    .weights = world_.scenario.weights,
-                    .accuracy_debt = ledger_.accuracy_debt(),
-                    .hallucination_debt = ledger_.hallucination_debt()};
-  policy_.decide(pending_, state, decisions_);
+  state_ = {.servers = server_states_,
+            .weights = world_.scenario.weights,
+            .accuracy_debt = ledger_.accuracy_debt(),
+            .hallucination_debt = ledger_.hallucination_debt()};
+}
+
+void Simulation::Decided() {
+  asks_ = false;
   decided_.clear();
   std::swap(decided_, waiting_);
   for (size_t i = 0; i < decided_.size(); ++i) Place(decided_[i], decisions_[i]);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "offload/calibration.h"
+#include "offload/observation.h"
 #include "offload/phase_times.h"
 #include "offload/scenario.h"
 
@@ -65,7 +66,9 @@ struct World {
 // or empty.
 World LoadWorld(Scenario scenario, const std::string& catalogue = "");
 
-// THROWS Error where a policy needs what the world does not know.
+DecisionShape ShapeOf(const World& world);
+
+// THROWS Error where a policy needs what the world does not know, or was learned for another shape.
 void RequireKnown(const World& world, std::string_view policy);
 
 }  // namespace ecld::offload

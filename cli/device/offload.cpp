@@ -163,6 +163,7 @@ std::function<void()> AddOffload(CLI::App& verb) {
   parts.emplace_back(sweep, RunSweep);
   std::string policies;
   for (const Policy& policy : Policies()) policies += fmt::format("  {:<12}{}\n", policy.name, policy.summary);
+  policies += fmt::format("  {:<12}{}\n", "learned:DIR", "one that `ecld offload train` wrote");
   verb.footer("Policies:\n" + policies +
               "\nExamples:\n"
               "  ecld-device offload validate offload/scenarios/home.yaml\n"

@@ -8,6 +8,7 @@ std::vector<Verb> WorkbenchVerbs() {
           {"search", "find the values of a recipe that serve a model best", AddSearch},
           {"export", "write a checkpoint in the format of another program, without loss", AddExport},
           {"validate", "check a recipe, or every value of a checkpoint", AddValidate},
+          {"offload", "simulate who runs what, where, and learn policies for it", AddOffloadWithTraining},
           {"passes", "list the passes that recipes are made of, and their options", AddPasses}};
 }
 
