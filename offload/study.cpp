@@ -4,6 +4,7 @@
 #include "core/files.h"
 #include "core/hash.h"
 #include "core/yaml_reader.h"
+#include "offload/plan/plan_question.h"
 #include "offload/policies.h"
 #include "offload/reading.h"
 #include "offload/simulator.h"
@@ -16,6 +17,7 @@ constexpr const char* kRequests = "requests";
 
 constexpr Question kQuestions[] = {
     {"split", "where to cut a model between a device and a server", kSplitPolicies, ReadSplit},
+    {"plan", "which parts of tasks run where, and whether to take them apart", kPlanPolicies, ReadPlan},
 };
 
 OneRun RunRequests(const World& world, const std::string& policy, uint64_t seed, size_t queue_samples) {
