@@ -10,16 +10,22 @@
 
 namespace ecld::offload {
 
+class Contention;
+
 // What a device would get on the way to a server if nobody else was sending.
 struct Link {
   double up_bps = 0, down_bps = 0, rtt_s = 0;
   double band_Hz = 0, snr = 0;  // of a radio link whose band is shared: signal over the noise of the whole band
   bool shared = true;           // among those who send to the same server
+  const Contention* contention = nullptr;  // of a link on Wi-Fi, which shares the air as it says
+  double burst_bits = 0;                   // that one turn there carries; bits go in whole ones
 };
 
 // Bits per second of one of n senders: a share of the rate; on a radio link Shannon's rate of a share of the band,
-// whose noise is less too. REQUIRES: n of 1 or more.
+// whose noise is less too; on Wi-Fi what contention leaves. REQUIRES: n of 1 or more.
 double ShareOf(const Link& link, double n);
+// What is to be sent for these bits.
+double BitsOnAir(const Link& link, double bits);
 
 // What answering somewhere is expected to be worth; absent where no item tells.
 struct Worth {

@@ -39,7 +39,7 @@ Simulation::Simulation(const World& world, const Policy& policy, const RunOption
                         .choices = StreamOf(options.seed, Draws::kChoices, i)});
   for (const ServerClass& server : world.servers) server_times_.emplace_back(server.answerer.model, std::nullopt);
   for (size_t j = 0; j < world.servers.size(); ++j) {
-    bands_.emplace_back(j, network_.get());
+    if (network_->BandOf(j) == bands_.size()) bands_.emplace_back(network_.get());
     servers_.emplace_back(&server_times_[j], world.servers[j].spec.batch, world.servers[j].spec.cache_B);
   }
   band_plans_.resize(bands_.size());
@@ -96,10 +96,13 @@ RunResult Simulation::Result() const {
   };
   for (const auto& of_class : times_) std::ranges::for_each(of_class, count);
   std::ranges::for_each(server_times_, count);
-  const double whole_ns = static_cast<double>(clock_.now()) * static_cast<double>(servers_.size());
+  const auto use_of = [&](Nanoseconds busy_ns, size_t stations) {
+    const double whole_ns = static_cast<double>(clock_.now()) * static_cast<double>(stations);
+    return whole_ns > 0 ? static_cast<double>(busy_ns) / whole_ns : 0;
+  };
   RunResult result = ledger_.Result();
-  result.server_use = whole_ns > 0 ? static_cast<double>(server_ns) / whole_ns : 0;
-  result.air_use = whole_ns > 0 ? static_cast<double>(air_ns) / whole_ns : 0;
+  result.server_use = use_of(server_ns, servers_.size());
+  result.air_use = use_of(air_ns, bands_.size());
   result.outside = asked > 0 ? static_cast<double>(outside) / static_cast<double>(asked) : 0;
   result.events = clock_.handled();
   return result;

@@ -10,7 +10,7 @@ void Simulation::Ask() {
   server_states_.clear();
   for (size_t j = 0; j < servers_.size(); ++j)
     server_states_.push_back(
-        {.senders = static_cast<int64_t>(bands_[j].senders()),
+        {.senders = static_cast<int64_t>(bands_[network_->BandOf(j)].senders()),
          .occupied = static_cast<int64_t>(servers_[j].running() + servers_[j].waiting()) + on_the_way_[j],
          .batch = world_.servers[j].spec.batch,
          .wait_s = servers_[j].waiting_prompts_s(),
@@ -104,8 +104,9 @@ void Simulation::Send(RequestId id, size_t server) {
   request.record.answer_tok = AnswerTokens(request.record, world_.servers[server].answerer);
   request.sent_from = clock_.now();
   ++on_the_way_[server];
-  bands_[server].Submit(id, request.record.device, BitsOf(request.record.prompt_tok), clock_.now());
-  Keep(bands_[server], band_plans_[server], Happens::kBand, server);
+  const size_t band = network_->BandOf(server);
+  bands_[band].Submit(id, request.record.device, server, BitsOf(request.record.prompt_tok), clock_.now());
+  Keep(bands_[band], band_plans_[band], Happens::kBand, band);
 }
 
 }  // namespace ecld::offload
