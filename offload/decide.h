@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <utility>
 
 namespace ecld::offload {
 
@@ -24,6 +25,8 @@ struct Link {
 // Bits per second of one of n senders: a share of the rate; on a radio link Shannon's rate of a share of the band,
 // whose noise is less too; on Wi-Fi what contention leaves. REQUIRES: n of 1 or more.
 double ShareOf(const Link& link, double n);
+// By which the strongest link is found: its rate, and where rates end, what reserve it has.
+inline std::pair<double, double> StrengthOf(const Link& link) { return {link.up_bps, link.snr}; }
 // What is to be sent for these bits.
 double BitsOnAir(const Link& link, double bits);
 

@@ -118,7 +118,8 @@ ExperimentResult RunExperiment(const ExperimentOptions& options) {
   // All are read before the first one runs.
   std::vector<Study> studies;
   for (const auto& each : overrides) studies.push_back(ReadStudy(options.scenario, each, options.catalogue));
-  const auto policies = options.policies.empty() ? studies[0].policies : options.policies;
+  auto policies = options.policies.empty() ? studies[0].policies : options.policies;
+  if (options.first_policy) policies.resize(1);
   int64_t runs = 0;
   for (const Study& study : studies) {
     for (const std::string& policy : policies) study.require(policy);

@@ -20,6 +20,7 @@ struct ExperimentOptions {
   std::string scenario;                // file
   std::vector<std::string> overrides;  // "path=value"
   std::vector<std::string> policies;   // empty: those of the scenario
+  bool first_policy = false;           // of those, the first alone
   std::string swept;                   // "users", "rate", "budget" or a path; empty: nothing
   std::vector<std::string> values;     // of it
   std::string catalogue;               // of devices; empty: that which ships

@@ -35,12 +35,8 @@ PolicyNetwork::PolicyNetwork(const NamedArrays& arrays, size_t observed, size_t 
 }
 
 std::vector<float> PolicyNetwork::Run(std::span<const float> observation) const {
-  constexpr float kFar = 10;
   std::vector<float> x(observation.size());
-  for (size_t i = 0; i < x.size(); ++i) {
-    const float scaled = (observation[i] - mean_[i]) * scale_[i];
-    x[i] = std::clamp(scaled, -kFar, kFar);
-  }
+  for (size_t i = 0; i < x.size(); ++i) x[i] = Scaled(observation[i], mean_[i], scale_[i]);
   for (size_t l = 0; l < layers_.size(); ++l) {
     const Layer& layer = layers_[l];
     std::vector<float> y = layer.bias;
@@ -84,10 +80,7 @@ Policy ReadLearnedPolicy(const std::filesystem::path& folder) {
     for (size_t i = 0; i < pending.size(); ++i) {
       ObserveRequest(pending[i], state, joined, shape, observation, allowed);
       const std::vector<float> logits = network->Run(observation);
-      size_t best = 0;  // the first variant is always there
-      for (size_t choice = 1; choice < logits.size(); ++choice)
-        if (allowed[choice] && logits[choice] > logits[best]) best = choice;
-      decisions[i] = DecisionOf(best, shape);
+      decisions[i] = DecisionOf(BestChoice(logits, allowed), shape);
       if (decisions[i].place != kLocal) ++joined[static_cast<size_t>(decisions[i].place)];
     }
   };

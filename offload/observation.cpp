@@ -82,4 +82,12 @@ Decision DecisionOf(size_t choice, DecisionShape shape) {
   return {static_cast<int>(choice - shape.variants), 0};
 }
 
+size_t BestChoice(std::span<const float> logits, std::span<const uint8_t> allowed) {
+  size_t best = logits.size();
+  for (size_t i = 0; i < logits.size(); ++i)
+    if (allowed[i] && (best == logits.size() || logits[i] > logits[best])) best = i;
+  assert(best < logits.size());
+  return best;
+}
+
 }  // namespace ecld::offload

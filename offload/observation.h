@@ -3,6 +3,7 @@
 // variants of the device, then the servers. All of it is in the question that every policy is asked (decide.h). The
 // same in training and after it.
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 
@@ -25,5 +26,14 @@ void ObserveRequest(const Pending& pending, const State& state, std::span<const 
                     std::span<float> observation, std::span<uint8_t> allowed);
 
 Decision DecisionOf(size_t choice, DecisionShape shape);
+
+// A number as networks see it: in standard deviations from its mean, and what is beyond kFar as far as that.
+inline constexpr float kFar = 10;
+inline float Scaled(float observed, float mean, float scale) {
+  return std::clamp((observed - mean) * scale, -kFar, kFar);
+}
+
+// The likeliest of the choices that are allowed, of equal ones the first. REQUIRES: one is.
+size_t BestChoice(std::span<const float> logits, std::span<const uint8_t> allowed);
 
 }  // namespace ecld::offload

@@ -7,6 +7,7 @@
 
 #include "core/options.h"
 #include "core/random.h"
+#include "offload/reading.h"
 
 namespace ecld::offload {
 
@@ -41,8 +42,8 @@ struct RadioPower {
 
 inline RadioPower ReadRadioPower(Options& options) {
   const double noise_dBm = options.Number("noise_dBm_per_Hz", -167, -300, 0, "receiver's noise");
-  return {.send_W = options.Number("send_W", 0.1, 1e-9, 1e3, "radiated by a device"),
-          .server_W = options.Number("server_W", 0.2, 1e-9, 1e3, "radiated by a server"),
+  return {.send_W = options.Number("send_W", 0.1, kLeast, 1e3, "radiated by a device"),
+          .server_W = options.Number("server_W", 0.2, kLeast, 1e3, "radiated by a server"),
           .noise_W_per_Hz = std::pow(10, noise_dBm / 10) / 1000};
 }
 

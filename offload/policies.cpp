@@ -48,8 +48,8 @@ void Local(std::span<const Pending>, const State&, std::span<Decision> decisions
 
 void Nearest(std::span<const Pending> pending, const State&, std::span<Decision> decisions) {
   for (size_t i = 0; i < pending.size(); ++i) {
-    const auto best = std::ranges::max_element(pending[i].remote, {},
-                                               [](const auto& to) { return std::pair(to.link.up_bps, to.link.snr); });
+    const auto best =
+        std::ranges::max_element(pending[i].remote, {}, [](const auto& to) { return StrengthOf(to.link); });
     decisions[i] = {static_cast<int>(best - pending[i].remote.begin()), 0};
   }
 }

@@ -275,8 +275,7 @@ void Simulation::Finish(RequestId id) {
 }
 
 RunResult Simulate(const World& world, std::string_view policy, const RunOptions& options) {
-  RequireKnown(world, policy);
-  const Policy found = FindPolicy(policy, world.scenario.file);
+  const Policy found = PolicyFor(world, policy);
   const RunResult result = Simulation(world, found, options).Run();
   if (!result.littles_law || result.completed != result.arrived)
     throw std::logic_error("the books of a simulated run do not balance");
@@ -286,6 +285,14 @@ RunResult Simulate(const World& world, std::string_view policy, const RunOptions
          "{:.1f} %; profile more lengths and batches, or allow more",
          policy, 100 * result.outside, 100 * world.scenario.outside_share);
   return result;
+}
+
+std::vector<std::optional<double>> MetricValues(const World& world, const RunResult& run) {
+  const Limits& of_scenario = world.scenario.limits;
+  const LimitValues limits{of_scenario.accuracy, of_scenario.hallucination, of_scenario.deadline_s};
+  std::vector<std::optional<double>> values;
+  for (const RunMetric& metric : RunMetrics()) values.push_back(metric.of(run, limits));
+  return values;
 }
 
 }  // namespace ecld::offload

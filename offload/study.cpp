@@ -24,9 +24,7 @@ OneRun RunRequests(const World& world, const std::string& policy, uint64_t seed,
   OneRun run;
   const RunResult result =
       Simulate(world, policy, {.seed = seed, .queue_samples = queue_samples, .samples = &run.queues});
-  const Limits& of_scenario = world.scenario.limits;
-  const LimitValues limits{of_scenario.accuracy, of_scenario.hallucination, of_scenario.deadline_s};
-  for (const RunMetric& metric : RunMetrics()) run.values.push_back(metric.of(result, limits));
+  run.values = MetricValues(world, result);
   run.arrived = result.arrived;
   run.completed = result.completed;
   run.outside = result.outside;
@@ -42,7 +40,7 @@ void LoadRequestsStudy(Scenario scenario, Study* study, const std::string& catal
   study->findings = {fmt::format("{} devices, {} servers, {} items to ask about", world->class_of.size(),
                                  world->servers.size(), world->drawn.size())};
   study->calibration_error = world->calibration_error;
-  study->require = [world](const std::string& policy) { RequireKnown(*world, policy); };
+  study->require = [world](const std::string& policy) { PolicyFor(*world, policy); };
   study->run = [world](const std::string& policy, uint64_t seed, size_t queue_samples) {
     return RunRequests(*world, policy, seed, queue_samples);
   };

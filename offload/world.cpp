@@ -149,8 +149,8 @@ DecisionShape ShapeOf(const World& world) {
   return shape;
 }
 
-void RequireKnown(const World& world, std::string_view policy) {
-  const Policy found = FindPolicy(policy, world.scenario.file);
+Policy PolicyFor(const World& world, std::string_view policy) {
+  Policy found = FindPolicy(policy, world.scenario.file);
   if (const DecisionShape shape = ShapeOf(world); found.shape && *found.shape != shape)
     Fail(world.scenario.file,
          "{} was learned where devices hold {} variants at most and there are {} servers, not {} and {}", policy,
@@ -158,6 +158,7 @@ void RequireKnown(const World& world, std::string_view policy) {
   if (found.probes && world.scenario.items.tasks.empty())
     Fail(world.scenario.items.where, "policy {} asks how sure the device is, and no tasks are given whose items tell",
          policy);
+  return found;
 }
 
 }  // namespace ecld::offload

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "offload/calibration.h"
-#include "offload/observation.h"
 #include "offload/phase_times.h"
+#include "offload/policies.h"
 #include "offload/scenario.h"
 
 namespace ecld::offload {
@@ -68,7 +68,8 @@ World LoadWorld(Scenario scenario, const std::string& catalogue = "");
 
 DecisionShape ShapeOf(const World& world);
 
-// THROWS Error where a policy needs what the world does not know, or was learned for another shape.
-void RequireKnown(const World& world, std::string_view policy);
+// The policy of this name. THROWS Error: FindPolicy; it needs what the world does not know, or was learned for another
+// shape.
+Policy PolicyFor(const World& world, std::string_view policy);
 
 }  // namespace ecld::offload

@@ -72,10 +72,11 @@ void Show(const ExperimentResult& result, const std::string& json) {
 
 void WriteRequests(const ExperimentOptions& options, const std::string& file) {
   const World world = LoadWorld(ReadScenario(options.scenario, options.overrides), options.catalogue);
+  const std::string& policy = (options.policies.empty() ? world.scenario.policies : options.policies)[0];
   std::string lines = RequestCsvHeader();
-  Simulate(world, options.policies[0], {.seed = world.scenario.seed, .on_request = [&](const RequestRecord& record) {
-                                          lines += RequestCsvLine(world, record);
-                                        }});
+  Simulate(world, policy, {.seed = world.scenario.seed, .on_request = [&](const RequestRecord& record) {
+                             lines += RequestCsvLine(world, record);
+                           }});
   WriteFileAtomically(file, lines);
 }
 
@@ -89,9 +90,8 @@ void RunValidate(const Flags& flags) {
 
 void RunSimulate(const Flags& flags) {
   ExperimentOptions options = flags.experiment;
-  options.policies = {flags.policy};
-  if (flags.policy.empty())
-    options.policies = {ReadStudy(options.scenario, options.overrides, options.catalogue).policies[0]};
+  if (!flags.policy.empty()) options.policies = {flags.policy};
+  options.first_policy = true;
   if (!flags.requests.empty()) WriteRequests(options, flags.requests);
   options.queue_samples = kQueueSamples;
   Show(RunExperiment(options), flags.json);

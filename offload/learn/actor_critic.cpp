@@ -5,9 +5,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cassert>
 #include <cmath>
 #include <numbers>
+
+#include "offload/observation.h"
 
 namespace ecld::offload {
 namespace {
@@ -139,8 +140,11 @@ double ActorCritic::DrawChoices(std::span<const float> logits, std::span<const u
   for (size_t part = 0; part < spaces_.choices.size(); from += spaces_.choices[part++]) {
     const auto own = logits.subspan(from, spaces_.choices[part]);
     const auto may = allowed.subspan(from, spaces_.choices[part]);
-    size_t choice = BestChoice(own, may);
-    if (chance) log_p += DrawChoice(own, may, *chance, &choice);
+    size_t choice = 0;
+    if (chance)
+      log_p += DrawChoice(own, may, *chance, &choice);
+    else
+      choice = BestChoice(own, may);
     to[part] = static_cast<float>(choice);
   }
   return log_p;
@@ -168,14 +172,6 @@ double DrawChoice(std::span<const float> logits, std::span<const uint8_t> allowe
     if ((left -= std::exp(logits[i] - highest)) < 0) break;
   }
   return logits[*choice] - highest - std::log(sum);
-}
-
-size_t BestChoice(std::span<const float> logits, std::span<const uint8_t> allowed) {
-  size_t best = logits.size();
-  for (size_t i = 0; i < logits.size(); ++i)
-    if (allowed[i] && (best == logits.size() || logits[i] > logits[best])) best = i;
-  assert(best < logits.size());
-  return best;
 }
 
 }  // namespace ecld::offload

@@ -75,7 +75,5 @@ class ActorCritic {
 
 // One part of an action by chance: an index by logits, of those allowed. Returns its log-probability.
 double DrawChoice(std::span<const float> logits, std::span<const uint8_t> allowed, Random& random, size_t* choice);
-// The likeliest.
-size_t BestChoice(std::span<const float> logits, std::span<const uint8_t> allowed);
 
 }  // namespace ecld::offload

@@ -6,10 +6,11 @@
 #include <algorithm>
 #include <numeric>
 
+#include "offload/observation.h"
+
 namespace ecld::offload {
 namespace {
 
-constexpr float kFar = 10;  // standard deviations; beyond, as far
 constexpr size_t kRecent = 100;
 
 }  // namespace
@@ -28,7 +29,7 @@ void Scaler::Scale(std::span<const float> from, std::span<float> to) const {
   const size_t width = observed_.width();
   for (size_t i = 0; i < width; ++i) {
     const auto mean = static_cast<float>(observed_.mean(i)), scale = static_cast<float>(observed_.scale(i));
-    for (size_t at = i; at < from.size(); at += width) to[at] = std::clamp((from[at] - mean) * scale, -kFar, kFar);
+    for (size_t at = i; at < from.size(); at += width) to[at] = Scaled(from[at], mean, scale);
   }
 }
 
@@ -42,7 +43,7 @@ void Scaler::ScaleRewards(const Frame& frame, std::vector<float>* rewards) {
   }
   const auto scale = static_cast<float>(returns_.scale(0));
   for (size_t i = 0; i < sums_.size(); ++i) {
-    (*rewards)[i] = std::clamp(frame.rewards[i] * scale, -kFar, kFar);
+    (*rewards)[i] = Scaled(frame.rewards[i], 0, scale);
     if (frame.terminated[i] || frame.truncated[i]) sums_[i] = 0;
   }
 }

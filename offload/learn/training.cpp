@@ -144,16 +144,16 @@ struct Tried {
 
 Tried TryOut(const World& world, const fs::path& folder, int64_t runs) {
   const std::string policy = fmt::format("{}{}", kLearned, folder.string());
-  const Limits& of_scenario = world.scenario.limits;
-  const LimitValues limits{of_scenario.accuracy, of_scenario.hallucination, of_scenario.deadline_s};
-  std::vector<RunResult> results;
+  std::vector<std::vector<std::optional<double>>> results;  // [runs][metrics]
   for (int64_t i = 0; i < runs; ++i)
-    results.push_back(Simulate(world, policy, {.seed = world.scenario.seed + kHeldOut + static_cast<uint64_t>(i)}));
+    results.push_back(MetricValues(
+        world, Simulate(world, policy, {.seed = world.scenario.seed + kHeldOut + static_cast<uint64_t>(i)})));
   Tried tried;
-  for (const RunMetric& metric : RunMetrics()) {
+  for (size_t m = 0; m < RunMetrics().size(); ++m) {
+    const RunMetric& metric = RunMetrics()[m];
     std::vector<double> values;
-    for (const RunResult& result : results)
-      if (const auto value = metric.of(result, limits)) values.push_back(*value);
+    for (const auto& result : results)
+      if (result[m]) values.push_back(*result[m]);
     if (static_cast<int64_t>(values.size()) != runs) continue;
     tried.means.push_back(StudentInterval(values));
     tried.names.emplace_back(metric.name);

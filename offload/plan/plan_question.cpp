@@ -126,8 +126,7 @@ struct PlannedTask {
 };
 
 int NearestOf(const Reach& reach) {
-  const auto best =
-      std::ranges::max_element(reach.links, {}, [](const Link& link) { return std::pair(link.up_bps, link.snr); });
+  const auto best = std::ranges::max_element(reach.links, {}, StrengthOf);
   return static_cast<int>(best - reach.links.begin()) + 1;
 }
 
@@ -207,10 +206,14 @@ NodeSpec ReadNode(Options& options, bool named = true) {
   return node;
 }
 
+const std::vector<std::string>& PlanPolicies() {
+  static const std::vector<std::string> all = {"local", "nearest", "whole", "list", "plan"};
+  return all;
+}
+
 void RequirePlanPolicy(const std::string& policy, const std::string& where) {
-  const std::vector<std::string> known = {"local", "nearest", "whole", "list", "plan"};
-  if (std::ranges::find(known, policy) == known.end())
-    Fail(where, "there is no policy \"{}\"{}", policy, DidYouMean(policy, known));
+  if (std::ranges::find(PlanPolicies(), policy) == PlanPolicies().end())
+    Fail(where, "there is no policy \"{}\"{}", policy, DidYouMean(policy, PlanPolicies()));
 }
 
 void LoadPlan(const PlanSpec& spec, Study* study) {
@@ -279,7 +282,7 @@ LoadStudy ReadPlan(Options& options) {
   spec.latency_weight = weights.Number("latency", 0.02, 0, 1e6, "of a second");
   weights.Finish();
   spec.exact_up_to = static_cast<int>(options.Int("exact_up_to", 5, 0, kMostExactParts - 1, "parts"));
-  spec.policies = options.Strings("policies", {"local", "nearest", "whole", "list", "plan"});
+  spec.policies = options.Strings("policies", PlanPolicies());
   if (spec.policies.empty()) Fail(options.Where("policies"), "is empty");
   for (const std::string& policy : spec.policies) RequirePlanPolicy(policy, options.Where("policies"));
   return [spec](Study* study, const std::string&) { LoadPlan(spec, study); };

@@ -12,6 +12,7 @@
 #include "offload/learn/advantages.h"
 #include "offload/learn/classic_environments.h"
 #include "offload/learn/ppo_loss.h"
+#include "offload/observation.h"
 #include "tests/testing/expect_error.h"
 
 namespace ecld::offload {
