@@ -6,8 +6,8 @@
 #   ./quickstart.sh
 #   ./quickstart.sh --model DIR            another model: a Hugging Face directory of Llama, Qwen2/3 or Mistral
 #   ./quickstart.sh --recipe FILE          another recipe
-#   ./quickstart.sh --full                 3 bits a parameter in all: recipes/ecld.yaml tries out how much of the
-#                                          vocabulary to cut for that, and the best of it is taken; takes longer
+#   ./quickstart.sh --full                 3 bits a parameter in all: recipes/ecld.yaml tries out what to cut for that,
+#                                          and the best of it is taken; takes longer
 #   ./quickstart.sh --calibration FILE     text to compress with   (default: the Debian Reference)
 #   ./quickstart.sh --text FILE            text to evaluate on     (default: the Debian FAQ)
 # All results are in demo/. Needs 4 GB of disk, and a network the first time.
@@ -106,8 +106,6 @@ elif [[ ! -f $compressed/search.json ]]; then
            /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["params"])')
   budget=$(( params * 3 / 8 ))
   say "looking for the best cut of $name at $budget bytes, by $recipe"
-  $ecld search "$recipe" --model "$model" --out "$compressed" --calibration demo/calibration.txt \
-    --held-out demo/held-out.txt --budget "$budget" --dry-run >&2
   $ecld search "$recipe" --model "$model" --out "$compressed" --calibration demo/calibration.txt \
     --held-out demo/held-out.txt --budget "$budget" >&2
 fi

@@ -1,7 +1,6 @@
 #include "search/search.h"
 
 #include <cmath>
-#include <fstream>
 #include <optional>
 #include <set>
 
@@ -138,9 +137,7 @@ class Searcher {
     try {
       stages = PrepareStages(recipe);
       const RunPlan plan = PlanRecipe(recipe, stages, run);
-      if (const uint64_t planned_B = plan.stages.back().planned.output_B; Over(planned_B))
-        return refused(
-            fmt::format("{} is over the budget of {}", FormatBytes(planned_B), FormatBytes(request_.budget_B)));
+      if (const auto over = OverBudget(plan.stages.back().planned.output_B)) return refused(*over);
     } catch (const Error& error) {
       return refused(error.what());
     }
@@ -151,9 +148,7 @@ class Searcher {
     options.text = TextSource(work_ / "held_out.txt");
     options.windows = {.window = request_.window_tok, .stride = request_.window_tok};
     const EvalResult result = Evaluate(options);
-    if (Over(result.model.weights_B))
-      return refused(fmt::format("{} is over the budget of {}", FormatBytes(result.model.weights_B),
-                                 FormatBytes(request_.budget_B)));
+    if (const auto over = OverBudget(result.model.weights_B)) return refused(*over);
     if (!result.bits_per_byte) Fail(request_.held_out.string(), "is too short to be measured on");
     const double error = result.bits_per_byte->standard_error.value_or(0);
     LogInfo("search: {}: {}, {:.4f} +- {:.4f} bits per byte", name, FormatBytes(result.model.weights_B),
@@ -166,7 +161,11 @@ class Searcher {
             {"time_s", report.at("time_s")}};
   }
 
-  bool Over(uint64_t bytes) const { return request_.budget_B > 0 && bytes > request_.budget_B; }
+  // Why weights of this size do not count; none: they do.
+  std::optional<std::string> OverBudget(uint64_t bytes) const {
+    if (request_.budget_B == 0 || bytes <= request_.budget_B) return std::nullopt;
+    return fmt::format("{} is over the budget of {}", FormatBytes(bytes), FormatBytes(request_.budget_B));
+  }
 
   // Of the candidates made so far only the best stays on disk, the first of equal ones.
   void Keep() const {

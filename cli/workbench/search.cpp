@@ -4,26 +4,26 @@
 #include <memory>
 
 #include "cli/device/output.h"
+#include "cli/workbench/recipe_flags.h"
 #include "cli/workbench/verbs.h"
+#include "core/log.h"
 #include "core/progress.h"
-#include "recipes/calibration.h"
-#include "recipes/shipped.h"
 #include "search/search.h"
 
 namespace ecld {
 namespace {
 
 struct Flags {
-  std::string recipe, json;
-  std::vector<std::string> calibration, set;
+  RecipeFlags recipe;
+  std::string json;
   SearchRequest request;
   bool dry_run = false;
 };
 
-void Print(const SearchPlan& plan) {
+std::string InWords(const SearchPlan& plan) {
   const std::string time = plan.first_s > 0 ? FormatDuration(plan.first_s) : std::string("not known");
-  fmt::print("{} to {} candidates; the first takes memory {}, disk {}, time {}, and its measurement\n", plan.fewest,
-             plan.most, FormatBytes(plan.peak_memory_B), FormatBytes(plan.disk_B), time);
+  return fmt::format("{} to {} candidates; the first takes memory {}, disk {}, time {}, and its measurement",
+                     plan.fewest, plan.most, FormatBytes(plan.peak_memory_B), FormatBytes(plan.disk_B), time);
 }
 
 void Print(const Json& result) {
@@ -45,11 +45,10 @@ void Print(const Json& result) {
 }
 
 void Run(const Flags& flags) {
-  std::vector<std::string> overrides = flags.set;
-  if (!flags.calibration.empty()) overrides.push_back(CalibrationOverride(flags.calibration));
-  const Recipe recipe = ReadRecipe(flags.recipe, overrides);
-  const SearchPlan plan = PlanSearch(recipe, flags.request);
-  if (flags.dry_run) return Print(plan);
+  const Recipe recipe = flags.recipe.Read();
+  const std::string plan = InWords(PlanSearch(recipe, flags.request));
+  if (flags.dry_run) return fmt::print("{}\n", plan);
+  LogInfo("search: {}", plan);
   SetInterruptNote("the same command resumes");
   const Json result = Search(recipe, flags.request);
   if (!WriteJson(flags.json, result)) Print(result);
@@ -60,7 +59,7 @@ void Run(const Flags& flags) {
 std::function<void()> AddSearch(CLI::App& verb) {
   auto flags = std::make_shared<Flags>();
   SearchRequest& request = flags->request;
-  verb.add_option("recipe", flags->recipe, "recipe file with a search, or the name of a shipped one")->required();
+  AddRecipeFlags(verb, &flags->recipe);
   verb.add_option("--model", request.model, "checkpoint directory to compress")->required()->type_name("DIR");
   verb.add_option("--out", request.out, "checkpoint directory to make")->required()->type_name("DIR");
   verb.add_option("--held-out", request.held_out, "plain text to measure candidates on, which no pass may have seen")
@@ -70,19 +69,11 @@ std::function<void()> AddSearch(CLI::App& verb) {
       ->transform(CLI::AsSizeValue(false).description(""))
       ->capture_default_str()
       ->type_name("SIZE");
-  verb.add_option("--calibration", flags->calibration, "text for passes that look at activations, as of compress")
-      ->allow_extra_args(false)
-      ->type_name("FILE[:KEY=VALUE,...]");
-  verb.add_option("--set", flags->set, "override a value of the recipe, like stages.1.bits=3")
-      ->allow_extra_args(false)
-      ->type_name("PATH=VALUE");
   verb.add_option("--budget", request.budget_B,
                   "bytes that the weights of a candidate may take, like 50MB: quantize.allocate fills them")
       ->transform(CLI::AsSizeValue(true).description(""))
       ->type_name("SIZE");
-  verb.add_option("--memory-budget", request.memory_budget_B, "memory the passes may take, like 4GB")
-      ->transform(CLI::AsSizeValue(true).description(""))
-      ->type_name("SIZE");
+  AddMemoryBudgetFlag(verb, &request.memory_budget_B);
   verb.add_flag("--dry-run", flags->dry_run, "only say how many candidates there are, and what the first will take");
   verb.add_flag("--restart", request.restart, "drop what an interrupted search left, instead of resuming it");
   verb.add_flag("--overwrite", request.overwrite, "replace an existing output");
