@@ -1,12 +1,12 @@
 #include "offload/split/split_question.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <set>
 
 #include "offload/reading.h"
 #include "offload/split/published_split.h"
+#include "offload/split/split_policies.h"
 #include "offload/split/split_session.h"
 #include "offload/streams.h"
 
@@ -76,75 +76,6 @@ Json QualityPicture(const Measured& measured, const std::string& corruption) {
           {"series", std::move(series)}};
 }
 
-// The policies by name: "cuts" stands for each one.
-struct Named {
-  std::vector<std::string> fixed;  // [choices]
-};
-
-void Expand(const Named& named, std::vector<std::string>* policies) {
-  std::vector<std::string> expanded;
-  for (const std::string& policy : *policies) {
-    if (policy != "cuts") {
-      expanded.push_back(policy);
-      continue;
-    }
-    for (const std::string& fixed : named.fixed)
-      if (fixed.starts_with("cut-")) expanded.push_back(fixed);
-  }
-  *policies = expanded;
-}
-
-void RequirePolicy(const Named& named, const std::string& policy, const std::string& where) {
-  std::vector<std::string> known = named.fixed;
-  known.insert(known.end(), {"random", "table", "dp"});
-  if (std::ranges::find(known, policy) == known.end())
-    Fail(where, "there is no policy \"{}\"{}; there are {}", policy, DidYouMean(policy, known), fmt::join(known, ", "));
-}
-
-// REQUIRES: RequirePolicy. random: of one episode.
-ChooseFunction ChooserOf(const Named& named, const std::string& policy, const FiniteProcess& process,
-                         const SolvedProcess& solved, uint64_t random) {
-  const auto fixed = std::ranges::find(named.fixed, policy);
-  if (fixed != named.fixed.end())
-    return [choice = static_cast<int>(fixed - named.fixed.begin())](int, int) { return choice; };
-  if (policy == "dp")
-    return [&](int step, int state) { return solved.best[static_cast<size_t>(step)][static_cast<size_t>(state)]; };
-  if (policy == "random")
-    return [&process, random](int step, int state) {
-      const auto place = static_cast<uint64_t>(step) * static_cast<uint64_t>(process.states());
-      return static_cast<int>(
-          Random(random + place + static_cast<uint64_t>(state)).Below(static_cast<uint64_t>(process.choices())));
-    };
-  return [&process](int step, int state) {
-    int best = 0;
-    for (int choice = 1; choice < process.choices(); ++choice)
-      if (process.At(step, state, choice).reward > process.At(step, state, best).reward) best = choice;
-    return best;
-  };
-}
-
-// One course of a process: visit(step, state, choice, the state after it). The sum of rewards.
-template <class Visit>
-double Follow(const FiniteProcess& process, const ChooseFunction& choose, int state, Random random,
-              const Visit& visit) {
-  double reward = 0;
-  for (int step = 0; step < process.steps(); ++step) {
-    const int choice = choose(step, state);
-    const Outcome outcome = process.At(step, state, choice);
-    reward += outcome.reward;
-    double draw = random.Uniform();
-    int next = outcome.next.back().first;
-    for (const auto& [candidate, chance] : outcome.next)
-      if ((draw -= chance) < 0) {
-        next = candidate;
-        break;
-      }
-    visit(step, state, choice, next);
-    state = next;
-  }
-  return reward;
-}
-
 double ValueAt(const SolvedProcess& solved, int state) { return solved.value[0][static_cast<size_t>(state)]; }
 
 constexpr MetricInfo kPublishedMetrics[] = {{"reward", "per episode", true},
@@ -152,8 +83,8 @@ constexpr MetricInfo kPublishedMetrics[] = {{"reward", "per episode", true},
                                             {"ppl_over_start", "1", false},
                                             {"split", "of 10", true}};
 
-OneRun RunPublished(const SplitSpec& spec, const EstimateGrid& quality, const Named& named, const std::string& policy,
-                    uint64_t seed) {
+OneRun RunPublished(const SplitSpec& spec, const EstimateGrid& quality, const CutPolicies& named,
+                    const std::string& policy, uint64_t seed) {
   double reward = 0, below = 0, ratio = 0, split = 0;
   for (int64_t episode = 0; episode < spec.episodes; ++episode) {
     Random random = StreamOf(seed, Draws::kRegimes, static_cast<uint64_t>(episode));
@@ -180,11 +111,11 @@ void LoadPublished(const SplitSpec& spec, Study* study, const std::string& catal
          "split_quality.csv has {} cuts of {} at levels {} to {}; the published grid has 9 from 0.02 to 0.3 (`profile "
          "--split-full`)",
          measured->cuts.size(), spec.corruption, *measured->levels.begin(), *measured->levels.rbegin());
-  Named named;
+  CutPolicies named;
   for (const int64_t cut : measured->cuts) named.fixed.push_back(fmt::format("cut-{}", cut));
   named.fixed.push_back("local");
   study->policies = spec.policies;
-  Expand(named, &study->policies);
+  ExpandCuts(named, &study->policies);
   study->metrics.assign(std::begin(kPublishedMetrics), std::end(kPublishedMetrics));
   study->modelled = {"the course of the noise: as published; no step takes time or energy"};
   study->findings = {fmt::format("splits 1 to 9 are cuts {} of {} layers, split 10 keeps all on the device",
@@ -205,7 +136,7 @@ constexpr MetricInfo kSessionMetrics[] = {
     {"round_trips", "s/answer", false}, {"server", "s/answer", false},     {"moving_caches", "s/answer", false},
     {"energy", "J/answer", false},      {"lost", "nat/token", false},      {"local_layers", "1", false}};
 
-OneRun RunSession(const SplitSession& process, const SolvedProcess& solved, const Named& named, int64_t episodes,
+OneRun RunSession(const SplitSession& process, const SolvedProcess& solved, const CutPolicies& named, int64_t episodes,
                   const std::string& policy, uint64_t seed) {
   const ChooseFunction choose = ChooserOf(named, policy, process, solved, seed);
   const SolvedProcess of_policy = Evaluate(process, choose);
@@ -290,11 +221,11 @@ void LoadSession(const SplitSpec& spec, Study* study, const std::string& catalog
   const auto process = std::make_shared<const SplitSession>(
       LayerTimes(measured.model, spec.power_W), LayerTimes(server, std::nullopt), measured.model->profile.At("cuts"),
       measured.by_cut, plan, measured.model->where);
-  Named named;
+  CutPolicies named;
   for (const int64_t cut : plan.cuts)
     named.fixed.push_back(cut == 0 ? "remote" : cut == plan.cuts.back() ? "local" : fmt::format("cut-{}", cut));
   study->policies = spec.policies;
-  Expand(named, &study->policies);
+  ExpandCuts(named, &study->policies);
   study->metrics.assign(std::begin(kSessionMetrics), std::end(kSessionMetrics));
   if (measured.model->as) study->modelled.push_back(fmt::format("the device: roofline of {}", spec.device_as));
   if (server->as) study->modelled.push_back(fmt::format("the server: roofline of {}", spec.server_as));
