@@ -2,10 +2,9 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
-#include <torch/optim/adamw.h>
 
 #include <algorithm>
-#include <cmath>
+#include <optional>
 
 #include "core/error.h"
 #include "core/options.h"
@@ -15,62 +14,70 @@
 namespace ecld {
 namespace {
 
-// Runs are tens to hundreds of steps: the default 0.999 would still remember the first, largest gradients at the end.
-constexpr double kBeta2 = 0.95;
-
-// Share of the learning rate after this part of the steps: up during the first tenth, then linearly down to zero.
-// AdamW's first steps are as large as all others, but their direction is noise.
-double RateAt(double part) { return std::min(1.0, part / 0.1 + 0.05) * (1 - part); }
-
-class Student : public BlockTrainer {
+class BlockStudent : public BlockTrainer {
  public:
-  Student(const DistillBlocksOptions& options, const Block& block, const ModelConfig& stored)
-      : options_(options), stored_(stored), original_(block), now_(block) {}
+  BlockStudent(const DistillBlocksOptions& options, const Block& block, const Checkpoint& in, CheckpointWriter& out,
+               ThreadPool& pool)
+      : options_(options), original_(block), in_(in), out_(out), ops_(in.config().dtype), pool_(pool), now_(block) {}
 
   Block Now() const override { return now_; }
-  void Undo() override { now_ = original_; }
-  void Finish(Block& block) override { block = now_; }
+
   void Train(const at::Tensor& states, const at::Tensor& targets, uint64_t seed) override {
     now_ = original_.Clone();
+    trained_.emplace(pool_);
+    for (const TensorSpec& spec : in_.table())
+      if (spec.layer == now_.layer()) trained_->Add(in_, spec, now_.Parameter(spec.role, spec.bias));
     Descend(states, targets, seed);
-    now_.RoundTo(stored_);
+    now_ = now_.Clone();  // without gradients
+    now_.RoundTo(out_.config());
+  }
+
+  void Undo() override {
+    now_ = original_;
+    trained_.reset();
+  }
+
+  // Writes the block too: an untrained one bit for bit.
+  void Finish(Block& block) override {
+    block = now_;
+    if (trained_) trained_->Write(out_);
+    for (const TensorSpec& spec : out_.table())
+      if (spec.layer == block.layer() && !out_.IsWritten(spec)) out_.CopyFrom(in_, spec);
   }
 
  private:
-  // Trains all parameters.
   void Descend(const at::Tensor& states, const at::Tensor& targets, uint64_t seed) {
-    at::AutoGradMode with_grad(true);
-    std::vector<at::Tensor> parameters = now_.Parameters();
-    for (auto& parameter : parameters) parameter.set_requires_grad(true);
-    torch::optim::AdamW optimizer(
-        parameters,
-        torch::optim::AdamWOptions(options_.learning_rate).betas({0.9, kBeta2}).weight_decay(options_.weight_decay));
-    auto& rate = static_cast<torch::optim::AdamWOptions&>(optimizer.param_groups()[0].options());
     Random random(seed);
-    const int64_t windows = states.size(0), batch_windows = options_.batch_windows;
-    const int64_t steps_of_epoch = (windows + batch_windows - 1) / batch_windows;
-    const auto steps = static_cast<double>(steps_of_epoch * options_.epochs);
-    int64_t step = 0;
-    for (int64_t epoch = 0; epoch < options_.epochs; ++epoch) {
-      at::Tensor order = at::tensor(ShuffledIndices(windows, random));
-      for (int64_t first = 0; first < windows; first += batch_windows) {
-        at::Tensor batch = order.slice(0, first, std::min(windows, first + batch_windows));
-        rate.lr(options_.learning_rate * RateAt(static_cast<double>(step++) / steps));
-        optimizer.zero_grad();
-        BlockLoss(now_.Forward(TorchOps(), states.index_select(0, batch)), targets.index_select(0, batch)).backward();
-        optimizer.step();
+    const int64_t windows = states.size(0), at_once = options_.batch_windows;
+    const int64_t steps_of_epoch = (windows + at_once - 1) / at_once, steps = steps_of_epoch * options_.epochs;
+    for (int64_t step = 0; step < steps;) {
+      const at::Tensor order = at::tensor(ShuffledIndices(windows, random));
+      for (int64_t first = 0; first < windows; first += at_once, ++step) {
+        const at::Tensor batch = order.slice(0, first, std::min(windows, first + at_once));
+        AddGradient(states.index_select(0, batch), targets.index_select(0, batch));
+        trained_->Step(options_.rates, RateAt(step, steps, options_.warm_up));
       }
-    }
-    for (auto& parameter : parameters) {
-      parameter.mutable_grad().reset();
-      parameter.set_requires_grad(false);
     }
   }
 
+  // Of the mean loss of these windows. The graph of a few of them is gone when the next is made.
+  void AddGradient(const at::Tensor& states, const at::Tensor& targets) {
+    at::AutoGradMode with_grad(true);
+    ForWindowBatches(states.size(0), states.size(1), [&](int64_t first, int64_t count) {
+      const double share = static_cast<double>(count) / static_cast<double>(states.size(0));
+      const at::Tensor found = now_.Forward(ops_, states.narrow(0, first, count));
+      (BlockLoss(found, targets.narrow(0, first, count)) * share).backward();
+    });
+  }
+
   const DistillBlocksOptions& options_;
-  const ModelConfig& stored_;
-  const Block& original_;
+  const Block original_;  // keeps the weights when the walked block gets others
+  const Checkpoint& in_;
+  CheckpointWriter& out_;
+  const TorchOps ops_;
+  ThreadPool& pool_;
   Block now_;
+  std::optional<TrainedTensors> trained_;
 };
 
 void RequireSame(int64_t student, int64_t teacher, const char* what, const std::string& where) {
@@ -82,8 +89,10 @@ void RequireSame(int64_t student, int64_t teacher, const char* what, const std::
 }  // namespace
 
 Planned DistillBlocksPass::Plan(const PlanInput& input) const {
-  RequireDenseAndCalibrated(input);
+  if (input.calibration_windows < 1) Fail(input.where, "this pass needs calibration text; found no windows");
   if (!input.teacher) Fail(input.where, "needs a teacher");
+  if (input.teacher->quantization)
+    Fail(input.where, "the teacher is quantized too; name the dense model under teacher: in the recipe");
   RequireSame(input.config.num_layers, input.teacher->num_layers, "the number of blocks", input.where);
   RequireSame(input.config.hidden_size, input.teacher->hidden_size, "hidden_size", input.where);
   // It may be cut from the teacher's: the walk sees whether it is (IdsIn).
@@ -91,18 +100,23 @@ Planned DistillBlocksPass::Plan(const PlanInput& input) const {
     Fail(input.where, "vocab_size is {} in the student and only {} in the teacher, which must have all of its tokens",
          input.config.vocab_size, input.teacher->vocab_size);
   if (options_.epochs < 1) Fail(input.where + ".epochs", "{} is below 1", options_.epochs);
-  if (!(options_.learning_rate > 0)) Fail(input.where + ".learning_rate", "{} is not above 0", options_.learning_rate);
+  const LearningRates& rates = options_.rates;
+  const bool grid_trains = input.config.quantization && (rates.codes > 0 || rates.scales > 0);
+  if (!(rates.weights > 0 || grid_trains)) Fail(input.where + ".learning_rate", "{} is not above 0", rates.weights);
   RequireWindowsToTrainOn(input, options_.batch_windows, options_.held_out);
   Planned planned;
   planned.config = input.config;
   planned.output_B = WeightFileBytes(planned.config);
   const WalkMemory student = MemoryOfWalk(input.config, input), teacher = MemoryOfWalk(*input.teacher, input);
-  // Weights as loaded, trained weights, gradients and two moments; the states of both models. The graph of a step keeps
-  // two and a half times what a run of the same tokens without gradients takes.
-  const auto batch_tok = static_cast<uint64_t>(options_.batch_windows * input.window_tok);
-  const uint64_t graph_B =
-      student.batch_B * batch_tok / static_cast<uint64_t>(std::max(kWalkBatchTok, input.window_tok)) * 5 / 2;
-  planned.peak_memory_B = std::max(5 * student.block_B + graph_B, student.block_B + teacher.block_B + teacher.batch_B) +
+  uint64_t trained_B = 0;
+  for (const TensorSpec& spec : TensorTable(input.config))
+    if (spec.layer == 0) trained_B += TrainedTensors::Bytes(spec);
+  // Weights as loaded and in training; the states of both models, and those of a step. The graph of some windows keeps
+  // two and a half times what a run of them without gradients takes.
+  const uint64_t step_B = 2 * student.states_B * static_cast<uint64_t>(options_.batch_windows) /
+                          static_cast<uint64_t>(input.calibration_windows);
+  planned.peak_memory_B = std::max(student.block_B + trained_B + step_B + student.batch_B * 5 / 2,
+                                   student.block_B + teacher.block_B + teacher.batch_B) +
                           student.states_B + teacher.states_B;
   if (input.rates) {
     const double passes = 3.0 * static_cast<double>(options_.epochs) + 2;  // forward and backward, judge, advance
@@ -113,27 +127,35 @@ Planned DistillBlocksPass::Plan(const PlanInput& input) const {
 }
 
 void DistillBlocksPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
-  WalkTraining(
-      in, out, context,
-      {.label = "distill.blocks",
-       .done = "trained",
-       .undone = "its weights stay as they were",
-       .undone_so = "it keeps its weights",
-       .held_out = options_.held_out,
-       .teacher = context.teacher,
-       .trainer = [&](const Block& block) { return std::make_unique<Student>(options_, block, out.config()); }});
+  BlockKernels kernels(in.config(), *context.pool);
+  const auto trainer = [&](const Block& block) {
+    return std::make_unique<BlockStudent>(options_, block, in, out, *context.pool);
+  };
+  WalkTraining(in, out, context,
+               {.label = "distill.blocks",
+                .done = "trained",
+                .undone = "its weights stay as they were",
+                .undone_so = "it keeps its weights",
+                .held_out = options_.held_out,
+                .teacher = context.teacher,
+                .ops = in.config().dtype == context.teacher->config().dtype ? &kernels : nullptr,
+                .trainer = trainer});
+  for (const TensorSpec& spec : out.table())
+    if (!out.IsWritten(spec)) out.CopyFrom(in, spec);  // packed ends
 }
 
 std::unique_ptr<Pass> MakeDistillBlocks(Options& options) {
   DistillBlocksOptions distill;
   distill.epochs = options.Int("epochs", distill.epochs, 1, 10'000, "times each block sees the training windows");
-  distill.learning_rate = options.Number("learning_rate", distill.learning_rate, 0, 1, "of AdamW, at its highest");
+  distill.rates.weights =
+      options.Number("learning_rate", 3e-4, 0, 1, "of AdamW for what is not quantized, at its highest");
+  ReadGridRates(options, distill.rates);
   distill.batch_windows = options.Int("batch_windows", distill.batch_windows, 1, 1 << 16, "windows of one step");
   distill.held_out =
       options.Number("held_out", distill.held_out, 0, 0.9,
                      "share of the windows that only judge: a block that did not get better keeps its weights");
-  distill.weight_decay = options.Number("weight_decay", distill.weight_decay, 0, 1,
-                                        "of AdamW: how much of the weights each step takes away");
+  distill.rates.weight_decay = options.Number("weight_decay", distill.rates.weight_decay, 0, 1,
+                                              "of AdamW: how much of dense matrices each step takes away");
   return std::make_unique<DistillBlocksPass>(distill);
 }
 

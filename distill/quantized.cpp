@@ -39,13 +39,8 @@ void DistillQuantizedPass::Run(const Checkpoint& in, CheckpointWriter& out, Pass
 std::unique_ptr<Pass> MakeDistillQuantized(Options& options) {
   DistillQuantizedOptions quantized;
   LearningRates& rates = quantized.training.rates;
-  const bool weights = options.Choice("train", "weights", {"weights", "scales"},
-                                      "all weights and scales, or the scales alone, codes kept") == "weights";
-  rates.codes =
-      options.Number("code_rate", 2e-3, 0, 1, "of AdamW for weights on a grid, in steps of it, at its highest");
-  rates.scales = options.Number("scale_rate", 1e-3, 0, 1, "of AdamW for scales, relative, at its highest");
   rates.weights = options.Number("learning_rate", 1e-4, 0, 1, "of AdamW for what is not quantized, at its highest");
-  if (!weights) rates.codes = rates.weights = 0;
+  ReadGridRates(options, rates);
   quantized.begin_at_teacher =
       options.Choice(
           "begin", "codes", {"codes", "teacher"},

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
-#include <numbers>
 #include <span>
 
 #include "core/error.h"
@@ -111,7 +110,7 @@ Training::Training(std::string_view label, const TrainingOptions& options, const
       curve_(held_out_.Names(), std::min(options.evaluations, steps_) + 1) {}
 
 std::vector<at::Tensor> Training::State() const {
-  std::vector<at::Tensor> state = student_.State(/*with_moments=*/true);
+  std::vector<at::Tensor> state = student_.parameters().State(/*with_moments=*/true);
   state.push_back(curve_.table());
   return state;
 }
@@ -120,7 +119,7 @@ void Training::Run() {
   using Clock = std::chrono::steady_clock;
   KeepFreeMemory(kKeptBytes);
   if (saved_.Load(kLast, State())) {
-    student_.Refresh();
+    student_.parameters().Refresh();
     step_ = curve_.back().step;
     LogInfo("{}: goes on after step {} of {}", label_, step_, steps_);
   } else {
@@ -180,7 +179,7 @@ double Training::Step() {
          "the loss of step {} of {} is not a number, and was one until then: the learning rate may be too high; "
          "the best state so far is that of step {}",
          step_ + 1, steps_, curve_.best().step);
-  student_.Step(options_.rates, RateAt(step_, steps_, options_.warm_up));
+  student_.parameters().Step(options_.rates, RateAt(step_, steps_, options_.warm_up));
   ++step_;
   return loss / tokens;
 }
@@ -197,7 +196,7 @@ void Training::Judge(double train_loss, double seconds) {
       Fail(label_, "a held-out loss after step {} of {} is not a number: the learning rate may be too high", step_,
            steps_);
   const bool best = curve_.Add(point);
-  if (best && step_ > 0) saved_.Save(kBest, student_.State(/*with_moments=*/false));
+  if (best && step_ > 0) saved_.Save(kBest, student_.parameters().State(/*with_moments=*/false));
   LogInfo("{}: step {} of {}: {}", label_, step_, steps_, curve_.Describe());
   if (!options_.curve.empty()) WriteFileAtomically(options_.curve, curve_.Csv());
 }
@@ -205,10 +204,10 @@ void Training::Judge(double train_loss, double seconds) {
 void Training::Finish(CheckpointWriter& out) {
   const bool helped = curve_.best().step > 0;
   if (helped) {
-    if (!saved_.Load(kBest, student_.State(/*with_moments=*/false)))
+    if (!saved_.Load(kBest, student_.parameters().State(/*with_moments=*/false)))
       Fail((context_.scratch / kBest).string(), "is gone or damaged; --restart starts the run over");
-    student_.Refresh();
-    student_.Write(out);
+    student_.parameters().Refresh();
+    student_.parameters().Write(out);
   } else {
     for (const TensorSpec& spec : out.table())
       if (!out.IsWritten(spec)) out.CopyFrom(in_, spec);
@@ -224,12 +223,6 @@ void Training::Finish(CheckpointWriter& out) {
 }
 
 }  // namespace
-
-double RateAt(int64_t step, int64_t steps, double warm_up) {
-  const auto warm = std::max<int64_t>(1, std::llround(warm_up * static_cast<double>(steps)));
-  if (step < warm) return static_cast<double>(step + 1) / static_cast<double>(warm);
-  return (1 + std::cos(std::numbers::pi * static_cast<double>(step - warm) / static_cast<double>(steps - warm))) / 2;
-}
 
 void RunTraining(std::string_view label, const TrainingOptions& options, const Checkpoint* begun_as,
                  const Checkpoint& in, CheckpointWriter& out, PassContext& context) {

@@ -33,9 +33,6 @@ struct TrainingOptions {
 
 void ReadTraining(Options& options, TrainingOptions& training);
 
-// Of the rates, before step [0, steps).
-double RateAt(int64_t step, int64_t steps, double warm_up);
-
 // THROWS Error for what cannot be.
 Planned PlanTraining(const TrainingOptions& options, const PlanInput& input);
 

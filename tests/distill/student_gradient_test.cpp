@@ -53,9 +53,10 @@ TEST(StudentGradient, IsThatOfFiniteDifferencesForEveryParameter) {
     StudentGradient gradient(*tiny.student, loss, tiny.pool);
     gradient.Add(tiny.ids, tiny.teacher, 1);
     std::vector<at::Tensor> found;
-    for (const Student::Parameter& parameter : tiny.student->parameters()) found.push_back(parameter.gradient.clone());
+    for (const Student::Parameter& parameter : tiny.student->parameters().all())
+      found.push_back(parameter.gradient.clone());
     size_t i = 0;
-    for (const Student::Parameter& parameter : tiny.student->parameters()) {
+    for (const Student::Parameter& parameter : tiny.student->parameters().all()) {
       const double size = found[i].norm().item<double>();
       EXPECT_GT(size, 0) << parameter.spec.name;
       EXPECT_NEAR(tiny.Slope(parameter, found[i++] / size, gradient) / size, 1, 0.01) << parameter.spec.name;
