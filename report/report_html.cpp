@@ -191,8 +191,10 @@ std::string ScoreSection(const Report& report, const Score& score) {
   return html + "</div></section>\n";
 }
 
-std::string ChartSection(const char* title, const std::vector<ReportChart>& charts, std::string_view absent) {
-  std::string html = fmt::format("<section><h2>{}</h2>", title);
+// text: above the charts.
+std::string ChartSection(const char* title, const std::vector<ReportChart>& charts, std::string_view absent,
+                         std::string_view text = "") {
+  std::string html = fmt::format("<section><h2>{}</h2>{}", title, text);
   if (charts.empty()) return html + Absent(absent) + "</section>\n";
   html += "<div class=\"grid\">";
   for (const ReportChart& made : charts)
@@ -286,7 +288,8 @@ std::string ReportHtml(const Report& report) {
   html += ChartSection("Risk and coverage", RiskCharts(report),
                        "No result of <code>eval --tasks --json</code> with uncertainty was given.");
   html += ChartSection("Latency", LatencyCharts(report), "No device profile was given.");
-  if (!report.studies.empty()) html += ChartSection("Offloading", OffloadCharts(report), "Nothing to draw.");
+  if (!report.studies.empty())
+    html += ChartSection("Offloading", OffloadCharts(report), "Nothing to draw.", OffloadText(report));
   return html + SourceTable(report) + "</body></html>\n";
 }
 

@@ -183,9 +183,10 @@ Json StoragePicture(const CacheWorld& world, const std::vector<std::string>& pol
     }
     series.push_back({{"name", policy}, {"x", std::move(x)}, {"y", std::move(y)}, {"step", true}});
   }
-  return {{"title", "requests whose variant is kept, over the server's storage (expected)"},
+  return {{"title", "hits expected over the server's storage"},
           {"x", "storage of the server, MB"},
           {"y", "share of the requests"},
+          {"from_zero", true},
           {"series", std::move(series)}};
 }
 
@@ -202,7 +203,7 @@ void AddFindings(const CacheWorld& world, Study* study) {
                                  FormatBytes(static_cast<uint64_t>(world.spec.storage_B)))};
   for (size_t v = 0; v < world.bytes.variants(); ++v)
     study->findings.push_back(fmt::format(
-        "{}: {}, of which no other has {}; asked for by {:.1f} %", world.spec.variants[v].name,
+        "{}: {}, {} of them in no other; asked for by {:.1f} %", world.spec.variants[v].name,
         FormatBytes(static_cast<uint64_t>(world.bytes.Of(SetOf(v)))),
         FormatBytes(static_cast<uint64_t>(world.bytes.Lacking(v, all & ~SetOf(v)))), 100 * world.spec.popularity[v]));
 }
