@@ -289,9 +289,10 @@ std::vector<ReportChart> OffloadCharts(const Report& report) {
 std::string OffloadText(const Report& report) {
   std::string html;
   for (const OffloadStudy& study : report.studies) {
-    html += fmt::format("<h3>{}</h3>", EscapeXml(study.scenario));
+    html += fmt::format("<div class=\"study\"><h3>{}</h3>", EscapeXml(study.scenario));
     for (const std::string& finding : study.findings) html += fmt::format("<p>{}</p>", EscapeXml(finding));
     if (study.points.size() == 1) html += MetricTable(study.points[0]);
+    html += "</div>";
   }
   return html;
 }

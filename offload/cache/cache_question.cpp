@@ -201,11 +201,14 @@ void AddFindings(const CacheWorld& world, Study* study) {
                                  world.bytes.variants(), FormatBytes(static_cast<uint64_t>(separate_B)),
                                  FormatBytes(static_cast<uint64_t>(world.bytes.Of(all))),
                                  FormatBytes(static_cast<uint64_t>(world.spec.storage_B)))};
-  for (size_t v = 0; v < world.bytes.variants(); ++v)
+  for (size_t v = 0; v < world.bytes.variants(); ++v) {
+    const double own_B = world.bytes.Lacking(v, all & ~SetOf(v));
     study->findings.push_back(fmt::format(
-        "{}: {}, {} of them in no other; asked for by {:.1f} %", world.spec.variants[v].name,
+        "{}: {}, {}; asked for by {:.1f} %", world.spec.variants[v].name,
         FormatBytes(static_cast<uint64_t>(world.bytes.Of(SetOf(v)))),
-        FormatBytes(static_cast<uint64_t>(world.bytes.Lacking(v, all & ~SetOf(v)))), 100 * world.spec.popularity[v]));
+        own_B > 0 ? fmt::format("{} in no other", FormatBytes(static_cast<uint64_t>(own_B))) : "all in others too",
+        100 * world.spec.popularity[v]));
+  }
 }
 
 void LoadCache(const CacheSpec& spec, Study* study) {
