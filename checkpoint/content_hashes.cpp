@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "core/hash.h"
-#include "core/progress.h"
 
 namespace ecld {
 namespace {
@@ -43,7 +42,6 @@ ContentHash HashOf(const Checkpoint& checkpoint, const TensorSpec& spec) {
 ContentHashes HashContents(const Checkpoint& checkpoint) {
   ContentHashes made;
   std::vector<Sha256> of_blocks;
-  Progress progress("hash", static_cast<int64_t>(checkpoint.table().size()), "tensors");
   for (const TensorSpec& spec : checkpoint.table()) {
     made.tensors.push_back(HashOf(checkpoint, spec));
     const ContentHash& tensor = made.tensors.back();
@@ -55,7 +53,6 @@ ContentHashes HashContents(const Checkpoint& checkpoint) {
     }
     made.blocks[at].bytes += tensor.bytes;
     of_blocks[at].Update(tensor.sha256);
-    progress.Advance();
   }
   for (size_t i = 0; i < made.blocks.size(); ++i) made.blocks[i].sha256 = of_blocks[i].HexDigest();
   return made;
