@@ -2,6 +2,7 @@
 
 #include "core/document.h"
 #include "core/error.h"
+#include "core/files.h"
 
 namespace ecld::offload {
 
@@ -28,9 +29,9 @@ double SharedBytes::Of(VariantSet variants) const {
   return bytes;
 }
 
-std::vector<NamedBlock> ReadInspected(const std::string& file, const std::string& unit) {
-  const Json json = ReadJsonFile(file);
-  const JsonView document(json, file);
+std::vector<NamedBlock> ParseInspected(std::string_view json, const std::string& where, const std::string& unit) {
+  const Json parsed = ParseJson(json, where);
+  const JsonView document(parsed, where);
   RequireKind(document, kInspectDocument);
   const JsonView list = document.At(unit);
   std::vector<NamedBlock> blocks;
@@ -41,6 +42,10 @@ std::vector<NamedBlock> ReadInspected(const std::string& file, const std::string
   }
   if (blocks.empty()) Fail(list.Where(), "is empty");
   return blocks;
+}
+
+std::vector<NamedBlock> ReadInspected(const std::string& file, const std::string& unit) {
+  return ParseInspected(ReadTextFile(file), file, unit);
 }
 
 }  // namespace ecld::offload

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ecld::offload {
@@ -43,6 +44,7 @@ class SharedBytes {
 };
 
 // The blocks of a checkpoint as `ecld-device inspect --json` wrote them; unit: "blocks" or "tensors". THROWS Error.
+std::vector<NamedBlock> ParseInspected(std::string_view json, const std::string& where, const std::string& unit);
 std::vector<NamedBlock> ReadInspected(const std::string& file, const std::string& unit);
 
 }  // namespace ecld::offload
