@@ -1,7 +1,8 @@
 #pragma once
 // What of a checkpoint another one has too, by the bytes that are stored: equal dtypes, shapes and bytes give equal
 // hashes, whatever they are called and wherever they lie. A block is a decoder block, the embedding, or what comes
-// behind the last block (final norm, and the head where it is not tied). Side files and config.json are not in it.
+// behind the last block (final norm, and the head where it is not tied). Side files and config.json are not in it. Of
+// another program's formats it is what they are read as.
 
 #include <cstdint>
 #include <string>
