@@ -15,6 +15,8 @@ struct DocumentKind {
 
 // Rooms that do not know each other write and read these. The report of a compression.
 inline constexpr DocumentKind kRunDocument{"ecld.report", "1.0.0"};
+// What a checkpoint holds.
+inline constexpr DocumentKind kInspectDocument{"ecld.inspect", "1.1.0"};
 // Policies of offloading side by side.
 inline constexpr DocumentKind kOffloadDocument{"ecld.offload", "1.1.0"};
 

@@ -35,6 +35,9 @@ bool Usable(const Chart& chart, const ChartPoint& point) {
 
 std::string TickText(double value) {
   if (std::abs(value) < 1e-12) return "0";
+  // Longer ones would run into the title of the axis.
+  if (const double size = std::abs(value); size >= 1e5 && size < 1e9)
+    return size < 1e6 ? fmt::format("{:.4g}k", value / 1e3) : fmt::format("{:.4g}M", value / 1e6);
   return std::abs(value) >= 1e6 || std::abs(value) < 1e-3 ? fmt::format("{:.3g}", value) : fmt::format("{:.6g}", value);
 }
 
@@ -232,6 +235,15 @@ std::string Element(const Chart& chart, std::string_view attributes, std::string
       kHeight, attributes, EscapeXml(chart.title), EscapeXml(chart.description), style, Body(chart, top));
 }
 
+// The title of a file, smaller where the paper is not wide enough for it.
+std::string FileTitle(const std::string& title) {
+  constexpr double kSize = 14, kEdge = 8;
+  const double width = kCharacter * kSize / 13 * static_cast<double>(title.size());
+  if (kLeft + width <= kWidth) return Text(kLeft, 18, "start", title, " class=\"name\"");
+  const double size = std::min(kSize, kSize * (kWidth - 2 * kEdge) / width);
+  return Text(kEdge, 18, "start", title, fmt::format(" class=\"name\" style=\"font-size:{:.1f}px\"", size));
+}
+
 }  // namespace
 
 std::string SvgElement(const Chart& chart) { return Element(chart, "", "", 0); }
@@ -242,7 +254,7 @@ std::string SvgFile(const Chart& chart) {
   return Element(chart, size,
                  fmt::format("<style>{}</style>"
                              "<rect width=\"100%\" height=\"100%\" class=\"paper\"/>{}",
-                             ChartStyle(), Text(kLeft, 18, "start", chart.title, " class=\"name\"")),
+                             ChartStyle(), FileTitle(chart.title)),
                  22) +
          "\n";
 }

@@ -4,6 +4,7 @@
 #include "core/files.h"
 #include "core/hash.h"
 #include "core/yaml_reader.h"
+#include "offload/cache/cache_question.h"
 #include "offload/plan/plan_question.h"
 #include "offload/policies.h"
 #include "offload/reading.h"
@@ -17,6 +18,7 @@ constexpr const char* kRequests = "requests";
 
 constexpr Question kQuestions[] = {
     {"split", "where to cut a model between a device and a server", kSplitPolicies, ReadSplit},
+    {"cache", "which variants of a model a server keeps, and how long they take to arrive", kCachePolicies, ReadCache},
     {"plan", "which parts of tasks run where, and whether to take them apart", kPlanPolicies, ReadPlan},
 };
 

@@ -42,7 +42,9 @@ struct Study {
   std::vector<std::string> modelled;  // what was not measured, in sentences
   std::vector<std::string> findings;  // what there is to say before any run, in sentences
   std::optional<double> calibration_error;
-  std::vector<Json> pictures;  // {"title", "x", "y", "series": [{"name", "x": [...], "y": [...]}]}, for the report
+  // For the report: {"title", "x", "y", "series": [{"name", "x": [...], "y": [...]}]}, and where it is so "y_log" and
+  // "from_zero" of the picture, "step" of a series.
+  std::vector<Json> pictures;
   // THROWS Error: there is no such policy, or it needs what is not known.
   std::function<void(const std::string& policy)> require;
   // The same policy and seed give the same run, on any thread.

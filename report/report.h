@@ -57,7 +57,7 @@ struct SensitivityRun {
 
 // Policies of offloading over a scenario, simulated.
 struct OffloadMetric {
-  std::string name;
+  std::string name, unit;
   double value = 0;
   std::optional<std::pair<double, double>> interval;
 };
@@ -71,10 +71,22 @@ struct OffloadPoint {
   std::string value;  // of what is swept; empty: nothing is
   std::vector<OffloadPolicy> policies;
 };
+// What a study draws of its own, before any run.
+struct OffloadPicture {
+  std::string title, x, y;
+  bool y_log = false, from_zero = false;
+  struct Series {
+    std::string name;
+    std::vector<double> x, y;
+    bool step = false;  // as high as it was until the next point
+  };
+  std::vector<Series> series;
+};
 struct OffloadStudy {
   std::string scenario, swept;
   int64_t replications = 0;
-  std::vector<std::string> modelled;
+  std::vector<std::string> modelled, findings;
+  std::vector<OffloadPicture> pictures;
   std::vector<OffloadPoint> points;
 };
 OffloadStudy ReadOffloadStudy(const JsonView& document);  // THROWS Error

@@ -2,6 +2,7 @@
 // The charts of a report's page. Each list is empty where the report has nothing to draw.
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "core/svg_chart.h"
@@ -20,6 +21,8 @@ std::vector<ReportChart> SensitivityCharts(const Report& report);
 std::vector<ReportChart> RiskCharts(const Report& report);
 std::vector<ReportChart> LatencyCharts(const Report& report);
 std::vector<ReportChart> OffloadCharts(const Report& report);
+// What its studies say in words and numbers, as HTML to stand above their charts.
+std::string OffloadText(const Report& report);
 
 // All of them as files of a folder, which is made where there is none. Returns their paths. THROWS Error.
 std::vector<std::filesystem::path> WriteCharts(const Report& report, const std::filesystem::path& folder);

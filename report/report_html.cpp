@@ -40,7 +40,7 @@ constexpr std::string_view kPageStyle =
     ".key{display:inline-block;width:12px;height:12px;margin-right:.4rem}"
     ".figure .key{margin:0 calc(1.3rem - 12px) 0 -1.3rem}\n"
     "figure{margin:0;break-inside:avoid}figure .chart{display:block;width:100%;height:auto;max-width:31rem}\n"
-    "figcaption h3{margin-bottom:.25rem}\n"
+    "figcaption h3{margin-bottom:.25rem}.study{margin:0 0 1.75rem}.study p{margin:.1rem 0}\n"
     ".absent{color:var(--soft);font-style:italic}.kind-modelled{border-bottom:1px dotted}\n"
     ".sources td,.sources th{font-size:.8125rem;white-space:normal;overflow-wrap:anywhere;text-align:left}\n"
     "@media(max-width:40rem){body{font-size:15px}h1{font-size:1.4rem}.glance tbody th{white-space:normal;"
@@ -191,8 +191,10 @@ std::string ScoreSection(const Report& report, const Score& score) {
   return html + "</div></section>\n";
 }
 
-std::string ChartSection(const char* title, const std::vector<ReportChart>& charts, std::string_view absent) {
-  std::string html = fmt::format("<section><h2>{}</h2>", title);
+// text: above the charts.
+std::string ChartSection(const char* title, const std::vector<ReportChart>& charts, std::string_view absent,
+                         std::string_view text = "") {
+  std::string html = fmt::format("<section><h2>{}</h2>{}", title, text);
   if (charts.empty()) return html + Absent(absent) + "</section>\n";
   html += "<div class=\"grid\">";
   for (const ReportChart& made : charts)
@@ -286,7 +288,8 @@ std::string ReportHtml(const Report& report) {
   html += ChartSection("Risk and coverage", RiskCharts(report),
                        "No result of <code>eval --tasks --json</code> with uncertainty was given.");
   html += ChartSection("Latency", LatencyCharts(report), "No device profile was given.");
-  if (!report.studies.empty()) html += ChartSection("Offloading", OffloadCharts(report), "Nothing to draw.");
+  if (!report.studies.empty())
+    html += ChartSection("Offloading", OffloadCharts(report), "Nothing to draw.", OffloadText(report));
   return html + SourceTable(report) + "</body></html>\n";
 }
 

@@ -34,11 +34,15 @@ std::optional<ReportChart> LinesOf(const OffloadStudy& study, Chart chart, const
   if (study.points.empty()) return std::nullopt;
   for (size_t p = 0; p < study.points[0].policies.size(); ++p) {
     const std::string& name = study.points[0].policies[p].name;
-    ChartSeries line{.name = name, .points = {}, .style = static_cast<int>(p), .hollow = true};
+    // Without a sweep each is one point, which has its name beside it.
+    ChartSeries line{
+        .name = study.swept.empty() ? "" : name, .points = {}, .style = static_cast<int>(p), .hollow = true};
     for (const OffloadPoint& point : study.points)
       for (const OffloadPolicy& policy : point.policies)
         if (policy.name == name)
           if (auto at = where(point, policy)) line.points.push_back(std::move(*at));
+    // The ends tell which way a line runs; names of all would lie on one another.
+    for (size_t i = 1; i + 1 < line.points.size(); ++i) line.points[i].label.clear();
     if (!line.points.empty()) chart.series.push_back(std::move(line));
   }
   if (chart.series.empty()) return std::nullopt;
@@ -51,35 +55,95 @@ ChartPoint Barred(double x, const OffloadMetric& metric, std::string label) {
   return point;
 }
 
-constexpr const char* kLatency = "latency_mean";
-constexpr const char* kLatencyTitle = "mean latency, s";
+// A metric that is drawn, and in which words.
+struct Drawn {
+  std::string_view metric, words;
+};
 
-std::optional<ReportChart> LatencyAgainst(const OffloadStudy& study, const char* metric, const char* title) {
+// "mean latency, s"; "energy of the device, J per request".
+std::string TitleOf(const OffloadStudy& study, const Drawn& drawn) {
+  std::string title(drawn.words);
+  for (const OffloadPoint& point : study.points)
+    for (const OffloadPolicy& policy : point.policies)
+      if (const OffloadMetric* metric = Find(policy, drawn.metric);
+          metric && !metric->unit.empty() && metric->unit != "1") {
+        const size_t per = metric->unit.find('/');
+        return title + ", " +
+               (per == std::string::npos ? metric->unit
+                                         : metric->unit.substr(0, per) + " per " + metric->unit.substr(per + 1));
+      }
+  return title;
+}
+
+constexpr Drawn kLatency{"latency_mean", "mean latency"}, kDelivery{"delivery_mean", "mean time to deliver"},
+    kHits{"hit_rate", "share of hits"};
+
+// One metric against another, where a study knows both.
+struct View {
+  Drawn y, x;
+  const char* title;
+};
+constexpr View kViews[] = {{kLatency, {"energy", "energy of the device"}, "latency"},
+                           {kLatency, {"effective_accuracy", "effective accuracy"}, "latency"},
+                           {kLatency, {"accuracy", "share of tasks right"}, "latency"},
+                           {kDelivery, kHits, "time to deliver"}};
+// Over what is swept.
+struct Swept {
+  Drawn y;
+  const char* title;
+  bool log;
+};
+constexpr Swept kSwept[] = {{kLatency, "latency", true},
+                            {{"reward", "reward"}, "reward", false},
+                            {kHits, "hits", false},
+                            {kDelivery, "time to deliver", true}};
+
+std::optional<ReportChart> Against(const OffloadStudy& study, const View& view) {
+  const std::string x_title = TitleOf(study, view.x);
   return LinesOf(study,
-                 {.title = fmt::format("latency against {}: {}", title, study.scenario),
+                 {.title = fmt::format("{} against {}: {}", view.title, x_title, study.scenario),
                   .description = "one point for each policy, at each value of what was swept",
-                  .x = {.title = title, .log = false, .from_zero = false},
-                  .y = {.title = kLatencyTitle, .log = false, .from_zero = true},
+                  .x = {.title = x_title, .log = false, .from_zero = false},
+                  .y = {.title = TitleOf(study, view.y), .log = false, .from_zero = true},
                   .series = {}},
                  [&](const OffloadPoint& point, const OffloadPolicy& policy) -> std::optional<ChartPoint> {
-                   const OffloadMetric *x = Find(policy, metric), *y = Find(policy, kLatency);
+                   const OffloadMetric *x = Find(policy, view.x.metric), *y = Find(policy, view.y.metric);
                    if (!x || !y) return std::nullopt;
                    return Barred(x->value, *y, point.value.empty() ? policy.name : point.value);
                  });
 }
 
-std::optional<ReportChart> LatencyOver(const OffloadStudy& study) {
+std::optional<ReportChart> Over(const OffloadStudy& study, const Swept& swept) {
   return LinesOf(study,
-                 {.title = fmt::format("latency over {}: {}", study.swept, study.scenario),
+                 {.title = fmt::format("{} over {}: {}", swept.title, study.swept, study.scenario),
                   .description = "a line for each policy",
                   .x = {.title = study.swept, .log = false, .from_zero = false},
-                  .y = {.title = kLatencyTitle, .log = true, .from_zero = false},
+                  .y = {.title = TitleOf(study, swept.y), .log = swept.log, .from_zero = false},
                   .series = {}},
-                 [](const OffloadPoint& point, const OffloadPolicy& policy) -> std::optional<ChartPoint> {
+                 [&](const OffloadPoint& point, const OffloadPolicy& policy) -> std::optional<ChartPoint> {
                    const auto x = NumberIn(point.value);
-                   const OffloadMetric* y = Find(policy, kLatency);
+                   const OffloadMetric* y = Find(policy, swept.y.metric);
                    return x && y ? std::optional(Barred(*x, *y, "")) : std::nullopt;
                  });
+}
+
+ReportChart PictureOf(const OffloadStudy& study, const OffloadPicture& picture) {
+  ReportChart made{.chart = {.title = fmt::format("{}: {}", picture.title, study.scenario),
+                             .description = "a line for each series",
+                             .x = {.title = picture.x, .log = false, .from_zero = true},
+                             .y = {.title = picture.y, .log = picture.y_log, .from_zero = picture.from_zero},
+                             .series = {}},
+                   .note = fmt::format("scenario: {}; before any run", study.scenario)};
+  for (const OffloadPicture::Series& series : picture.series) {
+    ChartSeries line{.name = series.name,
+                     .points = {},
+                     .style = static_cast<int>(made.chart.series.size()),
+                     .line = series.step ? ChartSeries::Line::kStep : ChartSeries::Line::kStraight,
+                     .marks = !series.step};
+    for (size_t i = 0; i < series.x.size(); ++i) line.points.push_back({.x = series.x[i], .y = series.y[i]});
+    made.chart.series.push_back(std::move(line));
+  }
+  return made;
 }
 
 ReportChart QueuesOf(const OffloadStudy& study, const std::string& at, const OffloadPolicy& policy) {
@@ -112,7 +176,8 @@ OffloadPolicy ReadPolicy(const JsonView& view) {
   OffloadPolicy policy{.name = view.At("policy").String()};
   for (size_t i = 0; i < view.At("metrics").Size(); ++i) {
     const JsonView metric = view.At("metrics").At(i);
-    OffloadMetric made{.name = metric.At("name").String(), .value = metric.At("value").Number()};
+    OffloadMetric made{
+        .name = metric.At("name").String(), .unit = metric.StringOr("unit", ""), .value = metric.At("value").Number()};
     if (metric.Has("ci95")) {
       const std::vector<double> ends = Numbers(metric.At("ci95"));
       if (ends.size() != 2) Fail(metric.At("ci95").Where(), "has {} ends, two would be right", ends.size());
@@ -133,13 +198,67 @@ OffloadPolicy ReadPolicy(const JsonView& view) {
   return policy;
 }
 
+OffloadPicture ReadPicture(const JsonView& view) {
+  OffloadPicture picture{.title = view.At("title").String(),
+                         .x = view.At("x").String(),
+                         .y = view.At("y").String(),
+                         .y_log = view.BoolOr("y_log", false),
+                         .from_zero = view.BoolOr("from_zero", false)};
+  for (size_t i = 0; i < view.At("series").Size(); ++i) {
+    const JsonView series = view.At("series").At(i);
+    OffloadPicture::Series made{.name = series.At("name").String(),
+                                .x = Numbers(series.At("x")),
+                                .y = Numbers(series.At("y")),
+                                .step = series.BoolOr("step", false)};
+    if (made.y.size() != made.x.size())
+      Fail(series.At("y").Where(), "has {} numbers, one for each of the {} of x would be right", made.y.size(),
+           made.x.size());
+    picture.series.push_back(std::move(made));
+  }
+  return picture;
+}
+
+std::vector<std::string> TextsOr(const JsonView& view, const char* key) {
+  std::vector<std::string> texts;
+  if (!view.Has(key)) return texts;
+  for (size_t i = 0; i < view.At(key).Size(); ++i) texts.push_back(view.At(key).At(i).String());
+  return texts;
+}
+
+// A row for each metric, a column for each policy.
+std::string MetricTable(const OffloadPoint& point) {
+  std::vector<const OffloadMetric*> metrics;
+  std::string html = "<div class=\"scroll\"><table class=\"wide\"><thead><tr><th></th>";
+  for (const OffloadPolicy& policy : point.policies) {
+    html += fmt::format("<th>{}</th>", EscapeXml(policy.name));
+    for (const OffloadMetric& metric : policy.metrics)
+      if (std::ranges::none_of(metrics, [&](const OffloadMetric* other) { return other->name == metric.name; }))
+        metrics.push_back(&metric);
+  }
+  html += "</tr></thead><tbody>";
+  for (const OffloadMetric* row : metrics) {
+    html += fmt::format("<tr><th scope=\"row\">{}{}</th>", EscapeXml(row->name),
+                        row->unit.empty() || row->unit == "1" ? "" : ", " + EscapeXml(row->unit));
+    for (const OffloadPolicy& policy : point.policies) {
+      const OffloadMetric* metric = Find(policy, row->name);
+      html += metric ? fmt::format("<td><data value=\"{}\">{:.4g}</data></td>", metric->value, metric->value)
+                     : "<td class=\"absent\">not known</td>";
+    }
+    html += "</tr>";
+  }
+  return html + "</tbody></table></div>";
+}
+
 }  // namespace
 
 OffloadStudy ReadOffloadStudy(const JsonView& view) {
   OffloadStudy study{.scenario = view.At("scenario").At("name").String(),
                      .swept = view.StringOr("swept", ""),
-                     .replications = view.At("replications").Int()};
-  for (size_t i = 0; i < view.At("modelled").Size(); ++i) study.modelled.push_back(view.At("modelled").At(i).String());
+                     .replications = view.At("replications").Int(),
+                     .modelled = TextsOr(view, "modelled"),
+                     .findings = TextsOr(view, "findings")};
+  for (size_t i = 0; view.Has("pictures") && i < view.At("pictures").Size(); ++i)
+    study.pictures.push_back(ReadPicture(view.At("pictures").At(i)));
   for (size_t i = 0; i < view.At("points").Size(); ++i) {
     const JsonView point = view.At("points").At(i);
     OffloadPoint made{.value = point.StringOr("value", "")};
@@ -156,14 +275,26 @@ std::vector<ReportChart> OffloadCharts(const Report& report) {
     if (chart) charts.push_back(std::move(*chart));
   };
   for (const OffloadStudy& study : report.studies) {
-    add(LatencyAgainst(study, "energy", "energy of the device, J per request"));
-    add(LatencyAgainst(study, "effective_accuracy", "effective accuracy"));
-    if (!study.swept.empty()) add(LatencyOver(study));
+    for (const OffloadPicture& picture : study.pictures) add(PictureOf(study, picture));
+    for (const View& view : kViews) add(Against(study, view));
+    if (!study.swept.empty())
+      for (const Swept& swept : kSwept) add(Over(study, swept));
     for (const OffloadPoint& point : study.points)
       for (const OffloadPolicy& policy : point.policies)
         if (!policy.queues.empty()) add(QueuesOf(study, point.value, policy));
   }
   return charts;
+}
+
+std::string OffloadText(const Report& report) {
+  std::string html;
+  for (const OffloadStudy& study : report.studies) {
+    html += fmt::format("<div class=\"study\"><h3>{}</h3>", EscapeXml(study.scenario));
+    for (const std::string& finding : study.findings) html += fmt::format("<p>{}</p>", EscapeXml(finding));
+    if (study.points.size() == 1) html += MetricTable(study.points[0]);
+    html += "</div>";
+  }
+  return html;
 }
 
 }  // namespace ecld

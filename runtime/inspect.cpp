@@ -1,5 +1,6 @@
 #include "runtime/inspect.h"
 
+#include "checkpoint/content_hashes.h"
 #include "checkpoint/foreign/translation.h"
 #include "runtime/tile_cache.h"
 
@@ -16,19 +17,26 @@ std::string StoredFormat(const Checkpoint& checkpoint, const TensorSpec& spec) {
 }
 
 Json InspectCheckpoint(const Checkpoint& checkpoint) {
-  Json tensors = Json::array();
-  for (const TensorSpec& spec : checkpoint.table())
+  const ContentHashes hashes = HashContents(checkpoint);
+  Json tensors = Json::array(), blocks = Json::array();
+  for (size_t i = 0; i < hashes.tensors.size(); ++i) {
+    const TensorSpec& spec = checkpoint.table()[i];
     tensors.push_back({{"name", spec.name},
                        {"shape", spec.shape},
                        {"format", StoredFormat(checkpoint, spec)},
-                       {"bytes", StoredBytes(checkpoint, spec)}});
+                       {"bytes", hashes.tensors[i].bytes},
+                       {"sha256", hashes.tensors[i].sha256}});
+  }
+  for (const ContentHash& block : hashes.blocks)
+    blocks.push_back({{"name", block.name}, {"bytes", block.bytes}, {"sha256", block.sha256}});
   Json description = NewDocument(kInspectDocument, {{"directory", checkpoint.directory().string()},
                                                     {"params", ParameterCount(checkpoint.config())},
                                                     {"weights_B", checkpoint.WeightBytes()},
                                                     {"interleaved_B", TileCache::FileBytes(checkpoint.directory())},
                                                     {"notes", checkpoint.notes()},
                                                     {"config", ToJson(checkpoint.config())},
-                                                    {"tensors", std::move(tensors)}});
+                                                    {"tensors", std::move(tensors)},
+                                                    {"blocks", std::move(blocks)}});
   if (checkpoint.translation()) description["quantized_already"] = checkpoint.translation()->ToJson();
   return description;
 }

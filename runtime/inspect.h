@@ -13,7 +13,7 @@ namespace ecld {
 uint64_t StoredBytes(const Checkpoint& checkpoint, const TensorSpec& spec);
 std::string StoredFormat(const Checkpoint& checkpoint, const TensorSpec& spec);  // "BF16", "W4 g128 sym"
 
-inline constexpr DocumentKind kInspectDocument{"ecld.inspect", "1.0.0"};
+// Reads all weights, for the hashes of tensors and blocks.
 Json InspectCheckpoint(const Checkpoint& checkpoint);
 
 }  // namespace ecld

@@ -60,7 +60,10 @@ std::function<void()> AddInspect(CLI::App& verb) {
   verb.add_option("model", flags->model, "checkpoint directory")->required()->type_name("DIR");
   verb.add_flag("--brief", flags->brief, "leave the table of tensors out");
   AddJsonFlag(verb, &flags->json);
-  verb.footer("Examples:\n  ecld-device inspect model --brief\n  ecld-device inspect model-w4 --json -");
+  verb.footer(
+      "--json also has the hash of each block: what is equal in two checkpoints is stored and sent once\n"
+      "(`offload`, scenarios that ask \"cache\").\n\nExamples:\n  ecld-device inspect model --brief\n  ecld-device "
+      "inspect model-w4 --json -");
   return [flags] { Run(*flags); };
 }
 

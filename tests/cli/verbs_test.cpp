@@ -121,6 +121,11 @@ TEST_F(Verbs, Inspect) {
   for (const Json& tensor : result["tensors"]) bytes += tensor["bytes"].get<uint64_t>();
   EXPECT_EQ(result["weights_B"], bytes);
   EXPECT_EQ(result["weights_B"], 4 * result["params"].get<uint64_t>());
+  uint64_t block_bytes = 0;
+  for (const Json& block : result["blocks"]) block_bytes += block["bytes"].get<uint64_t>();
+  EXPECT_EQ(block_bytes, bytes);
+  EXPECT_EQ(result["blocks"][1]["name"], "layers.0");
+  EXPECT_EQ(result["blocks"][1]["sha256"].get<std::string>().size(), 64u);
 
   Outcome table = RunToEnd({"ecld-device", "inspect", Path("model")});
   EXPECT_THAT(table.out, HasSubstr("model.layers.1.mlp.down_proj.weight"));

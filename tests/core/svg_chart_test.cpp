@@ -38,6 +38,16 @@ TEST(EscapeXml, LeavesNothingThatMarkupWouldTakeForItsOwn) {
   EXPECT_EQ(EscapeXml("\xef\xbf\xbf"), "\xef\xbf\xbd") << "no character of XML";
 }
 
+TEST(SvgChart, LongNumbersAndTitlesStayOnThePaper) {
+  Chart chart = OneLine({{.x = 0, .y = 0}, {.x = 1, .y = 400'000}});
+  EXPECT_THAT(SvgElement(chart), HasSubstr(">400k</text>"));
+  chart.series[0].points[1].y = 2.5e7;
+  EXPECT_THAT(SvgElement(chart), HasSubstr(">20M</text>"));
+  EXPECT_THAT(SvgFile(chart), Not(HasSubstr("style=\"font-size")));
+  chart.title = std::string(62, 'a');
+  EXPECT_THAT(SvgFile(chart), HasSubstr("style=\"font-size:11.0px\">aaa"));
+}
+
 TEST(TicksOf, AreRoundCoverTheRangeAndStepEvenly) {
   for (auto [low, high] : {std::pair{0.0, 1.0}, {0.45, 0.66}, {3.0, 1234.0}, {-2.0, 5.0}, {1e-9, 3e-9}, {7.0, 7.0}}) {
     const ChartTicks ticks = TicksOf(low, high, false, false);

@@ -121,8 +121,8 @@ TEST(Schedule, ListSchedulingIsWithinFivePercentOfExact) {
     }
   EXPECT_LT(sum / count, 0.05);
   EXPECT_LT(most, 0.05);
-  RecordProperty("mean_gap", std::to_string(sum / count));
-  RecordProperty("most_gap", std::to_string(most));
+  fmt::print("list scheduling below exact: {:.2f} % in the mean, {:.2f} % at most, of {} tasks of 2 to 7 parts\n",
+             100 * sum / count, 100 * most, count);
 }
 
 class PlanTest : public testing::Test {

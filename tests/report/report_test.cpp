@@ -206,7 +206,7 @@ Json OffloadJson() {
     return Json{{"policy", name},
                 {"metrics",
                  {{{"name", "latency_mean"}, {"value", latency_s}, {"ci95", {latency_s - 0.1, latency_s + 0.1}}},
-                  {{"name", "energy"}, {"value", 2.5}, {"ci95", nullptr}}}},
+                  {{"name", "energy"}, {"unit", "J/request"}, {"value", 2.5}, {"ci95", nullptr}}}},
                 {"queues", {{"at_s", {0, 1}}, {"on_devices", {0, 2}}, {"sending", {1, 0}}, {"on_servers", {0, 3}}}}};
   };
   const Json policies = {policy("local", 1.5), policy("goa <1>", 0.75)};
@@ -215,6 +215,12 @@ Json OffloadJson() {
       {{"scenario", {{"name", "home"}}},
        {"replications", 20},
        {"modelled", {"the network: radio"}},
+       {"findings", {"at 46 Mbit/s the <round trip> bounds it"}},
+       {"pictures",
+        {{{"title", "hits over storage"},
+          {"x", "MB"},
+          {"y", "share"},
+          {"series", {{{"name", "greedy"}, {"x", {0, 5, 10}}, {"y", {0, 0.5, 1}}, {"step", true}}}}}}},
        {"swept", "devices.0.count"},
        {"points", {{{"value", "5"}, {"policies", policies}}, {{"value", "10"}, {"policies", policies}}}}});
 }
@@ -226,16 +232,35 @@ TEST_F(ReportTest, PoliciesOfOffloadingStandSideBySide) {
   EXPECT_THAT(html, HasSubstr("simulated, 20 runs of each policy"));
   EXPECT_THAT(html, HasSubstr("Not measured: the network: radio."));
   EXPECT_THAT(html, HasSubstr("goa &lt;1&gt;"));
-  // Latency against energy, over users; queues of two policies at two values. No accuracy is known.
-  EXPECT_EQ(Count(html, "<svg class=\"chart\""), 6u);
+  EXPECT_THAT(html, HasSubstr("<p>at 46 Mbit/s the &lt;round trip&gt; bounds it</p>"));
+  EXPECT_THAT(html, HasSubstr("hits over storage: home"));
+  // A picture; latency against energy, over users; queues of two policies at two values. No accuracy is known.
+  EXPECT_EQ(Count(html, "<svg class=\"chart\""), 7u);
   std::set<std::filesystem::path> charts;
   for (const auto& chart :
        WriteCharts(ReadReport({dir_ / "offload.json", Put("again.json", OffloadJson())}), dir_ / "charts"))
     EXPECT_TRUE(charts.insert(chart).second) << chart << " is written twice";
-  EXPECT_EQ(charts.size(), 12u);
+  EXPECT_EQ(charts.size(), 14u);
   Json short_queue = OffloadJson();
   short_queue["points"][0]["policies"][0]["queues"]["sending"] = {1};
   EXPECT_ERROR(ReadReport({Put("x.json", short_queue)}), "queues.sending: has 1 counts, one for each of the 2 times");
+  Json short_line = OffloadJson();
+  short_line["pictures"][0]["series"][0]["y"] = {1};
+  EXPECT_ERROR(ReadReport({Put("x.json", short_line)}), "series[0].y: has 1 numbers, one for each of the 3 of x");
+}
+
+TEST_F(ReportTest, MetricsOfPoliciesThatWereComparedStandInATable) {
+  Json compared = OffloadJson();
+  compared["swept"] = nullptr;
+  compared["points"].erase(1);
+  compared["points"][0]["value"] = nullptr;
+  compared["points"][0]["policies"][1]["metrics"].erase(1);
+  compared["points"][0]["policies"][0]["metrics"][1]["unit"] = "J/answer";
+  const std::string html = ReportHtml(ReadReport({Put("offload.json", compared)}));
+  EXPECT_THAT(html, HasSubstr("<th scope=\"row\">energy, J/answer</th><td><data value=\"2.5\">2.5</data></td>"
+                              "<td class=\"absent\">not known</td>"));
+  EXPECT_THAT(html, HasSubstr("latency against energy of the device, J per answer: home"));
+  EXPECT_EQ(Count(html, ">local</text>"), 1u) << "beside its point, not in a legend as well";
 }
 
 TEST_F(ReportTest, ThePageAsksForNothingAndTextsStayTexts) {
