@@ -7,12 +7,14 @@
 #include <numeric>
 #include <optional>
 
+#include "checkpoint/layer_sizes.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include "core/options.h"
 #include "core/progress.h"
 #include "model/embedding.h"
+#include "model/settling_pass.h"
 #include "model/streamed_kl.h"
 #include "model/tensor_walker.h"
 #include "prune/removal.h"
@@ -87,15 +89,6 @@ std::vector<int64_t> ChooseLayers(const Checkpoint& in, const PruneLayersOptions
   return layers;
 }
 
-// Keys of config.json that depend on which layers are kept.
-Json DecidedKeys(const ModelConfig& planned, const ModelConfig& found) {
-  const Json before = ToJson(planned), after = ToJson(found);
-  Json decided = Json::object();
-  for (const auto& [key, value] : after.items())
-    if (!before.contains(key) || before.at(key) != value) decided[key] = value;
-  return decided;
-}
-
 }  // namespace
 
 ModelConfig WithLayers(const ModelConfig& config, const std::vector<int64_t>& kept) {
@@ -103,7 +96,13 @@ ModelConfig WithLayers(const ModelConfig& config, const std::vector<int64_t>& ke
   ModelConfig result = config;
   result.num_layers = std::ssize(kept);
   result.sliding_window.clear();
-  for (int64_t layer : kept) result.sliding_window.push_back(config.sliding_window[static_cast<size_t>(layer)]);
+  const std::vector<LayerSizes> all_sizes = SizesOfLayers(config);
+  std::vector<LayerSizes> sizes;
+  for (int64_t layer : kept) {
+    result.sliding_window.push_back(config.sliding_window[static_cast<size_t>(layer)]);
+    sizes.push_back(all_sizes[static_cast<size_t>(layer)]);
+  }
+  result = WithLayerSizes(result, sizes);
   for (auto& [key, value] : result.source.items()) {
     if (key.find("layer") == std::string::npos || !value.is_array() || value.size() != all) continue;
     const Json entries = value;

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "checkpoint/layer_sizes.h"
 #include "tests/prune/silenced.h"
 #include "tests/quantize/compressed_logits.h"
 #include "tests/testing/expect_error.h"
@@ -82,6 +83,14 @@ TEST(WithLayers, CutsEveryListOfLayersAndKeepsEachWindow) {
     EXPECT_EQ(read.source["some_layer_list"], Json({0, 2, 3, 5}));
     EXPECT_EQ(read.eos_ids.size(), 6u);
   }
+}
+
+TEST(WithLayers, KeepsTheSizesOfEach) {
+  const ModelConfig config = ParseConfig(TinyConfigJson({.num_layers = 4, .uneven = true}), "config.json");
+  const ModelConfig cut = WithLayers(config, {1, 3});
+  EXPECT_EQ(SizesOfLayers(cut)[0], SizesOfLayers(config)[1]);
+  EXPECT_EQ(SizesOfLayers(ParseConfig(ToJson(cut), "config.json"))[1], SizesOfLayers(config)[3]);
+  EXPECT_FALSE(LayersDiffer(WithLayers(config, {0, 2})));
 }
 
 TEST_F(PruneLayers, PlansWhatIsLeftAndRefusesToLeaveNothing) {
