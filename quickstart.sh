@@ -6,6 +6,8 @@
 #   ./quickstart.sh
 #   ./quickstart.sh --model DIR            another model: a Hugging Face directory of Llama, Qwen2/3 or Mistral
 #   ./quickstart.sh --recipe FILE          another recipe
+#   ./quickstart.sh --full                 3 bits a parameter in all: recipes/ecld.yaml tries out what to cut for that,
+#                                          and the best of it is taken; takes longer
 #   ./quickstart.sh --calibration FILE     text to compress with   (default: the Debian Reference)
 #   ./quickstart.sh --text FILE            text to evaluate on     (default: the Debian FAQ)
 # All results are in demo/. Needs 4 GB of disk, and a network the first time.
@@ -18,10 +20,11 @@ die() { echo "quickstart: $*" >&2; exit 1; }
 say() { echo "== $*" >&2; }
 from_caller() { [[ $1 == /* ]] && echo "$1" || echo "$caller/$1"; }
 
-model="" recipe=recipes/mixed5.yaml calibration="" text=""
+model="" recipe=recipes/mixed5.yaml calibration="" text="" full=""
 while (( $# )); do
   case "$1" in
     -h|--help) usage; exit 0 ;;
+    --full) full=1; recipe=recipes/ecld.yaml; shift ;;
     --model|--recipe|--calibration|--text)
       (( $# > 1 )) || die "$1 needs a value"
       value=$(from_caller "$2")
@@ -91,8 +94,21 @@ fi
 name=$(basename "$model")
 [[ $model == demo/* ]] || name+=-$(realpath "$model" | sha256sum | head -c 6)  # two models may share a name
 compressed=demo/$name-$(basename "$recipe" .yaml)
-say "compressing $name by $recipe"
-$ecld compress "$recipe" --model "$model" --out "$compressed" --calibration "$calibration" >&2
+if [[ -z $full ]]; then
+  say "compressing $name by $recipe"
+  $ecld compress "$recipe" --model "$model" --out "$compressed" --calibration "$calibration" >&2
+elif [[ ! -f $compressed/search.json ]]; then
+  # The end of the text is kept back, to choose by.
+  lines=$(( $(wc -l < "$calibration") / 20 + 1 ))
+  tail -n "$lines" "$calibration" > demo/held-out.txt
+  head -n "-$lines" "$calibration" > demo/calibration.txt
+  params=$($ecld inspect "$model" --json - |
+           /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["params"])')
+  budget=$(( params * 3 / 8 ))
+  say "looking for the best cut of $name at $budget bytes, by $recipe"
+  $ecld search "$recipe" --model "$model" --out "$compressed" --calibration demo/calibration.txt \
+    --held-out demo/held-out.txt --budget "$budget" >&2
+fi
 
 # measure CHECKPOINT RESULTS [--reference DIR]: accuracy and speed, unless measured before.
 measure() {

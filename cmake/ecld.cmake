@@ -11,10 +11,16 @@ if(ECLD_SANITIZE)
   add_link_options(-fsanitize=${ECLD_SANITIZE})
 endif()
 
-# ecld_room(<folder> <libraries>...): library ecld_<folder with _> from every .cpp below the folder.
+# ecld_room(<folder> <libraries>...): library ecld_<folder with _> from every .cpp below the folder, but for rooms inside it.
+set(ECLD_INNER_ROOMS offload/learn)
 function(ecld_room folder)
   string(REPLACE "/" "_" name ecld_${folder})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cpp)
+  foreach(inner ${ECLD_INNER_ROOMS})
+    if(NOT folder STREQUAL inner)
+      list(FILTER sources EXCLUDE REGEX "^${CMAKE_SOURCE_DIR}/${inner}/")
+    endif()
+  endforeach()
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC ecld_flags ${ARGN})
   if(ECLD_FUZZ AND NOT folder STREQUAL "kernels")  # what libFuzzer sees; products of matrices would only be slower
@@ -34,6 +40,20 @@ function(ecld_operators)
   set_target_properties(ecld_core ecld_kernels ecld_operators PROPERTIES
                         POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   install(TARGETS ecld_operators)
+endfunction()
+
+# ecld_offload_door(): libecld_offload.so, offloading as an environment behind a C interface (bindings/c).
+function(ecld_offload_door)
+  add_library(ecld_offload_door SHARED ${CMAKE_SOURCE_DIR}/bindings/c/ecld_offload.cpp
+              ${CMAKE_SOURCE_DIR}/checkpoint/safetensors.cpp)
+  target_link_libraries(ecld_offload_door PRIVATE ecld_offload)
+  set_target_properties(ecld_offload_door PROPERTIES OUTPUT_NAME ecld_offload)
+  set_target_properties(ecld_core ecld_profile_format ecld_profile_query ecld_profile_score ecld_offload
+                        ecld_offload_door PROPERTIES
+                        POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+  install(TARGETS ecld_offload_door)
+  install(FILES ${CMAKE_SOURCE_DIR}/bindings/c/ecld_offload.h DESTINATION include)
+  install(FILES ${CMAKE_SOURCE_DIR}/bindings/python/ecld_offload.py DESTINATION share/ecld/python)
 endfunction()
 
 # ecld_program(<name> <main source> <libraries>...)

@@ -2,14 +2,18 @@
 # one of them compiles all the same, so the build that developers use reads every header.
 set(common <fmt/format.h> <nlohmann/json.hpp> <filesystem> <functional> <map> <sstream>)
 target_precompile_headers(ecld_core PRIVATE ${common})  # by itself: it may be position independent
-target_precompile_headers(ecld_profile_format PRIVATE ${common})
-foreach(room profile_query profile_score profile_export jinja checkpoint runtime serve measure eval profiler report)
+target_precompile_headers(ecld_profile_format PRIVATE ${common})  # and these, together
+foreach(room profile_query profile_score offload)
   target_precompile_headers(ecld_${room} REUSE_FROM ecld_profile_format)
+endforeach()
+target_precompile_headers(ecld_jinja PRIVATE ${common})
+foreach(room profile_export checkpoint runtime serve measure eval profiler report)
+  target_precompile_headers(ecld_${room} REUSE_FROM ecld_jinja)
 endforeach()
 target_precompile_headers(ecld_cli_device PRIVATE ${common} <CLI/CLI.hpp>)
 if(ECLD_WORKBENCH)
   target_precompile_headers(ecld_model PRIVATE ${common} <ATen/ATen.h>)
-  foreach(room prune quantize distill recipes)
+  foreach(room prune quantize distill recipes search)
     target_precompile_headers(ecld_${room} REUSE_FROM ecld_model)
   endforeach()
   target_precompile_headers(ecld_cli_workbench REUSE_FROM ecld_cli_device)

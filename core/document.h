@@ -16,7 +16,7 @@ struct DocumentKind {
 // Rooms that do not know each other write and read these. The report of a compression.
 inline constexpr DocumentKind kRunDocument{"ecld.report", "1.0.0"};
 // Policies of offloading side by side.
-inline constexpr DocumentKind kOffloadDocument{"ecld.offload", "1.0.0"};
+inline constexpr DocumentKind kOffloadDocument{"ecld.offload", "1.1.0"};
 
 // The beginning of a document, and what follows. REQUIRES: content is an object.
 Json NewDocument(const DocumentKind& kind, const Json& content = Json::object());

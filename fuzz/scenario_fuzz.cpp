@@ -1,4 +1,5 @@
-// Text as a scenario of offloading: refused with an Error, or read; then its resolved form reads back to the same.
+// Text as a scenario of offloading, of whatever question: refused with an Error, or read; then its resolved form reads
+// back to the same.
 
 #include <cstddef>
 #include <cstdint>
@@ -7,16 +8,16 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "offload/scenario.h"
+#include "offload/study.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string resolved;
   try {
-    resolved =
-        ecld::offload::ParseScenario(std::string_view(reinterpret_cast<const char*>(data), size), "input").resolved;
+    const std::string_view text(reinterpret_cast<const char*>(data), size);
+    resolved = ecld::offload::ParseStudy(text, "input").study.resolved;
   } catch (const ecld::Error&) {
     return 0;
   }
-  if (ecld::offload::ParseScenario(resolved, "resolved").resolved != resolved) std::abort();
+  if (ecld::offload::ParseStudy(resolved, "resolved").study.resolved != resolved) std::abort();
   return 0;
 }

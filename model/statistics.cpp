@@ -119,12 +119,12 @@ OutputStatistics::OutputStatistics(const Checkpoint& in, const PassContext& cont
 void OutputStatistics::Make(const Checkpoint& in, const PassContext& context) {
   const int64_t tokens = windows_ * window_tok_, layers = config_.num_layers;
   const std::string key = KeyOf(in, context);
-  const fs::path directory = context.statistics / key.substr(0, 16);
-  fs::create_directories(directory);
+  directory_ = context.statistics / key.substr(0, 16);
+  fs::create_directories(directory_);
   std::vector<std::optional<MappedFile>> files(static_cast<size_t>(layers + 1));
   const auto file = [&](int64_t layer) -> auto& { return files[static_cast<size_t>(layer)]; };
   const auto path = [&](int64_t layer) {
-    return directory / (layer < layers ? fmt::format("block-{}.moments", layer) : "embedding.moments");
+    return directory_ / (layer < layers ? fmt::format("block-{}.moments", layer) : "embedding.moments");
   };
   const auto identity = [&](int64_t layer) -> CacheIdentity {
     const int64_t floats = layer < layers ? BlockFloats(table_, layer, tokens) : EmbeddingFloats(config_);
@@ -140,7 +140,7 @@ void OutputStatistics::Make(const Checkpoint& in, const PassContext& context) {
   if (!std::all_of(files.begin(), files.end(), [](const auto& each) { return each.has_value(); })) {
     BlockKernels kernels(config_, *context.pool);
     BlockSums sums;
-    GradientWalk walk{.seed = context.seed ^ kSeed, .scratch = directory};
+    GradientWalk walk{.seed = context.seed ^ kSeed, .scratch = directory_};
     walk.body = [&](const Block&, const BlockGradients& batch) {
       const TorchOnOneThread one_thread;
       sums.Add(batch, windows_, kernels);

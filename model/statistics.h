@@ -34,6 +34,9 @@ class OutputStatistics {
   // files cannot be written.
   OutputStatistics(const Checkpoint& in, const PassContext& context);
 
+  // Where the files of this model, text and seed lie: what follows from them alone may be kept beside them.
+  const std::filesystem::path& directory() const { return directory_; }
+
   // G of outputs [first, first + n) of a linear of a block, n = min(MomentRows, what is left): symmetric [n, n].
   // REQUIRES: first is a multiple of MomentRows.
   at::Tensor Moments(const TensorSpec& linear, int64_t first) const;
@@ -51,6 +54,7 @@ class OutputStatistics {
   ModelConfig config_;
   std::vector<TensorSpec> table_;
   int64_t windows_, window_tok_;
+  std::filesystem::path directory_;
   std::vector<MappedFile> files_;  // by layer; the last one is the embedding's
 };
 

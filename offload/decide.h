@@ -4,21 +4,31 @@
 // it may know is all in it. Seconds, joules and chances here are expected, not those that will be seen.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
+#include <utility>
 
 namespace ecld::offload {
+
+class Contention;
 
 // What a device would get on the way to a server if nobody else was sending.
 struct Link {
   double up_bps = 0, down_bps = 0, rtt_s = 0;
   double band_Hz = 0, snr = 0;  // of a radio link whose band is shared: signal over the noise of the whole band
   bool shared = true;           // among those who send to the same server
+  const Contention* contention = nullptr;  // of a link on Wi-Fi, which shares the air as it says
+  double burst_bits = 0;                   // that one turn there carries; bits go in whole ones
 };
 
 // Bits per second of one of n senders: a share of the rate; on a radio link Shannon's rate of a share of the band,
-// whose noise is less too. REQUIRES: n of 1 or more.
+// whose noise is less too; on Wi-Fi what contention leaves. REQUIRES: n of 1 or more.
 double ShareOf(const Link& link, double n);
+// By which the strongest link is found: its rate, and where rates end, what reserve it has.
+inline std::pair<double, double> StrengthOf(const Link& link) { return {link.up_bps, link.snr}; }
+// What is to be sent for these bits.
+double BitsOnAir(const Link& link, double bits);
 
 // What answering somewhere is expected to be worth; absent where no item tells.
 struct Worth {
@@ -76,8 +86,9 @@ struct Decision {
   int variant = 0;     // of the device, where it is local
 };
 
-// decisions[i] is of pending[i].
-using DecideFunction = void (*)(std::span<const Pending> pending, const State& state, std::span<Decision> decisions);
+// decisions[i] is of pending[i]. Pure: what it holds (a learned policy its weights) does not change.
+using DecideFunction =
+    std::function<void(std::span<const Pending> pending, const State& state, std::span<Decision> decisions)>;
 
 // Expected seconds until the answer is there: here; on a server that k of the requests that are decided on now go to,
 // this one among them. Infinite where nothing gets through.

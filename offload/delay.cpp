@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "offload/dcf.h"
 #include "offload/decide.h"
 
 namespace ecld::offload {
@@ -9,15 +10,20 @@ namespace {
 double SendSeconds(const Pending& pending, int server, int64_t k, const State& state) {
   const RemoteOption& option = pending.remote[static_cast<size_t>(server)];
   const auto senders = static_cast<double>(state.servers[static_cast<size_t>(server)].senders + k);
-  return option.up_bits / ShareOf(option.link, senders);
+  return BitsOnAir(option.link, option.up_bits) / ShareOf(option.link, senders);
 }
 
 }  // namespace
 
 double ShareOf(const Link& link, double n) {
+  if (link.contention) return link.up_bps * link.contention->Among(n).throughput / n;
   if (!link.shared) return link.up_bps;
   if (link.snr <= 0) return link.up_bps / n;
   return link.band_Hz / n * std::log2(1 + link.snr * n);
+}
+
+double BitsOnAir(const Link& link, double bits) {
+  return link.burst_bits > 0 ? std::ceil(bits / link.burst_bits) * link.burst_bits : bits;
 }
 
 double LocalDelay(const LocalOption& option) { return option.wait_s + option.run_s; }

@@ -7,12 +7,9 @@
 #include "core/error.h"
 #include "core/progress.h"
 #include "core/threads.h"
-#include "offload/simulator.h"
 
 namespace ecld::offload {
 namespace {
-
-using Values = std::vector<std::optional<double>>;  // of RunMetrics()
 
 // Words for what is swept most.
 struct Sweepable {
@@ -27,31 +24,10 @@ std::string PathOf(const std::string& swept) {
   return swept;
 }
 
-struct OneRun {
-  Values values;
-  int64_t arrived = 0, completed = 0;
-  double outside = 0;
-  std::vector<QueueSample> queues;
-};
-
-OneRun RunOnce(const World& world, const std::string& policy, int64_t replication, size_t queue_samples) {
-  OneRun run;
-  const RunResult result = Simulate(world, policy,
-                                    {.seed = world.scenario.seed + static_cast<uint64_t>(replication),
-                                     .queue_samples = replication == 0 ? queue_samples : 0,
-                                     .samples = &run.queues});
-  const LimitValues limits{world.scenario.limits.accuracy, world.scenario.limits.hallucination};
-  for (const RunMetric& metric : RunMetrics()) run.values.push_back(metric.of(result, limits));
-  run.arrived = result.arrived;
-  run.completed = result.completed;
-  run.outside = result.outside;
-  return run;
-}
-
 // The mean of each metric over runs, less those of their twins where there are any.
 std::vector<std::optional<MeanInterval>> Means(std::span<const OneRun> runs, std::span<const OneRun> twins) {
   std::vector<std::optional<MeanInterval>> means;
-  for (size_t m = 0; m < RunMetrics().size(); ++m) {
+  for (size_t m = 0; m < runs[0].values.size(); ++m) {
     std::vector<double> values;
     for (size_t r = 0; r < runs.size(); ++r) {
       const auto& value = runs[r].values[m];
@@ -63,16 +39,18 @@ std::vector<std::optional<MeanInterval>> Means(std::span<const OneRun> runs, std
   return means;
 }
 
-PointResult RunPoint(const World& world, const std::vector<std::string>& policies, const ExperimentOptions& options,
+PointResult RunPoint(const Study& study, const std::vector<std::string>& policies, const ExperimentOptions& options,
                      Progress& progress) {
-  const auto replications = static_cast<size_t>(world.scenario.replications);
+  const auto replications = static_cast<size_t>(study.replications);
   std::vector<OneRun> runs(policies.size() * replications);
   ThreadPool pool(options.threads);
   std::mutex mutex;
   pool.ShareOut(static_cast<int64_t>(runs.size()), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const size_t at = static_cast<size_t>(i);
-      runs[at] = RunOnce(world, policies[at / replications], i % world.scenario.replications, options.queue_samples);
+      const int64_t replication = i % study.replications;
+      runs[at] = study.run(policies[at / replications], study.seed + static_cast<uint64_t>(replication),
+                           replication == 0 ? options.queue_samples : 0);
       const std::lock_guard lock(mutex);
       progress.Advance(1, policies[at / replications]);
     }
@@ -93,16 +71,16 @@ PointResult RunPoint(const World& world, const std::vector<std::string>& policie
   return point;
 }
 
-Json MetricsToJson(const std::vector<std::optional<MeanInterval>>& means, int64_t replications) {
+Json MetricsToJson(const Study& study, const std::vector<std::optional<MeanInterval>>& means) {
   Json metrics = Json::array();
   for (size_t m = 0; m < means.size(); ++m) {
     if (!means[m]) continue;
-    Json ci95 = replications > 1 ? Json({means[m]->low, means[m]->high}) : Json(nullptr);
-    metrics.push_back({{"name", RunMetrics()[m].name},
-                       {"unit", RunMetrics()[m].unit},
+    Json ci95 = study.replications > 1 ? Json({means[m]->low, means[m]->high}) : Json(nullptr);
+    metrics.push_back({{"name", study.metrics[m].name},
+                       {"unit", study.metrics[m].unit},
                        {"value", means[m]->mean},
                        {"ci95", std::move(ci95)},
-                       {"higher_is_better", RunMetrics()[m].higher_is_better}});
+                       {"higher_is_better", study.metrics[m].higher_is_better}});
   }
   return metrics;
 }
@@ -138,29 +116,27 @@ ExperimentResult RunExperiment(const ExperimentOptions& options) {
   }
   if (overrides.empty()) overrides.push_back(options.overrides);
   // All are read before the first one runs.
-  std::vector<World> worlds;
-  for (const auto& each : overrides)
-    worlds.push_back(LoadWorld(ReadScenario(options.scenario, each), options.catalogue));
-  const auto& policies = options.policies.empty() ? worlds[0].scenario.policies : options.policies;
+  std::vector<Study> studies;
+  for (const auto& each : overrides) studies.push_back(ReadStudy(options.scenario, each, options.catalogue));
+  auto policies = options.policies.empty() ? studies[0].policies : options.policies;
+  if (options.first_policy) policies.resize(1);
   int64_t runs = 0;
-  for (const World& world : worlds) {
-    for (const std::string& policy : policies) RequireKnown(world, policy);
-    runs += world.scenario.replications * static_cast<int64_t>(policies.size());
+  for (const Study& study : studies) {
+    for (const std::string& policy : policies) study.require(policy);
+    runs += study.replications * static_cast<int64_t>(policies.size());
   }
-  ExperimentResult result{.swept = options.swept.empty() ? "" : PathOf(options.swept),
-                          .modelled = worlds[0].modelled,
-                          .calibration_error = worlds[0].calibration_error};
+  ExperimentResult result{.swept = options.swept.empty() ? "" : PathOf(options.swept)};
   Progress progress("simulate", runs, "runs");
-  for (size_t i = 0; i < worlds.size(); ++i) {
-    result.points.push_back(RunPoint(worlds[i], policies, options, progress));
+  for (size_t i = 0; i < studies.size(); ++i) {
+    result.points.push_back(RunPoint(studies[i], policies, options, progress));
     if (!options.values.empty()) result.points.back().value = options.values[i];
   }
-  result.scenario = std::move(worlds[0].scenario);
+  result.study = std::move(studies[0]);
   return result;
 }
 
 Json ToJson(const ExperimentResult& result) {
-  const Scenario& scenario = result.scenario;
+  const Study& study = result.study;
   Json points = Json::array();
   for (const PointResult& point : result.points) {
     Json policies = Json::array();
@@ -169,28 +145,29 @@ Json ToJson(const ExperimentResult& result) {
                    {"arrived", policy.arrived},
                    {"completed", policy.completed},
                    {"outside_share", policy.outside_most},
-                   {"metrics", MetricsToJson(policy.metrics, scenario.replications)}};
+                   {"metrics", MetricsToJson(study, policy.metrics)}};
       if (!policy.less_first.empty())
-        made["less"] = {{"policy", point.policies[0].policy},
-                        {"metrics", MetricsToJson(policy.less_first, scenario.replications)}};
+        made["less"] = {{"policy", point.policies[0].policy}, {"metrics", MetricsToJson(study, policy.less_first)}};
       if (!policy.queues.empty()) made["queues"] = QueuesToJson(policy.queues);
       policies.push_back(std::move(made));
     }
     points.push_back(
         {{"value", point.value.empty() ? Json(nullptr) : Json(point.value)}, {"policies", std::move(policies)}});
   }
-  return NewDocument(kOffloadDocument, {{"scenario",
-                                         {{"name", scenario.name},
-                                          {"file", scenario.file},
-                                          {"sha256", scenario.sha256},
-                                          {"resolved", scenario.resolved}}},
-                                        {"kind", "modelled"},
-                                        {"modelled", result.modelled},
-                                        {"replications", scenario.replications},
-                                        {"seed", scenario.seed},
-                                        {"calibration_error", OrNull(result.calibration_error)},
-                                        {"swept", result.swept.empty() ? Json(nullptr) : Json(result.swept)},
-                                        {"points", std::move(points)}});
+  return NewDocument(
+      kOffloadDocument,
+      {{"scenario",
+        {{"name", study.name}, {"file", study.file}, {"sha256", study.sha256}, {"resolved", study.resolved}}},
+       {"question", study.question},
+       {"kind", "modelled"},
+       {"modelled", study.modelled},
+       {"findings", study.findings},
+       {"pictures", study.pictures},
+       {"replications", study.replications},
+       {"seed", study.seed},
+       {"calibration_error", OrNull(study.calibration_error)},
+       {"swept", result.swept.empty() ? Json(nullptr) : Json(result.swept)},
+       {"points", std::move(points)}});
 }
 
 }  // namespace ecld::offload

@@ -11,7 +11,7 @@
 
 #include "core/intervals.h"
 #include "core/json.h"
-#include "offload/metrics.h"
+#include "offload/study.h"
 #include "offload/world.h"
 
 namespace ecld::offload {
@@ -20,6 +20,7 @@ struct ExperimentOptions {
   std::string scenario;                // file
   std::vector<std::string> overrides;  // "path=value"
   std::vector<std::string> policies;   // empty: those of the scenario
+  bool first_policy = false;           // of those, the first alone
   std::string swept;                   // "users", "rate", "budget" or a path; empty: nothing
   std::vector<std::string> values;     // of it
   std::string catalogue;               // of devices; empty: that which ships
@@ -29,7 +30,7 @@ struct ExperimentOptions {
 
 struct PolicyResult {
   std::string policy;
-  std::vector<std::optional<MeanInterval>> metrics;     // as RunMetrics(); nothing where a run does not know it
+  std::vector<std::optional<MeanInterval>> metrics;     // as the study has them; nothing where a run does not know it
   std::vector<std::optional<MeanInterval>> less_first;  // twin by twin
   int64_t arrived = 0, completed = 0;                   // of all runs
   double outside_most = 0;                              // of a run
@@ -42,14 +43,12 @@ struct PointResult {
 };
 
 struct ExperimentResult {
-  Scenario scenario;  // of the first value
+  Study study;        // of the first value
   std::string swept;  // the path
-  std::vector<std::string> modelled;
-  std::optional<double> calibration_error;
   std::vector<PointResult> points;
 };
 
-// THROWS Error: as ParseScenario, LoadWorld and Simulate do; values to sweep and nothing swept, or the reverse.
+// THROWS Error: as ReadStudy and its runs do; values to sweep and nothing swept, or the reverse.
 ExperimentResult RunExperiment(const ExperimentOptions& options);
 
 Json ToJson(const ExperimentResult& result);

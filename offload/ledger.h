@@ -24,6 +24,11 @@ class Ledger {
     }
   }
 
+  // The integral of the requests under way: what their latencies are so far.
+  double under_way_s(Nanoseconds now) const {
+    const double since_ns = static_cast<double>(run_.arrived - run_.completed) * static_cast<double>(now - last_);
+    return (static_cast<double>(under_way_ns_) + since_ns) / kNsPerSecond;
+  }
   // Virtual queues: what the mean so far lacks of a limit, summed, and never below 0.
   double accuracy_debt() const { return accuracy_debt_; }
   double hallucination_debt() const { return hallucination_debt_; }

@@ -26,6 +26,9 @@ Optional EffectiveAccuracy(const RunResult& run) { return Share(run.right_in_tim
 
 Optional Difference(Optional a, Optional b) { return a && b ? Optional(*a - *b) : std::nullopt; }
 
+// A deadline is kept where this share of the requests keeps it.
+constexpr double kDeadlineShare = 0.95;
+
 using Run = const RunResult&;
 using Limits = const LimitValues&;
 
@@ -51,6 +54,8 @@ constexpr RunMetric kMetrics[] = {
      [](Run run, Limits limits) { return Difference(EffectiveAccuracy(run), limits.accuracy); }},
     {"slack_hallucination", "1", true,
      [](Run run, Limits limits) { return Difference(limits.hallucination, Hallucination(run)); }},
+    {"slack_deadline", "s", true,
+     [](Run run, Limits limits) { return Difference(limits.deadline_s, LatencyAt(run, kDeadlineShare)); }},
     {"requests_per_s", "1/s", true,
      [](Run run, Limits) { return Optional(static_cast<double>(run.measured) / run.measured_s); }},
 };

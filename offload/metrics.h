@@ -61,7 +61,7 @@ struct RunResult {
 };
 
 struct LimitValues {
-  std::optional<double> accuracy, hallucination;
+  std::optional<double> accuracy, hallucination, deadline_s;
 };
 
 struct RunMetric {

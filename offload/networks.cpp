@@ -1,12 +1,13 @@
 #include "offload/networks.h"
 
 #include <cmath>
-#include <complex>
 #include <vector>
 
 #include "offload/csv_columns.h"
+#include "offload/path_loss.h"
 #include "offload/reading.h"
 #include "offload/streams.h"
+#include "offload/wifi.h"
 
 namespace ecld::offload {
 namespace {
@@ -77,28 +78,24 @@ LoadNetwork ReadConstant(Options& options) {
 }
 
 struct Radio {
-  double area_m, loss_1m_dB, exponent, shadow_dB, fading, band_Hz, send_W, server_W, noise_W_per_Hz, rtt_s;
+  PathLoss path;
+  RadioPower power;
+  double fading, band_Hz, rtt_s;
   Nanoseconds step;
 };
 
-// Log-distance path loss with log-normal shadowing, and Rayleigh fading whose amplitude is an AR(1) process: h' = rho h
-// + sqrt(1 - rho^2) w. Devices and servers stand anywhere in a square, at least a metre apart.
+// Path loss, and Rayleigh fading whose amplitude is an AR(1) process: h' = rho h + sqrt(1 - rho^2) w. Devices and
+// servers stand anywhere.
 class RadioNetwork : public SteppedNetwork {
  public:
   RadioNetwork(const Radio& radio, const NetworkSize& size, uint64_t seed)
       : SteppedNetwork(size, radio.step), radio_(radio) {
-    using Place = std::complex<double>;
     const auto place = [&](uint64_t side, size_t number) {
-      Random random = StreamOf(seed, Draws::kPlaces, side, number);
-      const double x = random.Uniform();
-      return radio.area_m * Place(x, random.Uniform());
+      return radio.path.Anywhere(StreamOf(seed, Draws::kPlaces, side, number));
     };
     fades_ = OfLinks([&](size_t device, size_t server) {
       Fade fade{.random = StreamOf(seed, Draws::kFading, device, server)};
-      const double distance_m = std::max(1.0, std::abs(place(0, device) - place(1, server)));
-      const double loss_dB =
-          radio.loss_1m_dB + 10 * radio.exponent * std::log10(distance_m) + radio.shadow_dB * fade.random.Normal();
-      fade.gain = std::pow(10, -loss_dB / 10);
+      fade.gain = radio.path.Gain(place(0, device), place(1, server), fade.random);
       fade.amplitude = Draw(fade.random);
       return fade;
     });
@@ -108,10 +105,11 @@ class RadioNetwork : public SteppedNetwork {
     Fade& fade = fades_[Index(device, server)];
     const double rho = radio_.fading, fresh = std::sqrt(1 - rho * rho);
     for (; fade.step < StepAt(now); ++fade.step) fade.amplitude = rho * fade.amplitude + fresh * Draw(fade.random);
-    const double gain_over_noise = fade.gain * std::norm(fade.amplitude) / (radio_.noise_W_per_Hz * radio_.band_Hz);
-    Link link{.rtt_s = radio_.rtt_s, .band_Hz = radio_.band_Hz, .snr = radio_.send_W * gain_over_noise};
+    const double gain_over_noise =
+        fade.gain * std::norm(fade.amplitude) / (radio_.power.noise_W_per_Hz * radio_.band_Hz);
+    Link link{.rtt_s = radio_.rtt_s, .band_Hz = radio_.band_Hz, .snr = radio_.power.send_W * gain_over_noise};
     link.up_bps = ShareOf(link, 1);
-    link.down_bps = radio_.band_Hz * std::log2(1 + radio_.server_W * gain_over_noise);
+    link.down_bps = radio_.band_Hz * std::log2(1 + radio_.power.server_W * gain_over_noise);
     return link;
   }
 
@@ -134,15 +132,10 @@ class RadioNetwork : public SteppedNetwork {
 
 LoadNetwork ReadRadio(Options& options) {
   const Radio radio{
-      .area_m = options.Number("area_m", 50, 1, 1e5, "side of the square in which all stand"),
-      .loss_1m_dB = options.Number("loss_1m_dB", 47, 0, 200, "path loss at a metre (47 dB: 5 GHz in free space)"),
-      .exponent = options.Number("exponent", 3, 1, 8, "of the distance"),
-      .shadow_dB = options.Number("shadow_dB", 4, 0, 30, "standard deviation of the shadowing"),
+      .path = ReadPathLoss(options),
+      .power = ReadRadioPower(options),
       .fading = options.Number("fading", 0.9, 0, 0.999999, "correlation of the amplitude from step to step"),
       .band_Hz = kMega * Needed(options, "band_MHz", kLeast, 1e5),
-      .send_W = options.Number("send_W", 0.1, kLeast, 1e3, "radiated by a device"),
-      .server_W = options.Number("server_W", 0.2, kLeast, 1e3, "radiated by a server"),
-      .noise_W_per_Hz = std::pow(10, options.Number("noise_dBm_per_Hz", -167, -300, 0, "receiver's noise") / 10) / 1000,
       .rtt_s = Needed(options, "rtt_ms", 0, kMostMs) / 1000,
       .step = ReadStep(options)};
   return [radio] { return Starting<RadioNetwork>(radio); };
@@ -263,6 +256,7 @@ constexpr NetworkKind kKinds[] = {
     {"constant", "up_Mbps, down_Mbps and rtt_ms that stay", ReadConstant},
     {"radio", "path loss, shadowing and correlated fading make Shannon's rate of a share of band_MHz", ReadRadio},
     {"markov", "regimes of rates that last for exponential times", ReadMarkov},
+    {"wifi", "access points whose stations contend for the air (DCF), with rates by distance", ReadWifi},
     {"trace", "replays a file of t_s, up_Mbps, down_Mbps, rtt_ms", ReadTrace},
 };
 

@@ -26,6 +26,8 @@ class Network {
   virtual Link At(size_t device, size_t server, Nanoseconds now) = 0;
   // When any link may change next; kLongestNs: never.
   virtual Nanoseconds NextChange(Nanoseconds now) const = 0;
+  // The band that a server's senders share; below the number of servers, from 0 on without gaps.
+  virtual size_t BandOf(size_t server) const { return server; }
 };
 
 // A network that begins anew with a seed.

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "offload/learned_policy.h"
 
 namespace ecld::offload {
 namespace {
@@ -47,7 +48,8 @@ void Local(std::span<const Pending>, const State&, std::span<Decision> decisions
 
 void Nearest(std::span<const Pending> pending, const State&, std::span<Decision> decisions) {
   for (size_t i = 0; i < pending.size(); ++i) {
-    const auto best = std::ranges::max_element(pending[i].remote, {}, [](const auto& to) { return to.link.up_bps; });
+    const auto best =
+        std::ranges::max_element(pending[i].remote, {}, [](const auto& to) { return StrengthOf(to.link); });
     decisions[i] = {static_cast<int>(best - pending[i].remote.begin()), 0};
   }
 }
@@ -97,7 +99,7 @@ void Assigned(std::span<const Pending> pending, const State& state, std::span<De
 
 constexpr bool kProbes = true;
 
-constexpr Policy kPolicies[] = {
+const Policy kPolicies[] = {
     {"local", "all on the device", Local},
     {"nearest", "all to the server of the strongest link", Nearest},
     {"random", "device and servers with the same chance", Anywhere},
@@ -112,7 +114,8 @@ constexpr Policy kPolicies[] = {
 
 std::span<const Policy> Policies() { return kPolicies; }
 
-const Policy& FindPolicy(std::string_view name, std::string_view where) {
+Policy FindPolicy(std::string_view name, std::string_view where) {
+  if (name.starts_with(kLearned)) return ReadLearnedPolicy(std::string(name.substr(kLearned.size())));
   std::vector<std::string> known;
   for (const Policy& policy : kPolicies) {
     if (policy.name == name) return policy;

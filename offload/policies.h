@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "offload/decide.h"
+#include "offload/observation.h"
 
 namespace ecld::offload {
 
@@ -18,11 +19,13 @@ struct Policy {
   // Asks for the uncertainty of the device's own answer: the device begins with it before this is asked, and what it
   // ran is not had back (a cascade).
   bool probes = false;
+  std::optional<DecisionShape> shape = {};  // the only one that it can decide on; none: any
 };
 
 std::span<const Policy> Policies();
-// THROWS Error with close matches.
-const Policy& FindPolicy(std::string_view name, std::string_view where);
+// Also "learned:DIR" (learned_policy.h). THROWS Error with close matches; as ReadLearnedPolicy does.
+inline constexpr std::string_view kLearned = "learned:";
+Policy FindPolicy(std::string_view name, std::string_view where);
 
 // Who goes where, and what it costs: the weighted sum of expected delays, each weighing 1 + uncertainty * its own
 // uncertainty (0 where that is not known).

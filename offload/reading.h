@@ -35,6 +35,20 @@ inline std::optional<double> Optional(Options& options, const std::string& key, 
   return options.Number(key, 0, low, high);
 }
 
+inline constexpr int64_t kScenarioVersion = 1;
+inline void RequireScenarioVersion(Options& options) {
+  Need(options, "version");
+  const int64_t version = options.Int("version", 0, 1, INT64_MAX);
+  if (version > kScenarioVersion)
+    Fail(options.Where("version"), "version {} is newer than this program reads, which is up to {}", version,
+         kScenarioVersion);
+}
+
+inline void ReadReplications(Options& options, uint64_t* seed, int64_t* replications) {
+  *seed = static_cast<uint64_t>(options.Int("seed", 1, 0, INT64_MAX));
+  *replications = options.Int("replications", 20, 1, 10'000, "independent runs, for the intervals");
+}
+
 // The row of a table whose name is under "kind". Table: rows with a name.
 template <class Table>
 const auto& KindIn(const Table& table, Options& options) {

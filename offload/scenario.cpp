@@ -82,14 +82,6 @@ auto ReadKind(Options options, const Kinds& kinds, std::string* name) {
   return load;
 }
 
-void RequireVersion(Options& options) {
-  Need(options, "version");
-  const int64_t version = options.Int("version", 0, 1, INT64_MAX);
-  if (version > kScenarioVersion)
-    Fail(options.Where("version"), "version {} is newer than this program reads, which is up to {}", version,
-         kScenarioVersion);
-}
-
 template <class Specs>
 void RequireNames(const Specs& specs, Options& options, const char* key) {
   if (specs.empty()) Fail(options.Where(), "\"{}\" is missing: a list of one or more", key);
@@ -104,10 +96,10 @@ Scenario ParseScenario(std::string_view yaml, const std::string& where, const st
   const YAML::Node root = ReadYaml(yaml, where);
   for (const std::string& assignment : overrides) ApplyOverride(root, assignment);
   Options options(root, where, "");
-  RequireVersion(options);
+  RequireScenarioVersion(options);
+  options.Choice("question", "requests", {"requests"});  // others are for study.h
   Scenario made{.file = where, .sha256 = Sha256Hex(yaml), .name = NeededText(options, "name")};
-  made.seed = static_cast<uint64_t>(options.Int("seed", 1, 0, INT64_MAX));
-  made.replications = options.Int("replications", 20, 1, 10'000, "independent runs, for the intervals");
+  ReadReplications(options, &made.seed, &made.replications);
   made.horizon_s = Needed(options, "horizon_s", 1e-3, kMostSeconds);
   made.warmup_s = options.Number("warmup_s", 0, 0, kMostSeconds, "requests that come before count nothing");
   if (made.warmup_s >= made.horizon_s)
@@ -135,7 +127,8 @@ Scenario ParseScenario(std::string_view yaml, const std::string& where, const st
   made.weights = ReadWeights(options.Map("weights"));
   made.policies = options.Strings("policies", {"local", "nearest", "random", "latency"});
   if (made.policies.empty()) Fail(options.Where("policies"), "is empty");
-  for (const std::string& policy : made.policies) FindPolicy(policy, options.Where("policies"));
+  for (const std::string& policy : made.policies)
+    if (!policy.starts_with(kLearned)) FindPolicy(policy, options.Where("policies"));
   options.Finish();
   made.resolved = WriteYaml(options.resolved());
   return made;

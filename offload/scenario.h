@@ -69,7 +69,6 @@ struct Scenario {
   std::string resolved;  // the YAML with every default filled in
 };
 
-inline constexpr int64_t kScenarioVersion = 1;
 inline constexpr int64_t kMostDevices = 100'000, kMostBatch = 4096;
 
 // overrides: "devices.0.count=50", as ApplyOverride takes them. THROWS Error.

@@ -49,6 +49,15 @@ class Simulation {
   Simulation(const World& world, const Policy& policy, const RunOptions& options);
   RunResult Run();
 
+  // Or step by step: goes on to the next moment at which something is to be decided, by what is in decisions() then.
+  // False: there is none, all are answered.
+  bool Next();
+  std::span<const Pending> pending() const { return pending_; }
+  const State& state() const { return state_; }
+  std::span<Decision> decisions() { return decisions_; }  // all local at first
+  double under_way_s() const { return ledger_.under_way_s(clock_.now()); }
+  RunResult Result() const;
+
  private:
   // What the clock has of a station's plan.
   struct Plan {
@@ -67,6 +76,7 @@ class Simulation {
   std::vector<PhaseTimes>& TimesOf(size_t device) { return times_[world_.class_of[device]]; }
   const Answer* AnswerOf(const RequestRecord& record) const;
 
+  void Schedule();
   void Handle(const Event& event);
   // Whether the event is of the plan that stands, which it then fulfils.
   static bool Due(Plan& plan, const Event& event);
@@ -76,7 +86,8 @@ class Simulation {
 
   void Arrive();
   void Wait(RequestId id);
-  void Decide();
+  void Ask();
+  void Decided();
   Pending Ask(RequestId id);
   // Of an answer by a variant of the device, or by a server.
   Foreseen ExpectedHere(const RequestRecord& record, size_t variant) const;
@@ -116,12 +127,15 @@ class Simulation {
   std::vector<Request> requests_;
   std::vector<RequestId> free_, waiting_, decided_, through_;
   bool epoch_set_ = false;
+  Event event_ = {Happens::kEpoch};      // that is handled
+  bool asks_ = false, resumes_ = false;  // for decisions; its device with what waits there
   // What a policy is shown; kept, so that nothing is allocated for each request.
   std::vector<std::vector<LocalOption>> local_options_;
   std::vector<std::vector<RemoteOption>> remote_options_;
   std::vector<ServerState> server_states_;
   std::vector<Pending> pending_;
   std::vector<Decision> decisions_;
+  State state_;
   Nanoseconds horizon_;
   Ledger ledger_;
 };

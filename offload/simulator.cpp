@@ -39,22 +39,32 @@ Simulation::Simulation(const World& world, const Policy& policy, const RunOption
                         .choices = StreamOf(options.seed, Draws::kChoices, i)});
   for (const ServerClass& server : world.servers) server_times_.emplace_back(server.answerer.model, std::nullopt);
   for (size_t j = 0; j < world.servers.size(); ++j) {
-    bands_.emplace_back(j, network_.get());
+    if (network_->BandOf(j) == bands_.size()) bands_.emplace_back(network_.get());
     servers_.emplace_back(&server_times_[j], world.servers[j].spec.batch, world.servers[j].spec.cache_B);
   }
   band_plans_.resize(bands_.size());
   server_plans_.resize(servers_.size());
   on_the_way_.resize(servers_.size());
+  Schedule();
 }
 
-RunResult Simulation::Run() {
-  const auto schedule = [&] {
-    next_arrival_ = arrivals_->Next();
-    if (next_arrival_ && next_arrival_->at < horizon_) clock_.Add(next_arrival_->at, {Happens::kArrival});
-  };
-  schedule();
-  while (!clock_.empty()) {
-    const Event event = clock_.Next();
+void Simulation::Schedule() {
+  next_arrival_ = arrivals_->Next();
+  if (next_arrival_ && next_arrival_->at < horizon_) clock_.Add(next_arrival_->at, {Happens::kArrival});
+}
+
+bool Simulation::Next() {
+  if (asks_) Decided();
+  for (;;) {
+    if (event_.what == Happens::kArrival) Schedule();
+    if (event_.what == Happens::kDevice && resumes_) {
+      devices_[event_.index].station.Resume(clock_.now());
+      KeepDevice(event_.index);
+    }
+    event_ = {Happens::kEpoch};
+    if (clock_.empty()) return false;
+    event_ = clock_.Next();
+    resumes_ = false;
     ledger_.Sample(clock_.now(), [&] {
       QueueSample sample;
       for (const DeviceState& device : devices_) sample.on_devices += static_cast<int64_t>(device.station.jobs());
@@ -63,9 +73,19 @@ RunResult Simulation::Run() {
         sample.on_servers += static_cast<int64_t>(server.running() + server.waiting());
       return sample;
     });
-    Handle(event);
-    if (event.what == Happens::kArrival) schedule();
+    Handle(event_);
+    if (!asks_) continue;
+    Ask();
+    return true;
   }
+}
+
+RunResult Simulation::Run() {
+  while (Next()) policy_.decide(pending_, state_, decisions_);
+  return Result();
+}
+
+RunResult Simulation::Result() const {
   Nanoseconds server_ns = 0, air_ns = 0;
   for (const BatchStation& server : servers_) server_ns += server.busy_ns();
   for (const BandStation& band : bands_) air_ns += band.busy_ns();
@@ -76,10 +96,13 @@ RunResult Simulation::Run() {
   };
   for (const auto& of_class : times_) std::ranges::for_each(of_class, count);
   std::ranges::for_each(server_times_, count);
-  const double whole_ns = static_cast<double>(clock_.now()) * static_cast<double>(servers_.size());
+  const auto use_of = [&](Nanoseconds busy_ns, size_t stations) {
+    const double whole_ns = static_cast<double>(clock_.now()) * static_cast<double>(stations);
+    return whole_ns > 0 ? static_cast<double>(busy_ns) / whole_ns : 0;
+  };
   RunResult result = ledger_.Result();
-  result.server_use = whole_ns > 0 ? static_cast<double>(server_ns) / whole_ns : 0;
-  result.air_use = whole_ns > 0 ? static_cast<double>(air_ns) / whole_ns : 0;
+  result.server_use = use_of(server_ns, servers_.size());
+  result.air_use = use_of(air_ns, bands_.size());
   result.outside = asked > 0 ? static_cast<double>(outside) / static_cast<double>(asked) : 0;
   result.events = clock_.handled();
   return result;
@@ -91,13 +114,13 @@ void Simulation::Handle(const Event& event) {
       return Arrive();
     case Happens::kEpoch:
       epoch_set_ = false;
-      return Decide();
+      asks_ = true;
+      return;
     case Happens::kDevice: {
       DeviceState& device = devices_[event.index];
       if (!Due(device.plan, event)) return;
-      Through(device.station.Proceed(clock_.now()));
-      device.station.Resume(clock_.now());
-      return KeepDevice(event.index);
+      resumes_ = true;  // once what comes first is decided
+      return Through(device.station.Proceed(clock_.now()));
     }
     case Happens::kBand: {
       if (!Due(band_plans_[event.index], event)) return;
@@ -214,8 +237,8 @@ void Simulation::Through(RequestId id) {
 void Simulation::Wait(RequestId id) {
   waiting_.push_back(id);
   const Nanoseconds epoch = FromSeconds(world_.scenario.epoch_s);
-  if (epoch == 0) return Decide();
-  if (epoch_set_) return;
+  if (epoch == 0) asks_ = true;
+  if (asks_ || epoch_set_) return;
   epoch_set_ = true;
   clock_.Add((clock_.now() + epoch - 1) / epoch * epoch, {Happens::kEpoch});
 }
@@ -252,8 +275,8 @@ void Simulation::Finish(RequestId id) {
 }
 
 RunResult Simulate(const World& world, std::string_view policy, const RunOptions& options) {
-  RequireKnown(world, policy);
-  const RunResult result = Simulation(world, FindPolicy(policy, world.scenario.file), options).Run();
+  const Policy found = PolicyFor(world, policy);
+  const RunResult result = Simulation(world, found, options).Run();
   if (!result.littles_law || result.completed != result.arrived)
     throw std::logic_error("the books of a simulated run do not balance");
   if (result.outside > world.scenario.outside_share)
@@ -262,6 +285,14 @@ RunResult Simulate(const World& world, std::string_view policy, const RunOptions
          "{:.1f} %; profile more lengths and batches, or allow more",
          policy, 100 * result.outside, 100 * world.scenario.outside_share);
   return result;
+}
+
+std::vector<std::optional<double>> MetricValues(const World& world, const RunResult& run) {
+  const Limits& of_scenario = world.scenario.limits;
+  const LimitValues limits{of_scenario.accuracy, of_scenario.hallucination, of_scenario.deadline_s};
+  std::vector<std::optional<double>> values;
+  for (const RunMetric& metric : RunMetrics()) values.push_back(metric.of(run, limits));
+  return values;
 }
 
 }  // namespace ecld::offload

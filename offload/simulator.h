@@ -18,8 +18,11 @@ struct RunOptions {
   std::vector<QueueSample>* samples = nullptr;  // that many, over the horizon
 };
 
-// THROWS Error: RequireKnown; a time that nothing tells; more look-ups outside the measured grids than the scenario's
+// THROWS Error: PolicyFor; a time that nothing tells; more look-ups outside the measured grids than the scenario's
 // outside_share; a policy's own.
 RunResult Simulate(const World& world, std::string_view policy, const RunOptions& options);
+
+// Of RunMetrics(), by the world's limits; nothing where the run does not know it.
+std::vector<std::optional<double>> MetricValues(const World& world, const RunResult& run);
 
 }  // namespace ecld::offload

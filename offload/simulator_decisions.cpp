@@ -6,11 +6,11 @@
 
 namespace ecld::offload {
 
-void Simulation::Decide() {
+void Simulation::Ask() {
   server_states_.clear();
   for (size_t j = 0; j < servers_.size(); ++j)
     server_states_.push_back(
-        {.senders = static_cast<int64_t>(bands_[j].senders()),
+        {.senders = static_cast<int64_t>(bands_[network_->BandOf(j)].senders()),
          .occupied = static_cast<int64_t>(servers_[j].running() + servers_[j].waiting()) + on_the_way_[j],
          .batch = world_.servers[j].spec.batch,
          .wait_s = servers_[j].waiting_prompts_s(),
@@ -20,11 +20,14 @@ void Simulation::Decide() {
   pending_.clear();
   for (const RequestId id : waiting_) pending_.push_back(Ask(id));
   decisions_.assign(waiting_.size(), {});
-  const State state{.servers = server_states_,
-                    .weights = world_.scenario.weights,
-                    .accuracy_debt = ledger_.accuracy_debt(),
-                    .hallucination_debt = ledger_.hallucination_debt()};
-  policy_.decide(pending_, state, decisions_);
+  state_ = {.servers = server_states_,
+            .weights = world_.scenario.weights,
+            .accuracy_debt = ledger_.accuracy_debt(),
+            .hallucination_debt = ledger_.hallucination_debt()};
+}
+
+void Simulation::Decided() {
+  asks_ = false;
   decided_.clear();
   std::swap(decided_, waiting_);
   for (size_t i = 0; i < decided_.size(); ++i) Place(decided_[i], decisions_[i]);
@@ -101,8 +104,9 @@ void Simulation::Send(RequestId id, size_t server) {
   request.record.answer_tok = AnswerTokens(request.record, world_.servers[server].answerer);
   request.sent_from = clock_.now();
   ++on_the_way_[server];
-  bands_[server].Submit(id, request.record.device, BitsOf(request.record.prompt_tok), clock_.now());
-  Keep(bands_[server], band_plans_[server], Happens::kBand, server);
+  const size_t band = network_->BandOf(server);
+  bands_[band].Submit(id, request.record.device, server, BitsOf(request.record.prompt_tok), clock_.now());
+  Keep(bands_[band], band_plans_[band], Happens::kBand, band);
 }
 
 }  // namespace ecld::offload

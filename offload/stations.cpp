@@ -41,9 +41,9 @@ double DeviceStation::WaitSeconds(int variant, Nanoseconds now) const {
   return running_s + std::max(0.0, waiting_s_) + LoadSeconds(before, variant);
 }
 
-void BandStation::Submit(RequestId request, size_t device, double bits, Nanoseconds now) {
+void BandStation::Submit(RequestId request, size_t device, size_t server, double bits, Nanoseconds now) {
   Send(now);
-  uploads_.push_back({request, device, bits, 0});
+  uploads_.push_back({request, device, server, BitsOnAir(network_->At(device, server, now), bits), 0});
   Plan(now);
 }
 
@@ -67,7 +67,7 @@ void BandStation::Send(Nanoseconds now) {
 void BandStation::Plan(Nanoseconds now) {
   next_ = uploads_.empty() ? kLongestNs : network_->NextChange(now);
   for (Upload& upload : uploads_) {
-    upload.bps = ShareOf(network_->At(upload.device, server_, now), static_cast<double>(uploads_.size()));
+    upload.bps = ShareOf(network_->At(upload.device, upload.server, now), static_cast<double>(uploads_.size()));
     if (upload.bps <= 0) continue;  // until its link changes
     next_ = std::min(next_, now + FromSeconds(std::max(0.0, upload.left_bits) / upload.bps));
   }

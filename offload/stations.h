@@ -66,12 +66,12 @@ class DeviceStation : public Station {
   Nanoseconds expected_end_ = 0;
 };
 
-// Uploads to one server at rates that change as others come and go and as links do.
+// Uploads in one band at rates that change as others come and go and as links do.
 class BandStation : public Station {
  public:
-  BandStation(size_t server, Network* network) : server_(server), network_(network) {}
+  explicit BandStation(Network* network) : network_(network) {}
 
-  void Submit(RequestId request, size_t device, double bits, Nanoseconds now);
+  void Submit(RequestId request, size_t device, size_t server, double bits, Nanoseconds now);
   // Those that are through, appended. REQUIRES: now is next().
   void Proceed(Nanoseconds now, std::vector<RequestId>* sent);
   size_t senders() const { return uploads_.size(); }
@@ -79,14 +79,13 @@ class BandStation : public Station {
  private:
   struct Upload {
     RequestId request;
-    size_t device;
+    size_t device, server;
     double left_bits, bps;
   };
 
   void Send(Nanoseconds now);
   void Plan(Nanoseconds now);
 
-  size_t server_;
   Network* network_;
   std::vector<Upload> uploads_;
 };

@@ -143,10 +143,22 @@ World LoadWorld(Scenario scenario, const std::string& catalogue_file) {
   return world;
 }
 
-void RequireKnown(const World& world, std::string_view policy) {
-  if (FindPolicy(policy, world.scenario.file).probes && world.scenario.items.tasks.empty())
+DecisionShape ShapeOf(const World& world) {
+  DecisionShape shape{.variants = 0, .servers = world.servers.size()};
+  for (const DeviceClass& device : world.classes) shape.variants = std::max(shape.variants, device.variants.size());
+  return shape;
+}
+
+Policy PolicyFor(const World& world, std::string_view policy) {
+  Policy found = FindPolicy(policy, world.scenario.file);
+  if (const DecisionShape shape = ShapeOf(world); found.shape && *found.shape != shape)
+    Fail(world.scenario.file,
+         "{} was learned where devices hold {} variants at most and there are {} servers, not {} and {}", policy,
+         found.shape->variants, found.shape->servers, shape.variants, shape.servers);
+  if (found.probes && world.scenario.items.tasks.empty())
     Fail(world.scenario.items.where, "policy {} asks how sure the device is, and no tasks are given whose items tell",
          policy);
+  return found;
 }
 
 }  // namespace ecld::offload

@@ -9,6 +9,7 @@
 
 #include "offload/calibration.h"
 #include "offload/phase_times.h"
+#include "offload/policies.h"
 #include "offload/scenario.h"
 
 namespace ecld::offload {
@@ -65,7 +66,10 @@ struct World {
 // or empty.
 World LoadWorld(Scenario scenario, const std::string& catalogue = "");
 
-// THROWS Error where a policy needs what the world does not know.
-void RequireKnown(const World& world, std::string_view policy);
+DecisionShape ShapeOf(const World& world);
+
+// The policy of this name. THROWS Error: FindPolicy; it needs what the world does not know, or was learned for another
+// shape.
+Policy PolicyFor(const World& world, std::string_view policy);
 
 }  // namespace ecld::offload

@@ -177,7 +177,7 @@ DeviceProfile MeasureProfile(const ProfileOptions& options) {
   add("layers", std::move(phases.layers));
   if (split) {
     Session session(model, pool);
-    const SplitGrid splits = GridOfSplits(checkpoint.config().num_layers, options.full);
+    const SplitGrid splits = GridOfSplits(checkpoint.config().num_layers, options.full || options.split_full);
     add("split_quality", MeasureSplitQuality(session, *split, splits, kProfileSeed));
     profile.provenance["split_text"] = split->origin;
   }

@@ -21,6 +21,7 @@ struct ProfileOptions {
   ScoreFiles scores;            // what is known of its worth
   TextSource split_text;        // whose windows say what damage at a cut costs; empty: that is not measured
   int64_t split_windows = 4;    // of 512 tokens
+  bool split_full = false;      // the whole grid of cuts and damages, as with full
   bool full = false;            // the grid of the profile schema, prompt 16..4096 x batch 1..32; default: a short one
   double budget_s = 90;         // no new point starts after this; 0: no limit. Ignored with full
   int threads = 0;              // 0: all cores

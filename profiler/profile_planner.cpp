@@ -49,8 +49,8 @@ void PlannerTables::Add(const ScoredItems& of_task, const char* difficulty, cons
   planner_.Set("task", PlainCell(of_task.task));
   planner_.Set("difficulty_bin", std::string(difficulty));
   planner_.Set("n", static_cast<int64_t>(items.size()));
-  planner_.Set("acc", ShareRight(items));
-  if (of_task.hallucination) planner_.Set("halluc_rate", 1 - ShareRight(items));
+  if (of_task.judged) planner_.Set("acc", ShareRight(items));
+  if (of_task.judged && of_task.hallucination) planner_.Set("halluc_rate", 1 - ShareRight(items));
   if (of_task.generated) {
     const std::vector<double> lengths = LengthsOf(items);
     for (auto [column, q] : {std::pair{"out_tok_p10", 0.1}, {"out_tok_p50", 0.5}, {"out_tok_p90", 0.9}})

@@ -83,7 +83,7 @@ class Scores {
       const JsonView task = tasks.At(i);
       AddMetrics(OfMetric, task, task.At("metrics"), task.At("data").At("sha256").String());
       AddDataset(task.At("task").String(), task.At("items").Int(), task.At("data").At("sha256").String(), result);
-      if (task.Has("uncertainty") && !samples_.empty()) AddAnswers(task, result);
+      if (!samples_.empty()) AddAnswers(task, result);
     }
     for (const std::string& group : result.At("groups").Keys()) AddGroup(group, tasks, result.At("groups").At(group));
     if (!result.Has("hallucination")) return;
@@ -158,8 +158,9 @@ class Scores {
     const bool hallucination = WrongIsHallucination(result, task.At("task").String());
     const ScoredItems now = ReadScoredItems(task, hallucination, samples_, weights_sha256_);
     AddItems(now);
-    for (std::string_view aggregate : kUncertaintyAggregates) AddBins(now, aggregate);
     planner_.Add(now, "all", now.items);
+    if (!now.judged) return planner_.AddLengths(now, now.items);
+    for (std::string_view aggregate : kUncertaintyAggregates) AddBins(now, aggregate);
     AddCurves(task);
     const std::string reference_sha256 = result.Has("reference") && task.Has("against_reference")
                                              ? result.At("reference").At("weights_sha256").String()
@@ -181,8 +182,8 @@ class Scores {
     for (const ScoredItem& item : of_task.items) {
       items_.AddRow();
       items_.Set("item_id", ItemId(of_task.task, item.item));
-      items_.Set("correct", int64_t{item.correct});
-      if (of_task.hallucination) items_.Set("halluc", int64_t{!item.correct});
+      if (of_task.judged) items_.Set("correct", int64_t{item.correct});
+      if (of_task.judged && of_task.hallucination) items_.Set("halluc", int64_t{!item.correct});
       items_.Set("gen_tok", item.gen_tok);
       for (std::string_view aggregate : kUncertaintyAggregates)
         items_.Set(fmt::format("a_{}", aggregate), item.uncertainty.Get(aggregate));

@@ -18,9 +18,10 @@ struct ScoreFiles {
 
 // Replaces those tables, provenance.datasets, provenance.difficulty and variant.uncertainty: of each task and aggregate
 // the AUROC, Spearman's rho, calibration error, coverage curve and thresholds for offloading; and variant.new_errors,
-// what a compressed model hallucinates that its original did not; and variant.planner_len. prompt_fmt of a task is
-// "<scorer>/<metric>". weights_sha256: of the checkpoint profiled.
-// THROWS Error: a result or log of another checkpoint, task or data; a log that lacks items; a score named twice.
+// what a compressed model hallucinates that its original did not; and variant.planner_len. Answers that nothing judges
+// have a length and an uncertainty, and neither bins nor curves. prompt_fmt of a task is "<scorer>/<metric>".
+// weights_sha256: of the checkpoint profiled. THROWS Error: a result or log of another checkpoint, task or data; a log
+// that lacks items; a score named twice.
 void AddScores(const ScoreFiles& files, const std::string& weights_sha256, DeviceProfile* profile);
 
 }  // namespace ecld

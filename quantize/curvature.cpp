@@ -5,6 +5,9 @@
 
 #include <algorithm>
 
+#include "core/hash.h"
+#include "core/json.h"
+#include "core/log.h"
 #include "core/memory.h"
 #include "core/progress.h"
 #include "model/block_walker.h"
@@ -29,6 +32,7 @@ class Curvature {
                 static_cast<double>(context.calibration->window_tok)) {}
 
   void Run() {
+    if (TakeKept()) return;
     Progress progress("quantize.allocate", in_.config().num_layers + 1, "blocks");
     at::Tensor states = Embed(in_, context_.calibration->windows);
     for (int64_t layer = 0; layer < in_.config().num_layers; ++layer) {
@@ -40,10 +44,46 @@ class Curvature {
     for (const AllocationUnit& unit : space_.units)
       if (unit.layer < 0 && !context_.rows.Find(unit.name)) OfEnd(unit, states);
     progress.Advance();
+    Keep();
   }
 
  private:
   using Costs = std::vector<double>;  // by format
+
+  // All that costs depend on beside model, text and seed, which the directory stands for.
+  Json Question() const {
+    Json units = Json::array(), formats = Json::array();
+    for (const AllocationUnit& unit : space_.units) units.push_back(unit.name);
+    for (const auto& format : space_.formats) formats.push_back(format ? Json(format->Name()) : Json());
+    return {{"version", 1},
+            {"units", units},
+            {"formats", formats},
+            {"clip", static_cast<int>(options_.clip)},
+            {"damping", options_.hessian.damping},
+            {"activation_order", options_.hessian.activation_order},
+            {"output_damping", options_.output_damping}};
+  }
+
+  std::filesystem::path KeptFile() const {
+    return statistics_.directory() / fmt::format("costs-{}.json", Sha256Hex(Question().dump()).substr(0, 16));
+  }
+
+  // Costs do not depend on the budget: another run with these statistics has them already.
+  bool TakeKept() {
+    const std::filesystem::path file = KeptFile();
+    if (!std::filesystem::exists(file)) return false;
+    const Json kept = ReadJsonFile(file);
+    if (kept.at("question") != Question()) return false;
+    for (const AllocationUnit& unit : space_.units) Record(unit, kept.at("kl_nats").at(unit.name).get<Costs>());
+    LogInfo("quantize.allocate: costs are those of an earlier run with these statistics, {}", file.string());
+    return true;
+  }
+
+  void Keep() const {
+    Json costs = Json::object();
+    for (const AllocationUnit& unit : space_.units) costs[unit.name] = context_.rows.Find(unit.name)->at("kl_nats");
+    WriteJsonFile(KeptFile(), {{"question", Question()}, {"kl_nats", costs}});
+  }
 
   // Leaves the states that leave the block in states.
   void OfBlock(const Block& block, at::Tensor& states) {

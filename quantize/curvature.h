@@ -24,7 +24,7 @@ struct CurvatureOptions {
 };
 
 // Nats per token of every unit in every format (0 where dense): "kl_nats" of a row of the report for each unit that has
-// none yet. THROWS Error for NaN weights.
+// none yet. Kept beside the statistics, for runs with other budgets. THROWS Error for NaN weights.
 void MeasureCurvature(const Checkpoint& in, const AllocationSpace& space, const CurvatureOptions& options,
                       PassContext& context);
 

@@ -1,6 +1,8 @@
 #include "recipes/recipe.h"
 
+#include <cstdio>
 #include <limits>
+#include <set>
 
 #include "core/error.h"
 #include "core/yaml_reader.h"
@@ -56,6 +58,27 @@ CalibrationOptions ReadCalibration(Options options, uint64_t seed, const fs::pat
   return calibration;
 }
 
+// stages: how many the recipe has.
+std::vector<Variation> ReadVariations(Options& root, size_t stages) {
+  std::vector<Variation> variations;
+  std::set<std::string> seen;
+  for (Options& item : root.List("search")) {
+    Variation variation{.at = item.String("at", ""), .values = item.Strings("values", {})};
+    unsigned stage = 0;
+    int key = 0;
+    if (std::sscanf(variation.at.c_str(), "stages.%u.%n", &stage, &key) != 1 || key == 0 ||
+        static_cast<size_t>(key) == variation.at.size())
+      Fail(item.Where("at"), "\"{}\" is no option of a stage, like \"stages.0.bits\"", variation.at);
+    if (stage >= stages) Fail(item.Where("at"), "there is no stages.{}; the recipe has {}", stage, stages);
+    if (!seen.insert(variation.at).second) Fail(item.Where("at"), "{} is varied twice", variation.at);
+    if (variation.values.size() < 2) Fail(item.Where("values"), "lists fewer than two values to choose from");
+    variation.stage = stage;
+    variations.push_back(std::move(variation));
+    item.Finish();
+  }
+  return variations;
+}
+
 }  // namespace
 
 std::string Recipe::Resolved() const { return WriteYaml(root.resolved()); }
@@ -86,8 +109,10 @@ Recipe ParseRecipe(std::string_view text, const std::string& where, const std::v
     stages.push_back({pass, options});
   }
   if (stages.empty()) Fail(root.Where("stages"), "is empty; a recipe lists at least one stage");
+  std::vector<Variation> variations;
+  if (root.Has("search")) variations = ReadVariations(root, stages.size());
   root.Finish();
-  return Recipe{name, description, seed, teacher, calibration, std::move(stages), root};
+  return Recipe{name, description, seed, teacher, calibration, std::move(stages), std::move(variations), root};
 }
 
 }  // namespace ecld

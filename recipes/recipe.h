@@ -9,6 +9,9 @@
 //   stages:
 //     - pass: quantize.round
 //       bits: 4
+//   search:                                          # only for `ecld search`: what else values may be, the first of
+//     - {at: stages.0.bits, values: [4, 3, 2]}       # them first; `off` leaves the stage out. To `compress` without
+//                                                    # effect: it runs the stages as they stand
 //
 // Reading checks the frame; the options of a stage are checked by the pass that is made of them (pass_table.h). This
 // file knows no pass and needs no Torch. Every error carries file, line and path.
@@ -40,12 +43,21 @@ struct Stage {
   Options options;  // of the pass; "pass" itself is read
 };
 
+// A value of the recipe that a search may change.
+struct Variation {
+  std::string at;                   // "stages.0.bits"
+  size_t stage = 0;                 // the one that it is an option of
+  std::vector<std::string> values;  // as YAML; kOff: the stage is left out
+};
+inline constexpr const char* kOff = "off";
+
 struct Recipe {
   std::string name, description;
   uint64_t seed = 0;
   std::string teacher;  // a checkpoint directory; empty: the input model
   CalibrationOptions calibration;
   std::vector<Stage> stages;
+  std::vector<Variation> variations;
   Options root;  // the whole tree; defaults are filled in as options are read
 
   // The resolved recipe as YAML: the file, the overrides, and every default asked for so far. Reading it again gives

@@ -31,11 +31,12 @@ std::string Shown(const MeanInterval& mean) {
 }
 
 // Rows of metrics that some policy knows, a column for each policy.
-std::vector<std::vector<std::string>> Rows(const PointResult& point, bool less_first, const std::string& heading) {
+std::vector<std::vector<std::string>> Rows(const Study& study, const PointResult& point, bool less_first,
+                                           const std::string& heading) {
   std::vector<std::vector<std::string>> rows = {{heading}};
   for (size_t p = less_first ? 1 : 0; p < point.policies.size(); ++p) rows[0].push_back(point.policies[p].policy);
-  for (size_t m = 0; m < RunMetrics().size(); ++m) {
-    const RunMetric& metric = RunMetrics()[m];
+  for (size_t m = 0; m < study.metrics.size(); ++m) {
+    const MetricInfo& metric = study.metrics[m];
     std::vector<std::string> row = {
         fmt::format("{}{}", metric.name, metric.unit == "1" ? "" : fmt::format(", {}", metric.unit))};
     bool known = false;
@@ -49,50 +50,48 @@ std::vector<std::vector<std::string>> Rows(const PointResult& point, bool less_f
   return rows;
 }
 
-void ShowNotMeasured(const std::vector<std::string>& modelled) {
+void ShowFindings(const Study& study) {
+  for (const std::string& line : study.findings) fmt::print("{}\n", line);
   fmt::print("Not measured:\n");
-  for (const std::string& line : modelled) fmt::print("  {}\n", line);
+  for (const std::string& line : study.modelled) fmt::print("  {}\n", line);
 }
 
 void Show(const ExperimentResult& result, const std::string& json) {
   if (WriteJson(json, ToJson(result))) return;
   for (const PointResult& point : result.points) {
-    PrintTable(Rows(point, false,
-                    point.value.empty() ? result.scenario.name : fmt::format("{}={}", result.swept, point.value)));
+    PrintTable(Rows(result.study, point, false,
+                    point.value.empty() ? result.study.name : fmt::format("{}={}", result.swept, point.value)));
     fmt::print("\n");
     if (point.policies.size() < 2 || !point.value.empty()) continue;
-    PrintTable(Rows(point, true, fmt::format("less {}, run by run", point.policies[0].policy)));
+    PrintTable(Rows(result.study, point, true, fmt::format("less {}, run by run", point.policies[0].policy)));
     fmt::print("\n");
   }
-  fmt::print("Simulated; mean ± half of the 95 % interval, {} runs.\n", result.scenario.replications);
-  ShowNotMeasured(result.modelled);
-}
-
-World Load(const ExperimentOptions& options) {
-  return LoadWorld(ReadScenario(options.scenario, options.overrides), options.catalogue);
+  fmt::print("Simulated; mean ± half of the 95 % interval, {} runs.\n", result.study.replications);
+  ShowFindings(result.study);
 }
 
 void WriteRequests(const ExperimentOptions& options, const std::string& file) {
-  const World world = Load(options);
+  const World world = LoadWorld(ReadScenario(options.scenario, options.overrides), options.catalogue);
+  const std::string& policy = (options.policies.empty() ? world.scenario.policies : options.policies)[0];
   std::string lines = RequestCsvHeader();
-  Simulate(world, options.policies[0], {.seed = world.scenario.seed, .on_request = [&](const RequestRecord& record) {
-                                          lines += RequestCsvLine(world, record);
-                                        }});
+  Simulate(world, policy, {.seed = world.scenario.seed, .on_request = [&](const RequestRecord& record) {
+                             lines += RequestCsvLine(world, record);
+                           }});
   WriteFileAtomically(file, lines);
 }
 
 void RunValidate(const Flags& flags) {
-  const World world = Load(flags.experiment);
-  for (const std::string& policy : world.scenario.policies) RequireKnown(world, policy);
-  fmt::print("{}: {} devices, {} servers, {} items to ask about\n", world.scenario.file, world.class_of.size(),
-             world.servers.size(), world.drawn.size());
-  ShowNotMeasured(world.modelled);
+  const ExperimentOptions& options = flags.experiment;
+  const Study study = ReadStudy(options.scenario, options.overrides, options.catalogue);
+  for (const std::string& policy : study.policies) study.require(policy);
+  fmt::print("{}: ", study.file);
+  ShowFindings(study);
 }
 
 void RunSimulate(const Flags& flags) {
   ExperimentOptions options = flags.experiment;
-  options.policies = {flags.policy};
-  if (flags.policy.empty()) options.policies = {ReadScenario(options.scenario, options.overrides).policies[0]};
+  if (!flags.policy.empty()) options.policies = {flags.policy};
+  options.first_policy = true;
   if (!flags.requests.empty()) WriteRequests(options, flags.requests);
   options.queue_samples = kQueueSamples;
   Show(RunExperiment(options), flags.json);
@@ -163,6 +162,10 @@ std::function<void()> AddOffload(CLI::App& verb) {
   parts.emplace_back(sweep, RunSweep);
   std::string policies;
   for (const Policy& policy : Policies()) policies += fmt::format("  {:<12}{}\n", policy.name, policy.summary);
+  policies += fmt::format("  {:<12}{}\n", "learned:DIR", "one that `ecld offload train` wrote");
+  for (const Question& question : Questions())
+    policies += fmt::format("\nAnd where a scenario asks \"{}\" ({}):\n  {}\n", question.name, question.summary,
+                            question.policies);
   verb.footer("Policies:\n" + policies +
               "\nExamples:\n"
               "  ecld-device offload validate offload/scenarios/home.yaml\n"

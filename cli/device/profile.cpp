@@ -74,6 +74,8 @@ std::function<void()> AddProfile(CLI::App& verb) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str()
       ->needs(split);
+  verb.add_flag("--split-full", options.split_full, "the whole grid of cuts and damages (9 by 22), as with --full")
+      ->needs(split);
   verb.add_flag("--full", options.full, "the whole grid of prompt lengths and batch sizes; takes long");
   verb.add_option("--budget", options.budget_s, "seconds after which no new point starts; 0: no limit")
       ->capture_default_str();

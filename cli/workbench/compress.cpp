@@ -5,34 +5,21 @@
 #include <memory>
 
 #include "cli/device/output.h"
+#include "cli/workbench/recipe_flags.h"
 #include "cli/workbench/verbs.h"
-#include "core/error.h"
 #include "core/progress.h"
-#include "recipes/calibration.h"
 #include "recipes/pass_table.h"
 #include "recipes/runner.h"
-#include "recipes/shipped.h"
 
 namespace ecld {
 namespace {
 
 struct Flags {
-  std::string recipe, json;
-  std::vector<std::string> calibration, set;
+  RecipeFlags recipe;
+  std::string json;
   RunRequest request;
   bool dry_run = false;
 };
-
-Recipe Read(const Flags& flags) {
-  std::vector<std::string> overrides = flags.set;
-  if (!flags.calibration.empty()) {
-    for (const std::string& set : flags.set)
-      if (set.starts_with("calibration.text"))
-        Fail("--calibration", "names the texts, and so does --set {}; give one of the two", set);
-    overrides.push_back(CalibrationOverride(flags.calibration));
-  }
-  return ReadRecipe(flags.recipe, overrides);
-}
 
 void Print(const RunPlan& plan) {
   auto time = [](double seconds) { return seconds > 0 ? FormatDuration(seconds) : std::string("not known"); };
@@ -68,7 +55,7 @@ void Print(const RunResult& result) {
 }
 
 void Run(const Flags& flags) {
-  Recipe recipe = Read(flags);
+  Recipe recipe = flags.recipe.Read();
   const std::vector<PreparedStage> stages = PrepareStages(recipe);
   if (flags.dry_run) {
     const RunPlan plan = PlanRecipe(recipe, stages, flags.request);
@@ -85,21 +72,11 @@ void Run(const Flags& flags) {
 std::function<void()> AddCompress(CLI::App& verb) {
   auto flags = std::make_shared<Flags>();
   RunRequest& request = flags->request;
-  verb.add_option("recipe", flags->recipe, "recipe file, or the name of a shipped one")->required();
+  AddRecipeFlags(verb, &flags->recipe);
   verb.add_option("--model", request.model, "checkpoint directory to compress")->required()->type_name("DIR");
   verb.add_option("--out", request.out, "checkpoint directory to make")->required()->type_name("DIR");
-  verb.add_option("--calibration", flags->calibration,
-                  "text for passes that look at activations: plain text or JSON lines, with options behind a colon: "
-                  "field=NAME (of JSON), weight=N (share beside other files), format=text or json")
-      ->allow_extra_args(false)
-      ->type_name("FILE[:KEY=VALUE,...]");
-  verb.add_option("--set", flags->set, "override a value of the recipe, like stages.0.bits=3")
-      ->allow_extra_args(false)
-      ->type_name("PATH=VALUE");
   verb.add_flag("--dry-run", flags->dry_run, "only plan: sizes, memory, disk, time");
-  verb.add_option("--memory-budget", request.memory_budget_B, "memory the passes may take, like 4GB")
-      ->transform(CLI::AsSizeValue(true).description(""))
-      ->type_name("SIZE");
+  AddMemoryBudgetFlag(verb, &request.memory_budget_B);
   verb.add_flag("--restart", request.restart, "drop what an interrupted run left, instead of resuming it");
   verb.add_flag("--overwrite", request.overwrite, "replace an existing output");
   verb.add_flag("--keep-stages", request.keep_stages, "keep the checkpoint of every stage, in <out>.stages");

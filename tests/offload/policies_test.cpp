@@ -126,7 +126,9 @@ TEST(Goa, LessSureStaysOffloaded) {
   }
 }
 
-TEST(Goa, ReckonsNoMoreDelaysThanItsBound) {
+// The published count is N^3 M^2: gaps of all pairs anew in each round. Ours stays below it, and falls behind it as
+// servers are added, since only what a newcomer changes is reckoned anew: N^2 M + N^3 at most.
+TEST(Goa, ReckonsFewerDelaysThanNCubedMSquared) {
   for (const size_t m : {1, 3, 10}) {
     int64_t before = 0;
     for (const size_t n : {25, 50, 100, 200}) {
@@ -134,7 +136,8 @@ TEST(Goa, ReckonsNoMoreDelaysThanItsBound) {
       for (ServerState& server : question.servers) server = {.batch = 1000, .stretch = {}};
       question.Join();
       const int64_t delays = Goa(question.pending, question.state).delays;
-      EXPECT_LE(delays, static_cast<int64_t>(n * n * n * m * m));
+      EXPECT_LT(delays, static_cast<int64_t>(n * n * n * m * m));
+      EXPECT_LE(delays, static_cast<int64_t>(n * n * m + n * n * n));
       EXPECT_TRUE(before == 0 || delays <= 8 * before) << n << " requests, " << m << " servers";
       before = delays;
     }

@@ -9,6 +9,7 @@
 #include "core/files.h"
 #include "offload/calibration.h"
 #include "offload/simulator.h"
+#include "offload/study.h"
 #include "tests/offload/small_world.h"
 #include "tests/testing/expect_error.h"
 
@@ -63,7 +64,7 @@ TEST(Scenario, RefusesWithLineAndPath) {
 TEST(Scenario, ShippedOnesAreRead) {
   int count = 0;
   for (const auto& entry : std::filesystem::directory_iterator("offload/scenarios")) {
-    EXPECT_NO_THROW(ReadScenario(entry.path().string())) << entry.path();
+    EXPECT_NO_THROW(ParseStudy(ReadTextFile(entry.path()), entry.path().string())) << entry.path();
     ++count;
   }
   EXPECT_GE(count, 3);

@@ -230,6 +230,16 @@ TEST(Experiment, ComparesTwins) {
   EXPECT_ERROR(RunExperiment({.scenario = file.string(), .swept = "users"}), "needs what is swept and its values");
 }
 
+TEST(Metrics, TheDeadlineIsKeptByNineteenOfTwenty) {
+  const auto slack = std::ranges::find(RunMetrics(), "slack_deadline", &RunMetric::name);
+  ASSERT_NE(slack, RunMetrics().end());
+  RunResult run;
+  for (int64_t i = 1; i <= 100; ++i) run.latency.Add(FromSeconds(0.01 * static_cast<double>(i)));
+  run.measured = 100;
+  EXPECT_NEAR(*slack->of(run, {.deadline_s = 1.5}), 1.5 - 0.95, 0.002);
+  EXPECT_FALSE(slack->of(run, {}));
+}
+
 TEST(Metrics, QuantilesAreWithinTheirBins) {
   DurationHistogram histogram;
   for (int64_t i = 1; i <= 100'000; ++i) histogram.Add(i * 1000);

@@ -73,16 +73,16 @@ class TwoRates : public Network {
 
 TEST(BandStation, SendersShareAndRatesChange) {
   TwoRates network;
-  BandStation band(0, &network);
-  band.Submit(0, 0, 1e5, 0);         // alone 100 ms
-  band.Submit(1, 1, 1e5, 50 * kMs);  // from here on, half each: 50 kbit at 0.5 Mbit/s, 100 kbit at 1 Mbit/s
+  BandStation band(&network);
+  band.Submit(0, 0, 0, 1e5, 0);         // alone 100 ms
+  band.Submit(1, 1, 0, 1e5, 50 * kMs);  // from here on, half each: 50 kbit at 0.5 Mbit/s, 100 kbit at 1 Mbit/s
   EXPECT_EQ(band.next(), 150 * kMs);
   std::vector<RequestId> sent;
   band.Proceed(band.next(), &sent);
   EXPECT_THAT(sent, ElementsAre(0, 1)) << "both are through at 150 ms";
   EXPECT_EQ(band.next(), kLongestNs);
   EXPECT_EQ(band.busy_ns(), 150 * kMs);
-  band.Submit(2, 0, 1e6, 500 * kMs);
+  band.Submit(2, 0, 0, 1e6, 500 * kMs);
   EXPECT_EQ(band.next(), 1000 * kMs) << "its link changes before it is through";
   sent.clear();
   band.Proceed(band.next(), &sent);

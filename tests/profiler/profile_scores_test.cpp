@@ -42,9 +42,12 @@ class ProfileScores : public testing::Test {
     WriteFileAtomically(*dir_ / "write.yaml", "task: write\nkind: generate\nscorer: own 1\n" + data + text +
                                                   "target: \"{{ a }}\"\nuntil: [\"e\"]\nmax_tokens: 12\n"
                                                   "metrics: [exact_match]\n");
+    WriteFileAtomically(*dir_ / "say.yaml", "task: say\nkind: generate\nscorer: own 1\n" + data + text +
+                                                "target: \"\"\nuntil: [\"e\"]\nmax_tokens: 12\nabstentions: [\"^x\"]\n"
+                                                "metrics: [abstain_rate, answer_words]\n");
     const TasksResult result = EvaluateTasks({.model = *dir_ / "model",
                                               .reference = *dir_ / "original",
-                                              .tasks = {Task("pick"), Task("true"), Task("write")},
+                                              .tasks = {Task("pick"), Task("true"), Task("write"), Task("say")},
                                               .data = *dir_ / "data",
                                               .samples = *dir_ / "log",
                                               .bootstrap = 0,
@@ -101,14 +104,14 @@ TEST_F(ProfileScores, QualityHasEveryMetricUnderItsScorer) {
   EXPECT_TRUE(values.contains("write acc own 1/exact_match:none"));
   EXPECT_EQ(values.at("invented acc own 1/acc"), values.at("pick acc own 1/acc"));
   EXPECT_NEAR(values.at("invented halluc_rate ecld/wrong_answer"), 1 - values.at("pick acc own 1/acc"), 1e-12);
-  EXPECT_EQ(profile.provenance["datasets"].size(), 3u);
+  EXPECT_EQ(profile.provenance["datasets"].size(), 4u);
   EXPECT_EQ(profile.provenance["datasets"][0]["precision"], "exact");
 }
 
 TEST_F(ProfileScores, EveryAnswerIsAnItemAndFallsIntoOneBin) {
   const DeviceProfile profile = Scored();
   const Table &items = profile.At("uncertainty_items"), &bins = profile.At("uncertainty");
-  ASSERT_EQ(items.rows().size(), 3u * kItems);
+  ASSERT_EQ(items.rows().size(), 4u * kItems);
   const std::vector<Sample> samples = Logged("pick.jsonl");
   for (size_t row = 0; row < samples.size(); ++row) {
     EXPECT_EQ(items.Text(row, "item_id"), fmt::format("pick/{}", row));
@@ -129,6 +132,22 @@ TEST_F(ProfileScores, EveryAnswerIsAnItemAndFallsIntoOneBin) {
   for (const Sample& sample : Logged("write.jsonl")) written += sample.text_tok;
   for (const auto& [key, n] : answers) EXPECT_EQ(n, kItems) << key;
   for (const char* aggregate : {"mean", "p90"}) EXPECT_EQ(tokens.at(std::string("write ") + aggregate), written);
+}
+
+TEST_F(ProfileScores, AnAnswerThatNothingJudgesHasItsLengthAndUncertainty) {
+  const DeviceProfile profile = Scored();
+  const std::vector<AnswerItem> answers = AnswersTo(profile.At("uncertainty_items"), "say", "mean");
+  const std::vector<Sample> samples = Logged("say.jsonl");
+  ASSERT_EQ(answers.size(), samples.size());
+  for (size_t i = 0; i < samples.size(); ++i) {
+    EXPECT_EQ(answers[i].gen_tok, samples[i].text_tok);
+    EXPECT_EQ(answers[i].uncertainty, samples[i].uncertainty->mean);
+    EXPECT_FALSE(answers[i].correct || answers[i].hallucination);
+  }
+  const Table& planner = profile.At("planner");
+  for (size_t row = 0; row < planner.rows().size(); ++row)
+    EXPECT_EQ(planner.Number(row, "acc").has_value(), planner.Text(row, "task") != "say");
+  EXPECT_FALSE(profile.variant["uncertainty"].contains("say"));
 }
 
 TEST_F(ProfileScores, ABinIsFoundByTheUncertaintyOfAnAnswer) {
@@ -154,7 +173,8 @@ TEST_F(ProfileScores, ThePlannerKnowsLengthsAndWhatTheOriginalFindsDifficult) {
   for (size_t row = 0; row < planner.rows().size(); ++row) {
     const bool all = planner.Text(row, "difficulty_bin") == "all", write = planner.Text(row, "task") == "write";
     if (!all && planner.Text(row, "task") == "pick") by_difficulty += *planner.Count(row, "n");
-    EXPECT_EQ(planner.Number(row, "out_tok_p50").has_value(), write) << "choices have no length of their own";
+    EXPECT_EQ(planner.Number(row, "out_tok_p50").has_value(), write || planner.Text(row, "task") == "say")
+        << "choices have no length of their own";
     if (!all || !write) continue;
     std::vector<double> lengths;
     for (const Sample& sample : Logged("write.jsonl")) lengths.push_back(static_cast<double>(sample.text_tok));
@@ -176,10 +196,10 @@ TEST_F(ProfileScores, WithoutForesightALengthIsTheMeanOfTheOthers) {
     error += count * *table.Number(row, "mae_tok");
     bias += count * *table.Number(row, "bias_tok");
   }
-  EXPECT_EQ(n, kItems) << "written answers alone";
+  EXPECT_EQ(n, 2 * kItems) << "written answers alone";
   EXPECT_GT(error, 0);
   EXPECT_NEAR(bias, 0, 1e-9) << "a mean of others is right on the whole";
-  EXPECT_EQ(profile.variant["planner_len"]["n"], kItems);
+  EXPECT_EQ(profile.variant["planner_len"]["n"], 2 * kItems);
 }
 
 TEST_F(ProfileScores, ForeseenLengthsAreComparedWithTheActualOnes) {

@@ -196,6 +196,9 @@ TEST_F(SplitQualityTest, AProfileHasTheTableWhereATextIsGiven) {
   EXPECT_EQ(profile.provenance["split_text"]["windows"], 2);
   EXPECT_EQ(profile.provenance["split_text"]["file"], "text.txt");
 
+  options.split_full = true;
+  EXPECT_EQ(MeasureProfile(options).At("split_quality").rows().size(), 3u * 22);
+
   options.split_text = temp_ / "nothing.txt";
   EXPECT_ERROR(MeasureProfile(options), "nothing.txt");
   WriteTinyCheckpoint(temp_ / "one", {.num_layers = 1});

@@ -139,6 +139,25 @@ TEST_F(Allocate, TheStageAfterItTakesItsStatistics) {
   }
 }
 
+TEST_F(Allocate, CostsOfCurvatureAreKeptForOtherBudgetsAndNoOtherQuestion) {
+  Write({.dtype = DType::kBF16});
+  AllocateOptions options = Bits(8);
+  options.measured = false;
+  const Json first = Run(options);
+  std::filesystem::path kept;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(case_ / "allocated.statistics"))
+    if (entry.path().filename().string().starts_with("costs-")) kept = entry.path();
+  ASSERT_FALSE(kept.empty());
+  Json costs = ReadJsonFile(kept);
+  const std::string unit = first["units"][0]["name"];
+  costs["kl_nats"][unit][0] = 1234.5;
+  WriteJsonFile(kept, costs);
+  options.bits_per_weight = 6;
+  EXPECT_EQ(Costs(Run(options), unit)[0], 1234.5);
+  options.curvature.output_damping = 2;
+  EXPECT_NE(Costs(Run(options), unit)[0], 1234.5);
+}
+
 TEST_F(Allocate, FusedNeighboursShareAFormat) {
   Write({.dtype = DType::kBF16});
   Run(Bits(4.6));

@@ -29,7 +29,8 @@ TEST(ShippedRecipes, AreFoundByName) {
 TEST(ShippedRecipes, ResolveToThemselvesAndPlan) {
   TempDir dir;
   std::ofstream(dir / "text.txt") << std::string(200'000, 'x');
-  WriteTinyCheckpoint(dir / "model", {.hidden_size = 128, .intermediate_size = 1024, .num_layers = 3});
+  WriteTinyCheckpoint(dir / "model",
+                      {.hidden_size = 128, .intermediate_size = 1024, .num_layers = 3, .vocab_size = 640});
   const std::string calibration = "calibration.text=" + (dir / "text.txt").string();
   for (const fs::path& path : ShippedRecipes()) {
     SCOPED_TRACE(path.string());

@@ -17,7 +17,8 @@ ARROWS = {
     "eval": "core jinja checkpoint runtime measure",
     "profiler": "core profile/format profile/query profile/score kernels checkpoint runtime measure eval",
     "report": "core profile/format profile/query profile/score eval",
-    "offload": "core profile/format profile/query profile/score",
+    "offload": "core profile/format profile/query profile/score checkpoint",
+    "offload/learn": "core offload",
     "cli/device": f"core {PROFILE} jinja kernels checkpoint runtime serve measure eval profiler report offload",
     "model": "core kernels checkpoint",
     "operators": "core kernels model",
@@ -25,8 +26,9 @@ ARROWS = {
     "quantize": "core kernels/packing checkpoint model",
     "distill": "core kernels/packing checkpoint model",
     "recipes": f"core {PROFILE} jinja kernels checkpoint runtime measure model prune quantize distill",
+    "search": "core checkpoint eval recipes model",
     "cli/workbench": f"core {PROFILE} jinja kernels checkpoint runtime serve measure eval profiler report "
-                     "offload cli/device model prune quantize distill recipes",
+                     "offload offload/learn cli/device model prune quantize distill recipes search",
 }
 DEVICE_HALF = ("core", *PROFILE.split(), "jinja", "kernels", "checkpoint", "runtime", "serve", "measure", "eval",
                "profiler", "report", "offload", "cli/device")
@@ -36,8 +38,8 @@ TORCH = re.compile(r"^(torch|ATen|c10)/")
 
 
 def room_of(path):
-    """The room that a path from the root lies in; None outside all rooms (tests, programs' main files)."""
-    return next((room for room in ARROWS if path.startswith(room + "/")), None)
+    """The innermost room that a path from the root lies in; None outside all rooms (tests, programs' main files)."""
+    return max((room for room in ARROWS if path.startswith(room + "/")), key=len, default=None)
 
 
 def violations(root):
@@ -73,4 +75,6 @@ def passes(root):
 
 
 def allowed(room, target):
-    return any(target.startswith(permitted + "/") for permitted in [room, *ARROWS[room].split()])
+    """Whether the target is in a folder that the room may include, and not in a room further inside that folder."""
+    return any(target.startswith(permitted + "/") and len(permitted) >= len(room_of(target) or "")
+               for permitted in [room, *ARROWS[room].split()])

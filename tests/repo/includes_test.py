@@ -22,10 +22,13 @@ PLANTED = {
     "quantize/two.cpp": ('#include "quantize/one.h"\n',
                          ["quantize/two.cpp:1: one pass may not include another, quantize/one.h"]),
     "core/bad.h": ('#include "tests/testing/near.h"\n', ["core/bad.h:1: core may not include tests/testing/near.h"]),
+    "offload/bad.cpp": ('#include "offload/decide.h"\n#include "offload/learn/ppo.h"\n',
+                        ["offload/bad.cpp:2: offload may not include offload/learn"]),
+    "offload/learn/good.cpp": ('#include "offload/decide.h"\n#include <ATen/ATen.h>\n', []),
     "cli/device/good.cpp": ('#include "eval/perplexity.h"\n#include <vector>\n', []),
 }
 TARGETS = ("kernels/gemm/gemm.h", "kernels/packing/packing.h", "checkpoint/config.h", "quantize/grid.h",
-           "quantize/one.h", "core/error.h",
+           "quantize/one.h", "core/error.h", "offload/decide.h", "offload/learn/ppo.h",
            "tests/testing/near.h", "eval/perplexity.h")
 
 

@@ -1,0 +1,88 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/device/output.h"
+#include "cli/device/verbs.h"
+#include "cli/workbench/verbs.h"
+#include "core/progress.h"
+#include "offload/learn/training.h"
+
+namespace ecld {
+namespace {
+
+struct Flags {
+  std::string scenario, catalogue, policy = "ppo", out, json;
+  std::vector<std::string> set;
+  offload::TrainingOptions options;
+  bool dry_run = false;
+};
+
+void Show(const Json& result) {
+  std::vector<std::vector<std::string>> rows = {{"on held-out seeds"}};
+  for (const Json& seed : result.at("seeds")) {
+    rows[0].push_back(fmt::format("seed {}", seed.at("seed").get<int64_t>()));
+    for (size_t m = 0; m < seed.at("held_out").size(); ++m) {
+      const Json& metric = seed.at("held_out")[m];
+      if (rows.size() < m + 2) rows.push_back({metric.at("name").get<std::string>()});
+      rows[m + 1].push_back(fmt::format("{:.4g}", metric.at("value").get<double>()));
+    }
+  }
+  PrintTable(rows);
+  fmt::print("\nSimulated; means of {} runs. The best: {}.\n", result.at("held_out_runs").get<int64_t>(),
+             result.at("best").get<std::string>());
+}
+
+void Run(const Flags& flags) {
+  const offload::World world = offload::LoadWorld(offload::ReadScenario(flags.scenario, flags.set), flags.catalogue);
+  const offload::PpoSettings settings = offload::OffloadSettings();
+  const double rate = offload::MeasureTraining(world, settings);
+  const auto steps = static_cast<double>(flags.options.seeds * flags.options.steps);
+  fmt::print(stderr, "{} seeds of {} steps at {:.0f} steps/s: about {}\n", flags.options.seeds, flags.options.steps,
+             rate, FormatDuration(steps / rate));
+  if (flags.dry_run) return;
+  SetInterruptNote("The same command goes on where it was stopped.");
+  offload::TrainingOptions options = flags.options;
+  options.out = flags.out;
+  const Json result = offload::Train(world, settings, options);
+  if (!WriteJson(flags.json, result)) Show(result);
+}
+
+}  // namespace
+
+std::function<void()> AddOffloadWithTraining(CLI::App& verb) {
+  auto flags = std::make_shared<Flags>();
+  const std::function<void()> others = AddOffload(verb);
+  CLI::App* train = verb.add_subcommand("train", "learn a policy on a scenario; the same command goes on after a stop");
+  train->add_option("scenario", flags->scenario, "scenario (YAML)")->required()->type_name("FILE");
+  train->add_option("--policy", flags->policy, "what learns")->check(CLI::IsMember({"ppo"}))->capture_default_str();
+  train->add_option("--out", flags->out, "folder for policies, curves and what to go on from")
+      ->required()
+      ->type_name("DIR");
+  train->add_option("--seeds", flags->options.seeds, "runs that learn")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  train->add_option("--steps", flags->options.steps, "choices that each learns from")
+      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}))
+      ->capture_default_str();
+  train->add_option("--set", flags->set, "replace a value of the scenario: devices.0.count=50")
+      ->allow_extra_args(false)
+      ->type_name("PATH=VALUE");
+  train->add_option("--catalogue", flags->catalogue, "devices (YAML) for \"as\" (default: those that ship)")
+      ->type_name("FILE");
+  train->add_flag("--dry-run", flags->dry_run, "say what it will take; learn nothing");
+  AddJsonFlag(*train, &flags->json);
+  train->footer(
+      "Example:\n"
+      "  ecld offload train offload/scenarios/home.yaml --policy ppo --seeds 5 --out learned\n"
+      "  ecld-device offload simulate offload/scenarios/home.yaml --policy learned:learned");
+  return [flags, train, others] {
+    if (train->parsed())
+      Run(*flags);
+    else
+      others();
+  };
+}
+
+}  // namespace ecld
