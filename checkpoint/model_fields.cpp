@@ -87,7 +87,6 @@ constexpr KnownField kCommon[] = {
     {"is_causal", kRefused, "attention to later tokens", "true"},
     {"add_cross_attention", kRefused, "attention to an encoder", "false"},
     {"pruned_heads", kRefused, "other numbers of heads in some layers"},
-    {"per_layer_config", kRefused, "other sizes in some layers"},
     {"transformers_weights", kRefused, "weights in a file of another name"},
 };
 

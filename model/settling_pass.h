@@ -20,12 +20,14 @@ inline ModelConfig SettledConfig(const Pass& pass, const Checkpoint& in, const M
   return settles ? settles->Settle(in, planned, context) : planned;
 }
 
-// Keys of config.json by which `found` differs from what was planned.
+// Keys of config.json by which `found` differs from what was planned; null: it has none.
 inline Json DecidedKeys(const ModelConfig& planned, const ModelConfig& found) {
   const Json before = ToJson(planned), after = ToJson(found);
   Json decided = Json::object();
   for (const auto& [key, value] : after.items())
     if (!before.contains(key) || before.at(key) != value) decided[key] = value;
+  for (const auto& [key, value] : before.items())
+    if (!after.contains(key)) decided[key] = nullptr;
   return decided;
 }
 

@@ -38,7 +38,7 @@ Planned PruneFfnPass::Plan(const PlanInput& input) const {
     each.intermediate_size = KeptChannels(channels, options_.ratio, options_.multiple_of);
   }
   const ModelConfig result = WithLayerSizes(input.config, sizes);
-  Planned planned = PlanRemoval(input, options_.removal, options_.ratios, Role::kDown, result);
+  Planned planned = PlanRemoval(input, options_.removal, options_.ratios, RemovalOf(input.config), result);
   planned.notes.push_back(fmt::format("intermediate_size {} -> {} in {}", channels, result.intermediate_size,
                                       options_.ratios.chosen ? "the mean" : "every block"));
   return planned;
@@ -54,8 +54,8 @@ Removal PruneFfnPass::RemovalOf(const ModelConfig& config) const {
                            const int64_t gone = all - left.intermediate_size;
                            channels.Keep(1, 1, left.intermediate_size, (gone + kRounds - 1) / kRounds);
                          },
-                     .row = [](const Survivors& channels) -> Json {
-                       return {{"kept_channels", channels.inputs().size(0)}};
+                     .row = [all](const Survivors& channels) -> Json {
+                       return {{"kept_channels", channels.inputs().size(0)}, {"of", all}};
                      }};
   for (int64_t left = options_.multiple_of; left <= all; left += options_.multiple_of)
     removal.levels.push_back({left, 0, 0});

@@ -46,7 +46,7 @@ Planned PruneHeadsPass::Plan(const PlanInput& input) const {
     each.num_kv_heads = kv_heads;
   }
   const ModelConfig result = WithLayerSizes(input.config, sizes);
-  Planned planned = PlanRemoval(input, options_.removal, options_.ratios, Role::kOutput, result);
+  Planned planned = PlanRemoval(input, options_.removal, options_.ratios, RemovalOf(input.config, result), result);
   planned.notes.push_back(fmt::format("query heads {} -> {}, key and value heads {} -> {} in {}", all, heads, groups,
                                       kv_heads, options_.ratios.chosen ? "the mean" : "every block"));
   if (result.family == Family::kQwen2)
@@ -65,8 +65,8 @@ Removal PruneHeadsPass::RemovalOf(const ModelConfig& before, const ModelConfig& 
                            columns.Keep(in_group * head_dim, 1, left.num_kv_heads, 1);
                            columns.Keep(head_dim, left.num_kv_heads, left.num_heads / left.num_kv_heads, 1);
                          },
-                     .row = [head_dim](const Survivors& columns) -> Json {
-                       return {{"kept_heads", HeadsOf(columns, head_dim)}};
+                     .row = [head_dim, all = before.num_heads](const Survivors& columns) -> Json {
+                       return {{"kept_heads", HeadsOf(columns, head_dim)}, {"of", all}};
                      }};
   const int64_t kv_heads = SizesOfLayers(after).front().num_kv_heads;
   if (options_.heads > 0)

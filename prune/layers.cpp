@@ -96,13 +96,7 @@ ModelConfig WithLayers(const ModelConfig& config, const std::vector<int64_t>& ke
   ModelConfig result = config;
   result.num_layers = std::ssize(kept);
   result.sliding_window.clear();
-  const std::vector<LayerSizes> all_sizes = SizesOfLayers(config);
-  std::vector<LayerSizes> sizes;
-  for (int64_t layer : kept) {
-    result.sliding_window.push_back(config.sliding_window[static_cast<size_t>(layer)]);
-    sizes.push_back(all_sizes[static_cast<size_t>(layer)]);
-  }
-  result = WithLayerSizes(result, sizes);
+  for (int64_t layer : kept) result.sliding_window.push_back(config.sliding_window[static_cast<size_t>(layer)]);
   for (auto& [key, value] : result.source.items()) {
     if (key.find("layer") == std::string::npos || !value.is_array() || value.size() != all) continue;
     const Json entries = value;
@@ -117,6 +111,9 @@ ModelConfig WithLayers(const ModelConfig& config, const std::vector<int64_t>& ke
 
 Planned PruneLayersPass::Plan(const PlanInput& input) const {
   RequirePrunable(input);
+  if (LayersDiffer(input.config))
+    Fail(input.where,
+         "blocks differ in size, so what is left depends on which go; put this stage before ratios: chosen");
   const int64_t layers = input.config.num_layers;
   if (options_.remove < 1 || options_.remove >= layers)
     Fail(input.where + ".remove", "{} of {} blocks cannot go; 1 to {} can", options_.remove, layers, layers - 1);

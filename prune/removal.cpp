@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <optional>
 
 #include "core/error.h"
@@ -25,6 +26,23 @@ constexpr int64_t kKlTok = 2048;     // that the divergence of the result is tol
 LayerSizes With(const LayerSizes& sizes, const LayerSizes& level, Role linear) {
   if (linear == Role::kDown) return {level.intermediate_size, sizes.num_heads, sizes.num_kv_heads};
   return {sizes.intermediate_size, level.num_heads, level.num_kv_heads};
+}
+
+// Of each block, the index into removal.levels. REQUIRES: each is of one.
+std::vector<size_t> LevelsOf(const ModelConfig& config, const Removal& removal) {
+  std::vector<size_t> levels;
+  for (const LayerSizes& sizes : SizesOfLayers(config)) {
+    const auto same = [&](const LayerSizes& level) { return With(sizes, level, removal.linear) == sizes; };
+    levels.push_back(static_cast<size_t>(std::ranges::find_if(removal.levels, same) - removal.levels.begin()));
+  }
+  return levels;
+}
+
+ModelConfig WithLevels(const ModelConfig& config, const Removal& removal, const std::vector<size_t>& levels) {
+  std::vector<LayerSizes> sizes = SizesOfLayers(config);
+  for (size_t layer = 0; layer < sizes.size(); ++layer)
+    sizes[layer] = With(sizes[layer], removal.levels[levels[layer]], removal.linear);
+  return WithLayerSizes(config, sizes);
 }
 
 TensorSpec SpecOf(const ModelConfig& config, Role linear) { return Find(TensorTable(config), linear, 0); }
@@ -109,6 +127,21 @@ class RemovalWalk {
   int64_t passed_ = 0;
 };
 
+// Of a result that is uniform: another that blocks may come to, where there is a choice, and what that costs.
+SearchCost PlanChoice(const PlanInput& input, const RatioOptions& ratios, const Removal& removal, double walk_flops,
+                      Planned* planned) {
+  std::vector<size_t> levels = LevelsOf(planned->config, removal);
+  if (levels.size() == 1 || levels.front() == 0 || levels.front() + 1 == removal.levels.size()) {
+    planned->notes.push_back("blocks have nothing to give each other; as much goes from every one");
+    return {};
+  }
+  --levels.front();
+  ++levels.back();
+  planned->config = WithLevels(planned->config, removal, levels);
+  planned->notes.push_back("how much of each block is left, the measurement decides");
+  return CostOfSearch(input, ratios, walk_flops);
+}
+
 }  // namespace
 
 void RequirePrunable(const PlanInput& input) {
@@ -117,9 +150,9 @@ void RequirePrunable(const PlanInput& input) {
     Fail(input.where, "formats were chosen for the matrices as they are; put this stage before quantize.allocate");
 }
 
-Planned PlanRemoval(const PlanInput& input, const RemovalOptions& options, const RatioOptions& ratios, Role linear,
-                    const ModelConfig& result) {
-  const TensorSpec before = SpecOf(input.config, linear), after = SpecOf(result, linear);
+Planned PlanRemoval(const PlanInput& input, const RemovalOptions& options, const RatioOptions& ratios,
+                    const Removal& removal, const ModelConfig& result) {
+  const TensorSpec before = SpecOf(input.config, removal.linear), after = SpecOf(result, removal.linear);
   const int64_t held_out = options.repair ? HeldOutWindows(input.calibration_windows, kHeldOut) : 0;
   const int64_t tokens = (input.calibration_windows - held_out) * input.window_tok, kept = after.shape[1];
   if (options.repair && !(options.ridge > 0)) Fail(input.where + ".ridge", "{} is not above 0", options.ridge);
@@ -151,7 +184,8 @@ Planned PlanRemoval(const PlanInput& input, const RemovalOptions& options, const
   // sets of weights.
   const uint64_t products_B = options.NeedsProducts() ? 2 * 4 * in * (in + out) : 0;
   const uint64_t solve_B = (options.repair ? 16 * in * in : 0) + 8 * 8 * in * out;
-  const uint64_t states = linear == Role::kOutput ? 3 : 2;  // of the pruned and of the dense model; after attention
+  const uint64_t states =
+      removal.linear == Role::kOutput ? 3 : 2;  // of the pruned and of the dense model; after attention
   const auto kl_tok = SampleWindows(kKlTok, input.window_tok, input.calibration_windows) * input.window_tok;
   planned.peak_memory_B = states * memory.states_B + kKeptFreeBytes +
                           std::max(2 * memory.block_B + products_B + std::max(memory.batch_B, solve_B),
@@ -162,10 +196,9 @@ Planned PlanRemoval(const PlanInput& input, const RemovalOptions& options, const
   if (options.NeedsProducts()) flops += layers * 2 * static_cast<double>(tokens) * size * static_cast<double>(in + out);
   if (options.repair) flops += layers * 2 * size * size * (size + 2 * static_cast<double>(before.shape[1] - kept));
   if (ratios.chosen) {
-    const SearchCost search = CostOfSearch(input, ratios, flops);
+    const SearchCost search = PlanChoice(input, ratios, removal, flops, &planned);
     flops += search.flops;
     planned.peak_memory_B += search.memory_B;
-    planned.notes.push_back("how much of each block is left, the measurement decides");
   }
   if (options.output_kl) {
     const GradientWalkCost cost = CostOfStatistics(input.config, input);
@@ -179,16 +212,11 @@ Planned PlanRemoval(const PlanInput& input, const RemovalOptions& options, const
 
 ModelConfig SettleRemoval(const Checkpoint& in, const ModelConfig& planned, PassContext& context,
                           const RemovalOptions& options, const RatioOptions& ratios, const Removal& removal) {
-  std::vector<LayerSizes> sizes = SizesOfLayers(planned);
-  const auto uniform = std::ranges::find_if(removal.levels, [&](const LayerSizes& level) {
-    return With(sizes.front(), level, removal.linear) == sizes.front();
-  });
-  if (!ratios.chosen || uniform + 1 == removal.levels.end()) return planned;
-  const std::vector<size_t> levels =
-      ChooseLevels(in, context, options, ratios, removal, static_cast<size_t>(uniform - removal.levels.begin()));
-  for (size_t layer = 0; layer < sizes.size(); ++layer)
-    sizes[layer] = With(sizes[layer], removal.levels[levels[layer]], removal.linear);
-  return WithLayerSizes(planned, sizes);
+  if (!ratios.chosen) return planned;
+  const std::vector<size_t> levels = LevelsOf(planned, removal);
+  if (std::ranges::count(levels, levels.front()) == std::ssize(levels)) return planned;
+  const size_t total = std::accumulate(levels.begin(), levels.end(), size_t{0});
+  return WithLevels(planned, removal, ChooseLevels(in, context, options, ratios, removal, total / levels.size()));
 }
 
 void WalkRemoval(const Checkpoint& in, CheckpointWriter& out, PassContext& context, const RemovalOptions& options,

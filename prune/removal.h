@@ -26,20 +26,21 @@ RatioOptions ReadRatioOptions(Options& options);
 // For plans. THROWS Error for a model that is packed, or whose formats were chosen already.
 void RequirePrunable(const PlanInput& input);
 
-// Of a pass after which the config is `result`, or has as many parameters. linear: kDown or kOutput. THROWS Error: what
-// RequirePrunable does; an option; less calibration text than weights are to be refitted to.
-Planned PlanRemoval(const PlanInput& input, const RemovalOptions& options, const RatioOptions& ratios, Role linear,
-                    const ModelConfig& result);
-
 struct Removal {
   std::string label;  // the pass's name
-  Role linear;
+  Role linear;        // kDown or kOutput
   // What may be left of a block where ratios are chosen, from the least to all, each by as many inputs more. Of their
   // sizes those count that the linear's inputs have.
   std::vector<LayerSizes> levels;
   std::function<void(Survivors&, const LayerSizes& left)> keep;
   std::function<Json(const Survivors&)> row;  // of the report, beside what all passes say
 };
+
+// Of a pass after which the config is `result`. Where ratios are chosen, what is planned is another of as many
+// parameters, whose blocks differ, so that later stages are planned for such. THROWS Error: what RequirePrunable does;
+// an option; less calibration text than weights are to be refitted to.
+Planned PlanRemoval(const PlanInput& input, const RemovalOptions& options, const RatioOptions& ratios,
+                    const Removal& removal, const ModelConfig& result);
 
 // SettlingPass::Settle of such a pass: levels that are as many together as they are planned to be.
 ModelConfig SettleRemoval(const Checkpoint& in, const ModelConfig& planned, PassContext& context,

@@ -155,8 +155,13 @@ TEST(PruneFfnPlan, SaysTheNewWidthAndRefusesWhatCannotBe) {
   EXPECT_ERROR(
       PruneFfnPass({.multiple_of = 8, .ratios = {.chosen = true}, .removal = {.output_kl = false}}).Plan(input),
       "stages[0].ratios: chosen goes by what the model is expected to lose; it needs output: kl");
-  EXPECT_GT(PruneFfnPass({.multiple_of = 8, .ratios = {.chosen = true}}).Plan(input).peak_memory_B,
-            PruneFfnPass({.multiple_of = 8}).Plan(input).peak_memory_B);
+  const Planned uniform = PruneFfnPass({.multiple_of = 8}).Plan(input);
+  const Planned chosen = PruneFfnPass({.multiple_of = 8, .ratios = {.chosen = true}}).Plan(input);
+  EXPECT_GT(chosen.peak_memory_B, uniform.peak_memory_B);
+  EXPECT_EQ(ParameterCount(chosen.config), ParameterCount(uniform.config));
+  EXPECT_TRUE(LayersDiffer(chosen.config)) << "later stages are planned for that";
+  EXPECT_FALSE(
+      LayersDiffer(PruneFfnPass({.ratio = 0, .multiple_of = 8, .ratios = {.chosen = true}}).Plan(input).config));
   input.calibration_windows = 2;
   EXPECT_ERROR(PruneFfnPass({.multiple_of = 8}).Plan(input),
                "stages[0]: 64 calibration tokens beside those held out are less than the 72 inputs whose weights are "

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "checkpoint/layer_sizes.h"
 #include "tests/prune/silenced.h"
 #include "tests/quantize/compressed_logits.h"
 #include "tests/testing/expect_error.h"
@@ -85,14 +84,6 @@ TEST(WithLayers, CutsEveryListOfLayersAndKeepsEachWindow) {
   }
 }
 
-TEST(WithLayers, KeepsTheSizesOfEach) {
-  const ModelConfig config = ParseConfig(TinyConfigJson({.num_layers = 4, .uneven = true}), "config.json");
-  const ModelConfig cut = WithLayers(config, {1, 3});
-  EXPECT_EQ(SizesOfLayers(cut)[0], SizesOfLayers(config)[1]);
-  EXPECT_EQ(SizesOfLayers(ParseConfig(ToJson(cut), "config.json"))[1], SizesOfLayers(config)[3]);
-  EXPECT_FALSE(LayersDiffer(WithLayers(config, {0, 2})));
-}
-
 TEST_F(PruneLayers, PlansWhatIsLeftAndRefusesToLeaveNothing) {
   WriteLayers(Family::kLlama);
   const PlanInput input = PlanInputOf(Checkpoint::Open(case_ / "in"), windows_);
@@ -100,6 +91,9 @@ TEST_F(PruneLayers, PlansWhatIsLeftAndRefusesToLeaveNothing) {
   EXPECT_EQ(planned.output_B, WeightFileBytes(planned.config));
   EXPECT_EQ(planned.notes[0], "4 of 6 blocks are left; which, the measurement decides");
   EXPECT_ERROR(PruneLayersPass({.remove = 6}).Plan(input), "stages[0].remove: 6 of 6 blocks cannot go; 1 to 5 can");
+  PlanInput uneven = input;
+  uneven.config = ParseConfig(TinyConfigJson({.num_layers = 6, .uneven = true}), "config.json");
+  EXPECT_ERROR(PruneLayersPass({}).Plan(uneven), "stages[0]: blocks differ in size");
 }
 
 }  // namespace
