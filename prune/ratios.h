@@ -19,8 +19,10 @@ inline constexpr double kNoLevel = std::numeric_limits<double>::infinity();
 std::vector<size_t> LeastCosts(const LevelCosts& costs, size_t total);
 
 // The predicted costs of each block, multiplied so that going down from its level costs what it was measured to:
-// `rises` is by how much KL rose when this block alone was `stride` levels lower; nothing: it cannot be. Never by less
-// than a tenth of the median factor, since a small rise is noise. No block may move by more than `radius`.
+// `rises` is by how much KL rose when this block alone was `stride` levels lower; nothing: it cannot be. A rise is
+// mostly noise, and how much of a block's error comes to the output changes little from block to block, so a factor is
+// its mean with those of the blocks beside it, its own counted twice; it is never less than a tenth of the median. No
+// block may move by more than `radius`.
 LevelCosts Corrected(const LevelCosts& predicted, const std::vector<size_t>& levels,
                      const std::vector<std::optional<double>>& rises, size_t stride, size_t radius);
 

@@ -26,7 +26,7 @@ std::vector<std::pair<std::string, std::vector<double>>> RowsOf(const JsonView& 
       return rows[index].second[layer];
     };
     if (channels) {
-      row(0, "channels") = static_cast<double>(block.At("kept_channels").Int()) / static_cast<double>(all);
+      row(0, "FFN") = static_cast<double>(block.At("kept_channels").Int()) / static_cast<double>(all);
       continue;
     }
     for (size_t head = 0; head < static_cast<size_t>(all); ++head) row(head, fmt::format("head {}", head));

@@ -44,14 +44,20 @@ TEST(LeastCosts, OfEqualOnesEarlierBlocksGetLess) {
 TEST(Corrected, CostsFallAsKlWasMeasuredToRise) {
   const LevelCosts predicted(3, {8, 4, 2, 1, 0});
   const std::vector<size_t> levels = {2, 2, 0};
-  // The second rises by thrice what was predicted; of the third, at its least, nothing is known.
-  const LevelCosts costs = Corrected(predicted, levels, {{2.0, 6.0, std::nullopt}}, 1, 2);
-  EXPECT_EQ(costs[0], (std::vector<double>{8, 4, 2, 1, 0}));
-  EXPECT_EQ(costs[1], (std::vector<double>{24, 12, 6, 3, 0}));
-  EXPECT_EQ(costs[2][1], 12) << "as the others in the median";
+  // The first rises by twice what was predicted, the second by five times; of the third, at its least, nothing is
+  // known.
+  const LevelCosts costs = Corrected(predicted, levels, {{4.0, 10.0, std::nullopt}}, 1, 2);
+  EXPECT_EQ(costs[0], (std::vector<double>{24, 12, 6, 3, 0})) << "(2 * 2 + 5) / 3";
+  EXPECT_EQ(costs[1], (std::vector<double>{32, 16, 8, 4, 0})) << "(2 + 2 * 5) / 3";
+  EXPECT_EQ(costs[2][1], 20) << "as the block beside it";
   EXPECT_EQ(costs[2][3], kNoLevel) << "further than it may move";
-  EXPECT_EQ(Corrected(predicted, levels, {{-1.0, 6.0, 6.0}}, 1, 2)[0][1], 4 * 0.1 * 3)
-      << "a rise that was not seen is noise";
+}
+
+TEST(Corrected, WhatWasNotSeenToRiseStillCostsSomething) {
+  const LevelCosts predicted(5, {8, 4, 2, 1, 0});
+  const LevelCosts costs = Corrected(predicted, {2, 2, 2, 2, 2}, {{-1.0, -1.0, 6.0, 6.0, 6.0}}, 1, 2);
+  EXPECT_DOUBLE_EQ(costs[0][1], 4 * 0.1 * 3);
+  EXPECT_DOUBLE_EQ(costs[1][1], 4 * 0.75);
 }
 
 }  // namespace

@@ -132,12 +132,12 @@ TEST_F(ReportTest, WhatWasCutIsShownByBlock) {
   const Report report = ReadReport({Put("run.json", PrunedRunJson())});
   ASSERT_EQ(report.pruned.size(), 2u);
   EXPECT_EQ(report.pruned[0].name, "cut, prune.ffn");
-  EXPECT_EQ(report.pruned[0].kept[0], (std::pair<std::string, std::vector<double>>("channels", {1, 0.25})));
+  EXPECT_EQ(report.pruned[0].kept[0], (std::pair<std::string, std::vector<double>>("FFN", {1, 0.25})));
   ASSERT_EQ(report.pruned[1].kept.size(), 3u);
   EXPECT_EQ(report.pruned[1].kept[1], (std::pair<std::string, std::vector<double>>("head 1", {0, 1})));
   const std::string html = ReportHtml(report);
   EXPECT_THAT(html, HasSubstr("<h2>What was cut</h2>"));
-  EXPECT_THAT(html, HasSubstr("<title>channels 1: 0.25</title>"));
+  EXPECT_THAT(html, HasSubstr("<title>FFN 1: 0.25</title>"));
   EXPECT_EQ(Count(html, "class=\"cell\""), 2u + 6u);
   EXPECT_EQ(WriteCharts(report, dir_ / "charts").size(), 2u);
   Json wrong = PrunedRunJson();
