@@ -127,9 +127,15 @@ def layers_of_their_size(directory):
     family, name = config["model_type"].removesuffix("_text"), config["architectures"][0].removesuffix("ForCausalLM")
     module = importlib.import_module(f"transformers.models.{family}.modeling_{family}")
     layer = getattr(module, f"{name}DecoderLayer")
+    configuration = importlib.import_module("transformers.integrations.heterogeneity.configuration_utils")
+    mixin = configuration.HeterogeneousConfigMixin
+    access = "allow_global_per_layer_attribute_access"  # else checks of sizes that differ raise
+    refused = getattr(mixin, access)
     setattr(module, f"{name}DecoderLayer", lambda config, index: layer(config.per_layer_config[index], index))
-    yield {"allow_global_per_layer_attribute_access": True}
+    setattr(mixin, access, property(lambda _: True, refused.fset))
+    yield {access: True}
     setattr(module, f"{name}DecoderLayer", layer)
+    setattr(mixin, access, refused)
 
 
 def reference(directory, **options):
