@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "checkpoint/generation_config.h"
+#include "checkpoint/layer_sizes.h"
 #include "checkpoint/layer_windows.h"
 #include "checkpoint/model_fields.h"
 #include "core/error.h"
@@ -263,6 +264,7 @@ ModelConfig ParseConfig(const Json& source, const std::string& where) {
     Fail(json.Where(), "hidden_size {} is not a multiple of num_attention_heads {} and head_dim is not given",
          config.hidden_size, config.num_heads);
   CheckHeads(json, config);
+  ReadLayerSizes(json, &config);
   config.max_position = json.Has("max_position_embeddings") ? Size(json, "max_position_embeddings") : row.max_position;
   config.rms_norm_eps = Positive(json, "rms_norm_eps", 1e-6);
   ReadActivation(json, row.is_gemma, &config);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "checkpoint/layer_sizes.h"
 #include "core/error.h"
 
 namespace ecld {
@@ -37,6 +38,7 @@ constexpr Row kRows[] = {
     {Feature::kOutputNorms, "norms behind attention and the feed-forward layer",
      [](const ModelConfig& c) { return c.output_norms; }},
     {Feature::kEmbeddingScale, "a scaled embedding", [](const ModelConfig& c) { return c.embedding_scale != 1; }},
+    {Feature::kLayerSizes, "layers of different sizes", LayersDiffer},
     {Feature::kQueryScalar, "scores scaled by query_pre_attn_scalar",
      [](const ModelConfig& c) { return c.query_scalar > 0; }},
 };

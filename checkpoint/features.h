@@ -25,6 +25,7 @@ enum class Feature {
   kGelu,
   kOutputNorms,
   kEmbeddingScale,
+  kLayerSizes,   // blocks of different numbers of heads or channels
   kQueryScalar,  // scores are not divided by the square root of head_dim
 };
 

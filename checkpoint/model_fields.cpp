@@ -1,6 +1,7 @@
 #include "checkpoint/model_fields.h"
 
 #include "checkpoint/known_fields.h"
+#include "checkpoint/layer_sizes.h"
 
 namespace ecld {
 namespace {
@@ -16,6 +17,7 @@ constexpr KnownField kCommon[] = {
     {"num_hidden_layers", kApplied},
     {"num_attention_heads", kApplied},
     {"num_key_value_heads", kApplied},
+    {kPerLayerKey, kApplied},
     {"head_dim", kApplied},  // of Qwen2 too, whose class keeps it as an extra attribute that its attention reads
     {"hidden_act", kApplied},
     {"max_position_embeddings", kApplied},
@@ -85,7 +87,6 @@ constexpr KnownField kCommon[] = {
     {"is_causal", kRefused, "attention to later tokens", "true"},
     {"add_cross_attention", kRefused, "attention to an encoder", "false"},
     {"pruned_heads", kRefused, "other numbers of heads in some layers"},
-    {"per_layer_config", kRefused, "other sizes in some layers"},
     {"transformers_weights", kRefused, "weights in a file of another name"},
 };
 

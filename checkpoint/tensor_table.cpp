@@ -4,6 +4,8 @@
 
 #include <stdexcept>
 
+#include "checkpoint/layer_sizes.h"
+
 namespace ecld {
 namespace {
 
@@ -30,14 +32,15 @@ class TableBuilder {
   const ModelConfig& config_;
 };
 
-void AddBlock(TableBuilder& builder, const ModelConfig& c, int64_t layer) {
+void AddBlock(TableBuilder& builder, const ModelConfig& c, int64_t layer, const LayerSizes& sizes) {
   const std::string block = fmt::format("model.layers.{}.", layer);
   const std::string attention = block + "self_attn.", mlp = block + "mlp.";
+  const int64_t query = sizes.num_heads * c.head_dim, key = sizes.num_kv_heads * c.head_dim;
   builder.Norm(block + "input_layernorm", Role::kInputNorm, layer, c.hidden_size);
-  builder.Matrix(attention + "q_proj", Role::kQuery, layer, c.QueryWidth(), c.hidden_size, c.qkv_bias);
-  builder.Matrix(attention + "k_proj", Role::kKey, layer, c.KeyWidth(), c.hidden_size, c.qkv_bias);
-  builder.Matrix(attention + "v_proj", Role::kValue, layer, c.KeyWidth(), c.hidden_size, c.qkv_bias);
-  builder.Matrix(attention + "o_proj", Role::kOutput, layer, c.hidden_size, c.QueryWidth(), c.o_bias);
+  builder.Matrix(attention + "q_proj", Role::kQuery, layer, query, c.hidden_size, c.qkv_bias);
+  builder.Matrix(attention + "k_proj", Role::kKey, layer, key, c.hidden_size, c.qkv_bias);
+  builder.Matrix(attention + "v_proj", Role::kValue, layer, key, c.hidden_size, c.qkv_bias);
+  builder.Matrix(attention + "o_proj", Role::kOutput, layer, c.hidden_size, query, c.o_bias);
   if (c.qk_norm) {
     builder.Norm(attention + "q_norm", Role::kQueryNorm, layer, c.head_dim);
     builder.Norm(attention + "k_norm", Role::kKeyNorm, layer, c.head_dim);
@@ -49,9 +52,9 @@ void AddBlock(TableBuilder& builder, const ModelConfig& c, int64_t layer) {
   } else {
     builder.Norm(block + "post_attention_layernorm", Role::kMlpNorm, layer, c.hidden_size);
   }
-  builder.Matrix(mlp + "gate_proj", Role::kGate, layer, c.intermediate_size, c.hidden_size, c.mlp_bias);
-  builder.Matrix(mlp + "up_proj", Role::kUp, layer, c.intermediate_size, c.hidden_size, c.mlp_bias);
-  builder.Matrix(mlp + "down_proj", Role::kDown, layer, c.hidden_size, c.intermediate_size, c.mlp_bias);
+  builder.Matrix(mlp + "gate_proj", Role::kGate, layer, sizes.intermediate_size, c.hidden_size, c.mlp_bias);
+  builder.Matrix(mlp + "up_proj", Role::kUp, layer, sizes.intermediate_size, c.hidden_size, c.mlp_bias);
+  builder.Matrix(mlp + "down_proj", Role::kDown, layer, c.hidden_size, sizes.intermediate_size, c.mlp_bias);
 }
 
 }  // namespace
@@ -65,7 +68,9 @@ int64_t TensorSpec::Elements() const {
 std::vector<TensorSpec> TensorTable(const ModelConfig& config) {
   TableBuilder builder(config);
   builder.Matrix("model.embed_tokens", Role::kEmbedding, -1, config.vocab_size, config.hidden_size, false);
-  for (int64_t layer = 0; layer < config.num_layers; ++layer) AddBlock(builder, config, layer);
+  const std::vector<LayerSizes> sizes = SizesOfLayers(config);
+  for (int64_t layer = 0; layer < config.num_layers; ++layer)
+    AddBlock(builder, config, layer, sizes[static_cast<size_t>(layer)]);
   builder.Norm("model.norm", Role::kFinalNorm, -1, config.hidden_size);
   if (!config.tie_embeddings) builder.Matrix("lm_head", Role::kHead, -1, config.vocab_size, config.hidden_size, false);
   return std::move(builder.table);

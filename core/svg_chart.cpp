@@ -7,12 +7,12 @@
 #include <cmath>
 #include <limits>
 
+#include "core/svg_paper.h"
 #include "core/utf8.h"
 
 namespace ecld {
 namespace {
 
-constexpr double kWidth = 420, kHeight = 290, kLeft = 64, kRight = 14, kBottom = 50;
 constexpr double kLegendLine = 20, kCharacter = 7.7;  // of text of 13 units; an estimate, there is no font here to ask
 constexpr std::array kDashes = {"", "7 4", "2 4", "10 3 2 3", "4 3", "1 3"};
 
@@ -33,19 +33,6 @@ bool Usable(const Chart& chart, const ChartPoint& point) {
          (!chart.y.log || point.y > 0);
 }
 
-std::string TickText(double value) {
-  if (std::abs(value) < 1e-12) return "0";
-  // Longer ones would run into the title of the axis.
-  if (const double size = std::abs(value); size >= 1e5 && size < 1e9)
-    return size < 1e6 ? fmt::format("{:.4g}k", value / 1e3) : fmt::format("{:.4g}M", value / 1e6);
-  return std::abs(value) >= 1e6 || std::abs(value) < 1e-3 ? fmt::format("{:.3g}", value) : fmt::format("{:.6g}", value);
-}
-
-std::string Text(double x, double y, std::string_view anchor, std::string_view text, std::string_view more = "") {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\"{}>{}</text>", x, y, anchor, more,
-                     EscapeXml(text));
-}
-
 // Circle, square, diamond, triangle.
 std::string Mark(double x, double y, int style, bool hollow) {
   const std::string look = fmt::format("class=\"s{}{}\"", style % kChartStyles, hollow ? " hollow" : " full");
@@ -63,19 +50,19 @@ std::string Mark(double x, double y, int style, bool hollow) {
 
 std::string Legend(const Chart& chart, double* height) {
   std::string svg;
-  double x = kLeft, y = 14;
+  double x = kPaperLeft, y = 14;
   for (const ChartSeries& series : chart.series) {
     if (series.name.empty()) continue;
     const double width = 30 + kCharacter * static_cast<double>(series.name.size()) + 14;
-    if (x > kLeft && x + width > kWidth) {
-      x = kLeft;
+    if (x > kPaperLeft && x + width > kPaperWidth) {
+      x = kPaperLeft;
       y += kLegendLine;
     }
     if (series.line != ChartSeries::Line::kNone)
       svg += fmt::format("<path d=\"M{:.1f} {:.1f}h22\" class=\"line s{}\" stroke-dasharray=\"{}\"/>", x, y - 4,
                          series.style % kChartStyles, kDashes[static_cast<size_t>(series.style % kChartStyles)]);
     if (series.marks) svg += Mark(x + 11, y - 4, series.style, series.hollow);
-    svg += Text(x + 28, y, "start", series.name);
+    svg += SvgText(x + 28, y, "start", series.name);
     x += width;
   }
   *height = svg.empty() ? 8 : y + 12;
@@ -86,17 +73,17 @@ std::string Axes(const Chart& chart, const Scale& x, const Scale& y) {
   std::string svg;
   for (double tick : y.ticks.at) {
     svg += fmt::format("<path class=\"grid\" d=\"M{:.1f} {:.1f}H{:.1f}\"/>", x.from, y(tick), x.to);
-    svg += Text(x.from - 7, y(tick) + 4, "end", TickText(tick));
+    svg += SvgText(x.from - 7, y(tick) + 4, "end", TickText(tick));
   }
   for (double tick : x.ticks.at) {
     svg += fmt::format("<path class=\"axis\" d=\"M{:.1f} {:.1f}v5\"/>", x(tick), y.from);
-    svg += Text(x(tick), y.from + 18, "middle", TickText(tick));
+    svg += SvgText(x(tick), y.from + 18, "middle", TickText(tick));
   }
   svg += fmt::format("<path class=\"axis\" d=\"M{:.1f} {:.1f}H{:.1f}\"/>", x.from, y.from, x.to);
-  svg += Text((x.from + x.to) / 2, kHeight - 8, "middle", chart.x.title, " class=\"title\"");
+  svg += SvgText((x.from + x.to) / 2, kPaperHeight - 8, "middle", chart.x.title, " class=\"title\"");
   const double middle = (y.from + y.to) / 2;
-  svg += Text(14, middle, "middle", chart.y.title,
-              fmt::format(" class=\"title\" transform=\"rotate(-90 14 {:.1f})\"", middle));
+  svg += SvgText(14, middle, "middle", chart.y.title,
+                 fmt::format(" class=\"title\" transform=\"rotate(-90 14 {:.1f})\"", middle));
   return svg;
 }
 
@@ -116,7 +103,7 @@ class Labels {
     // Those at the right edge first: they fit on one side of their points only.
     std::vector<Wanted> wanted = wanted_;
     std::stable_partition(wanted.begin(), wanted.end(), [](const Wanted& label) {
-      return label.x + kBeside + kCharacter * static_cast<double>(label.text.size()) > kWidth - 2;
+      return label.x + kBeside + kCharacter * static_cast<double>(label.text.size()) > kPaperWidth - 2;
     });
     for (const Wanted& label : wanted) {
       const double width = kCharacter * static_cast<double>(label.text.size());
@@ -136,8 +123,8 @@ class Labels {
       if (std::abs(best_at - label.y) > 20)
         svg += fmt::format("<path class=\"lead\" d=\"M{:.1f} {:.1f}L{:.1f} {:.1f}\"/>", label.x, label.y,
                            label.x + (best_left ? -8 : 8), best_at - 4);
-      svg += Text(label.x + (best_left ? -kBeside : kBeside), best_at, best_left ? "end" : "start", label.text,
-                  " class=\"label\"");
+      svg += SvgText(label.x + (best_left ? -kBeside : kBeside), best_at, best_left ? "end" : "start", label.text,
+                     " class=\"label\"");
     }
     return svg;
   }
@@ -162,7 +149,7 @@ class Labels {
            std::max(0.0, std::min(a.bottom, b.bottom) - std::max(a.top, b.top));
   }
   static double Outside(const Box& box, double top, double bottom) {
-    const Box paper{kLeft, kWidth - 2, top - 12, bottom};
+    const Box paper{kPaperLeft, kPaperWidth - 2, top - 12, bottom};
     return (box.right - box.left) * (box.bottom - box.top) - Overlap(box, paper);
   }
 
@@ -207,6 +194,7 @@ struct Range {
 };
 
 std::string Body(const Chart& chart, double top) {
+  if (!chart.cells.empty()) return CellsSvg(chart, top);
   Range x_range, y_range;
   for (const ChartSeries& series : chart.series)
     for (const ChartPoint& point : series.points) {
@@ -216,13 +204,13 @@ std::string Body(const Chart& chart, double top) {
       for (const auto& end : {point.y_low, point.y_high})
         if (end && std::isfinite(*end) && (!chart.y.log || *end > 0)) y_range.Take(*end);
     }
-  if (x_range.low > x_range.high) return Text(kWidth / 2, kHeight / 2, "middle", "no data");
+  if (x_range.low > x_range.high) return SvgText(kPaperWidth / 2, kPaperHeight / 2, "middle", "no data");
   double legend = 0;
   const std::string names = Legend(chart, &legend);
-  const Scale x{TicksOf(x_range.low, x_range.high, chart.x.log, chart.x.from_zero), chart.x.log, kLeft,
-                kWidth - kRight};
-  const Scale y{TicksOf(y_range.low, y_range.high, chart.y.log, chart.y.from_zero), chart.y.log, kHeight - kBottom,
-                top + legend};
+  const Scale x{TicksOf(x_range.low, x_range.high, chart.x.log, chart.x.from_zero), chart.x.log, kPaperLeft,
+                kPaperWidth - kPaperRight};
+  const Scale y{TicksOf(y_range.low, y_range.high, chart.y.log, chart.y.from_zero), chart.y.log,
+                kPaperHeight - kPaperBottom, top + legend};
   std::string svg = fmt::format("<g transform=\"translate(0 {:.1f})\">{}</g>", top, names) + Axes(chart, x, y);
   Labels labels;
   for (const ChartSeries& series : chart.series) svg += SeriesSvg(chart, series, x, y, &labels);
@@ -231,26 +219,40 @@ std::string Body(const Chart& chart, double top) {
 
 std::string Element(const Chart& chart, std::string_view attributes, std::string_view style, double top) {
   return fmt::format(
-      "<svg class=\"chart\" viewBox=\"0 0 {} {}\" role=\"img\"{}><title>{}</title><desc>{}</desc>{}{}</svg>", kWidth,
-      kHeight, attributes, EscapeXml(chart.title), EscapeXml(chart.description), style, Body(chart, top));
+      "<svg class=\"chart\" viewBox=\"0 0 {} {}\" role=\"img\"{}><title>{}</title><desc>{}</desc>{}{}</svg>",
+      kPaperWidth, kPaperHeight, attributes, EscapeXml(chart.title), EscapeXml(chart.description), style,
+      Body(chart, top));
 }
 
 // The title of a file, smaller where the paper is not wide enough for it.
 std::string FileTitle(const std::string& title) {
   constexpr double kSize = 14, kEdge = 8;
   const double width = kCharacter * kSize / 13 * static_cast<double>(title.size());
-  if (kLeft + width <= kWidth) return Text(kLeft, 18, "start", title, " class=\"name\"");
-  const double size = std::min(kSize, kSize * (kWidth - 2 * kEdge) / width);
-  return Text(kEdge, 18, "start", title, fmt::format(" class=\"name\" style=\"font-size:{:.1f}px\"", size));
+  if (kPaperLeft + width <= kPaperWidth) return SvgText(kPaperLeft, 18, "start", title, " class=\"name\"");
+  const double size = std::min(kSize, kSize * (kPaperWidth - 2 * kEdge) / width);
+  return SvgText(kEdge, 18, "start", title, fmt::format(" class=\"name\" style=\"font-size:{:.1f}px\"", size));
 }
 
 }  // namespace
 
+std::string TickText(double value) {
+  if (std::abs(value) < 1e-12) return "0";
+  // Longer ones would run into the title of the axis.
+  if (const double size = std::abs(value); size >= 1e5 && size < 1e9)
+    return size < 1e6 ? fmt::format("{:.4g}k", value / 1e3) : fmt::format("{:.4g}M", value / 1e6);
+  return std::abs(value) >= 1e6 || std::abs(value) < 1e-3 ? fmt::format("{:.3g}", value) : fmt::format("{:.6g}", value);
+}
+
+std::string SvgText(double x, double y, std::string_view anchor, std::string_view text, std::string_view more) {
+  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\"{}>{}</text>", x, y, anchor, more,
+                     EscapeXml(text));
+}
+
 std::string SvgElement(const Chart& chart) { return Element(chart, "", "", 0); }
 
 std::string SvgFile(const Chart& chart) {
-  const std::string size =
-      fmt::format(" xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\"", kWidth * 1.6, kHeight * 1.6);
+  const std::string size = fmt::format(" xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\"",
+                                       kPaperWidth * 1.6, kPaperHeight * 1.6);
   return Element(chart, size,
                  fmt::format("<style>{}</style>"
                              "<rect width=\"100%\" height=\"100%\" class=\"paper\"/>{}",
@@ -269,6 +271,7 @@ std::string_view ChartStyle() {
          ".chart text{fill:var(--soft)}.chart text.title,.chart text.label,.chart text.name{fill:var(--ink)}"
          ".chart text.name{font-weight:600;font-size:14px}.chart .paper{fill:var(--paper)}\n"
          ".chart .grid{stroke:var(--rule);fill:none}.chart .axis,.chart .lead{stroke:var(--soft);fill:none}\n"
+         ".chart .ground{fill:var(--rule)}.chart .cell{fill:var(--c0)}\n"
          ".chart .line{fill:none;stroke-width:2;stroke-linejoin:round}.chart .bar{fill:none;stroke-width:1.4}\n"
          ".chart .full{stroke:var(--paper);stroke-width:1}.chart .hollow{fill:var(--paper);stroke-width:2}\n"
          ".chart .line.s0,.chart .bar.s0,.chart .hollow.s0{stroke:var(--c0)}.chart .full.s0{fill:var(--c0)}\n"

@@ -31,10 +31,17 @@ struct ChartAxis {
   bool from_zero = false;
 };
 
+// A row along the x axis, one cell for each whole number from 0 on, each the darker the larger its share of 1.
+struct ChartCells {
+  std::string name;
+  std::vector<double> shares;  // what is not finite is left out
+};
+
 struct Chart {
   std::string title, description;  // for who cannot see it; a file of its own shows the title
   ChartAxis x, y;
   std::vector<ChartSeries> series;
+  std::vector<ChartCells> cells = {};  // where there are some, they are drawn, and no series
 };
 
 // Where the ticks of an axis stand, ascending, the first and last of them at or within its ends.

@@ -16,11 +16,11 @@ at::Tensor ToTensor(const std::vector<float>& values, const std::vector<int64_t>
   return tensor;
 }
 
-constexpr std::array kTaught = {Feature::kQueryKeyValueBias, Feature::kOutputBias,     Feature::kMlpBias,
-                                Feature::kHeadNorms,         Feature::kWindows,        Feature::kRopeLinear,
-                                Feature::kRopeLlama3,        Feature::kRopeYarn,       Feature::kRopeDynamic,
-                                Feature::kRopeLongRope,      Feature::kRopeOfWindows,  Feature::kGelu,
-                                Feature::kOutputNorms,       Feature::kEmbeddingScale, Feature::kQueryScalar};
+constexpr std::array kTaught = {
+    Feature::kQueryKeyValueBias, Feature::kOutputBias,     Feature::kMlpBias,       Feature::kHeadNorms,
+    Feature::kWindows,           Feature::kRopeLinear,     Feature::kRopeLlama3,    Feature::kRopeYarn,
+    Feature::kRopeDynamic,       Feature::kRopeLongRope,   Feature::kRopeOfWindows, Feature::kGelu,
+    Feature::kOutputNorms,       Feature::kEmbeddingScale, Feature::kQueryScalar,   Feature::kLayerSizes};
 
 at::ScalarType TorchType(DType dtype) {
   if (dtype == DType::kBF16) return at::kBFloat16;

@@ -139,15 +139,16 @@ void ReadBlocks(const Checkpoint& in, int64_t first, const std::vector<at::Tenso
 }
 
 WalkMemory MemoryOfWalk(const ModelConfig& config, const PlanInput& input) {
-  uint64_t parameters = 0;
+  std::vector<uint64_t> parameters(static_cast<size_t>(config.num_layers));
   for (const auto& spec : TensorTable(config))
-    if (spec.layer == 0) parameters += static_cast<uint64_t>(spec.Elements());
+    if (spec.layer >= 0) parameters[static_cast<size_t>(spec.layer)] += static_cast<uint64_t>(spec.Elements());
   const auto tokens = static_cast<uint64_t>(input.calibration_windows * input.window_tok);
   const uint64_t batch_tok = std::min(tokens, static_cast<uint64_t>(std::max(kWalkBatchTok, input.window_tok)));
   // Live at once in a block: states, norm, gate, up and their product, queries, keys and values.
   const auto width =
       static_cast<uint64_t>(4 * config.hidden_size + 3 * config.intermediate_size + 6 * config.QueryWidth());
-  return {4 * parameters, 4 * tokens * static_cast<uint64_t>(config.hidden_size), 4 * batch_tok * width};
+  return {4 * std::ranges::max(parameters), 4 * tokens * static_cast<uint64_t>(config.hidden_size),
+          4 * batch_tok * width};
 }
 
 double WalkFlops(const ModelConfig& config, const PlanInput& input) {

@@ -41,9 +41,9 @@ int64_t MomentFloats(int64_t out_features) {
 }
 
 // Of a block: the moments of each linear, then the weights of each group.
-int64_t BlockFloats(const std::vector<TensorSpec>& table, int64_t tokens) {
+int64_t BlockFloats(const std::vector<TensorSpec>& table, int64_t layer, int64_t tokens) {
   int64_t floats = static_cast<int64_t>(kLinearGroups.size()) * tokens;
-  for (Role role : kBlockLinears) floats += MomentFloats(Find(table, role, 0).shape[0]);
+  for (Role role : kBlockLinears) floats += MomentFloats(Find(table, role, layer).shape[0]);
   return floats;
 }
 
@@ -127,7 +127,7 @@ void OutputStatistics::Make(const Checkpoint& in, const PassContext& context) {
     return directory_ / (layer < layers ? fmt::format("block-{}.moments", layer) : "embedding.moments");
   };
   const auto identity = [&](int64_t layer) -> CacheIdentity {
-    const int64_t floats = layer < layers ? BlockFloats(table_, tokens) : EmbeddingFloats(config_);
+    const int64_t floats = layer < layers ? BlockFloats(table_, layer, tokens) : EmbeddingFloats(config_);
     return {"ECLDOUTM", 1, key, kCacheHeaderBytes + static_cast<uint64_t>(floats + 15) / 16 * 64};
   };
   const auto write = [&](int64_t layer, const std::vector<float>& values) {
@@ -189,7 +189,7 @@ at::Tensor OutputStatistics::TokenProbabilities() const {
 
 at::Tensor OutputStatistics::TokenWeights(Role linear, int64_t layer) const {
   const int64_t tokens = windows_ * window_tok_;
-  const float* values = Values(layer) + BlockFloats(table_, tokens) -
+  const float* values = Values(layer) + BlockFloats(table_, layer, tokens) -
                         (std::ssize(kLinearGroups) - static_cast<int64_t>(GroupIndex(linear))) * tokens;
   at::Tensor weights = at::empty({windows_, window_tok_}, at::kFloat);
   std::memcpy(weights.data_ptr(), values, static_cast<size_t>(tokens) * 4);
@@ -200,15 +200,19 @@ GradientWalkCost CostOfStatistics(const ModelConfig& config, const PlanInput& in
   GradientWalkCost cost = CostOfGradients(config, input);
   const std::vector<TensorSpec> table = TensorTable(config);
   const int64_t tokens = input.calibration_windows * input.window_tok;
-  int64_t largest = 0;
-  for (Role role : kBlockLinears) {
-    const int64_t rows = Find(table, role, 0).shape[0], together = MomentRows(rows);
-    cost.flops += static_cast<double>(tokens * rows * together * config.num_layers);
-    largest += rows * together;
+  uint64_t largest_B = 0;
+  for (int64_t layer = 0; layer < config.num_layers; ++layer) {
+    int64_t sums = 0;
+    for (Role role : kBlockLinears) {
+      const int64_t rows = Find(table, role, layer).shape[0], together = MomentRows(rows);
+      cost.flops += static_cast<double>(tokens * rows * together);
+      sums += rows * together;
+    }
+    const int64_t floats = BlockFloats(table, layer, tokens);
+    cost.scratch_B += 4 * static_cast<uint64_t>(floats);
+    largest_B = std::max(largest_B, static_cast<uint64_t>(4 * sums + 8 * floats));
   }
-  const auto floats = static_cast<uint64_t>(BlockFloats(table, tokens));
-  cost.scratch_B += 4 * floats * static_cast<uint64_t>(config.num_layers);
-  cost.memory_B += 4 * static_cast<uint64_t>(largest) + 8 * floats;
+  cost.memory_B += largest_B;
   return cost;
 }
 

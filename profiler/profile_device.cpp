@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/layer_sizes.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/log.h"
@@ -84,7 +85,9 @@ DeviceProfile Begun(const ProfileOptions& options) {
   if (options.budget_s < 0) Fail("budget", "found {} s, expected 0 (no limit) or more", options.budget_s);
   DeviceProfile profile;
   profile.provenance = ProvenanceSection(options.runtime);
-  Checkpoint::Open(options.model);  // it may not stay mapped while loading is measured
+  // It may not stay mapped while loading is measured.
+  if (LayersDiffer(Checkpoint::Open(options.model).config()))
+    Fail(options.model.string(), "its layers differ in size; a profile has one attention and one gate for all of them");
   CheckReplaceable(options);
   if (!options.scores.results.empty()) AddScores(options.scores, WeightsSha256(options.model), &profile);
   profile.created_utc = UtcNow();

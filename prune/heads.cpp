@@ -37,35 +37,51 @@ Planned PruneHeadsPass::Plan(const PlanInput& input) const {
         "{} of {} query heads cannot be kept: each of the {} key and value heads kept is read by as many, 1 to {}; the "
         "nearest that can be is {}",
         heads, all, kv_heads, in_group, std::clamp<int64_t>((heads + kv_heads / 2) / kv_heads, 1, in_group) * kv_heads);
-  ModelConfig result = input.config;
-  result.num_heads = heads;
-  result.num_kv_heads = kv_heads;
-  Planned planned = PlanRemoval(input, options_.removal, Role::kOutput, result);
-  planned.notes.push_back(
-      fmt::format("query heads {} -> {}, key and value heads {} -> {} in every block", all, heads, groups, kv_heads));
+  std::vector<LayerSizes> sizes = SizesOfLayers(input.config);
+  for (LayerSizes& each : sizes) {
+    if (each.num_heads != all || each.num_kv_heads != groups)
+      Fail(input.where, "blocks have {} to {} query heads; only as many in every block can be pruned", each.num_heads,
+           all);
+    each.num_heads = heads;
+    each.num_kv_heads = kv_heads;
+  }
+  const ModelConfig result = WithLayerSizes(input.config, sizes);
+  Planned planned = PlanRemoval(input, options_.removal, options_.ratios, RemovalOf(input.config, result), result);
+  planned.notes.push_back(fmt::format("query heads {} -> {}, key and value heads {} -> {} in {}", all, heads, groups,
+                                      kv_heads, options_.ratios.chosen ? "the mean" : "every block"));
   if (result.family == Family::kQwen2)
     planned.notes.push_back(
         "llama.cpp takes the heads of a qwen2 to be as wide as its states, and cannot load the result");
   return planned;
 }
 
+Removal PruneHeadsPass::RemovalOf(const ModelConfig& before, const ModelConfig& after) const {
+  const int64_t head_dim = before.head_dim, in_group = before.num_heads / before.num_kv_heads;
+  Removal removal = {.label = "prune.heads",
+                     .linear = Role::kOutput,
+                     .levels = {},
+                     .keep =
+                         [=](Survivors& columns, const LayerSizes& left) {
+                           columns.Keep(in_group * head_dim, 1, left.num_kv_heads, 1);
+                           columns.Keep(head_dim, left.num_kv_heads, left.num_heads / left.num_kv_heads, 1);
+                         },
+                     .row = [head_dim, all = before.num_heads](const Survivors& columns) -> Json {
+                       return {{"kept_heads", HeadsOf(columns, head_dim)}, {"of", all}};
+                     }};
+  const int64_t kv_heads = SizesOfLayers(after).front().num_kv_heads;
+  if (options_.heads > 0)
+    for (int64_t i = 1; i <= in_group; ++i) removal.levels.push_back({0, i * kv_heads, kv_heads});
+  else
+    for (int64_t i = 1; i <= before.num_kv_heads; ++i) removal.levels.push_back({0, i * in_group, i});
+  return removal;
+}
+
+ModelConfig PruneHeadsPass::Settle(const Checkpoint& in, const ModelConfig& planned, PassContext& context) const {
+  return SettleRemoval(in, planned, context, options_.removal, options_.ratios, RemovalOf(in.config(), planned));
+}
+
 void PruneHeadsPass::Run(const Checkpoint& in, CheckpointWriter& out, PassContext& context) const {
-  const ModelConfig &before = in.config(), &after = out.config();
-  const int64_t groups = after.num_kv_heads, head_dim = before.head_dim;
-  const int64_t in_group = before.num_heads / before.num_kv_heads;
-  (*context.report)["num_attention_heads"] = after.num_heads;
-  (*context.report)["num_key_value_heads"] = groups;
-  WalkRemoval(in, out, context, options_.removal,
-              {.label = "prune.heads",
-               .linear = Role::kOutput,
-               .keep =
-                   [&](Survivors& columns) {
-                     columns.Keep(in_group * head_dim, 1, groups, 1);
-                     columns.Keep(head_dim, groups, after.num_heads / groups, 1);
-                   },
-               .row = [&](const Survivors& columns) -> Json {
-                 return {{"kept_heads", HeadsOf(columns, head_dim)}};
-               }});
+  WalkRemoval(in, out, context, options_.removal, RemovalOf(in.config(), out.config()));
 }
 
 std::unique_ptr<Pass> MakePruneHeads(Options& options) {
@@ -74,6 +90,7 @@ std::unique_ptr<Pass> MakePruneHeads(Options& options) {
                             "query heads to keep, as many for each key and value head; 0: all of those that are kept");
   prune.kv_heads = options.Int("kv_heads", prune.kv_heads, 0, kMost,
                                "key and value heads to keep, each with the query heads that read it; 0: all");
+  prune.ratios = ReadRatioOptions(options);
   prune.removal = ReadRemovalOptions(options);
   return std::make_unique<PruneHeadsPass>(prune);
 }

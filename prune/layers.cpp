@@ -7,12 +7,14 @@
 #include <numeric>
 #include <optional>
 
+#include "checkpoint/layer_sizes.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include "core/options.h"
 #include "core/progress.h"
 #include "model/embedding.h"
+#include "model/settling_pass.h"
 #include "model/streamed_kl.h"
 #include "model/tensor_walker.h"
 #include "prune/removal.h"
@@ -87,15 +89,6 @@ std::vector<int64_t> ChooseLayers(const Checkpoint& in, const PruneLayersOptions
   return layers;
 }
 
-// Keys of config.json that depend on which layers are kept.
-Json DecidedKeys(const ModelConfig& planned, const ModelConfig& found) {
-  const Json before = ToJson(planned), after = ToJson(found);
-  Json decided = Json::object();
-  for (const auto& [key, value] : after.items())
-    if (!before.contains(key) || before.at(key) != value) decided[key] = value;
-  return decided;
-}
-
 }  // namespace
 
 ModelConfig WithLayers(const ModelConfig& config, const std::vector<int64_t>& kept) {
@@ -118,6 +111,9 @@ ModelConfig WithLayers(const ModelConfig& config, const std::vector<int64_t>& ke
 
 Planned PruneLayersPass::Plan(const PlanInput& input) const {
   RequirePrunable(input);
+  if (LayersDiffer(input.config))
+    Fail(input.where,
+         "blocks differ in size, so what is left depends on which go; put this stage before ratios: chosen");
   const int64_t layers = input.config.num_layers;
   if (options_.remove < 1 || options_.remove >= layers)
     Fail(input.where + ".remove", "{} of {} blocks cannot go; 1 to {} can", options_.remove, layers, layers - 1);

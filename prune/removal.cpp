@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <optional>
 
 #include "core/error.h"
@@ -12,6 +13,8 @@
 #include "model/block_training.h"
 #include "model/embedding.h"
 #include "model/streamed_kl.h"
+#include "prune/cut.h"
+#include "prune/ratio_search.h"
 
 namespace ecld {
 namespace {
@@ -19,17 +22,27 @@ namespace {
 constexpr int64_t kGoodTokens = 10;  // for each input that is refitted
 constexpr int64_t kKlTok = 2048;     // that the divergence of the result is told of
 
-// Cuts what makes the other inputs of the linear.
-void CutMakers(Block& block, Role linear, const at::Tensor& inputs) {
-  const int64_t all = block.Parameter(linear).size(1), head_dim = block.config().head_dim;
-  for (Role role : GroupOf(linear).makers) {
-    // Where fewer rows make them, heads of keys and values, each is that of several query heads.
-    const int64_t shared_by = all / block.Parameter(role).size(0);
-    const at::Tensor rows = inputs.div(shared_by * head_dim, "floor") * head_dim + inputs.remainder(head_dim);
-    const at::Tensor kept = std::get<0>(at::_unique(rows));
-    for (bool bias : {false, true})
-      if (block.Has(role, bias)) block.Parameter(role, bias) = block.Parameter(role, bias).index_select(0, kept);
+// Sizes with those of a level that this linear's inputs have.
+LayerSizes With(const LayerSizes& sizes, const LayerSizes& level, Role linear) {
+  if (linear == Role::kDown) return {level.intermediate_size, sizes.num_heads, sizes.num_kv_heads};
+  return {sizes.intermediate_size, level.num_heads, level.num_kv_heads};
+}
+
+// Of each block, the index into removal.levels. REQUIRES: each is of one.
+std::vector<size_t> LevelsOf(const ModelConfig& config, const Removal& removal) {
+  std::vector<size_t> levels;
+  for (const LayerSizes& sizes : SizesOfLayers(config)) {
+    const auto same = [&](const LayerSizes& level) { return With(sizes, level, removal.linear) == sizes; };
+    levels.push_back(static_cast<size_t>(std::ranges::find_if(removal.levels, same) - removal.levels.begin()));
   }
+  return levels;
+}
+
+ModelConfig WithLevels(const ModelConfig& config, const Removal& removal, const std::vector<size_t>& levels) {
+  std::vector<LayerSizes> sizes = SizesOfLayers(config);
+  for (size_t layer = 0; layer < sizes.size(); ++layer)
+    sizes[layer] = With(sizes[layer], removal.levels[levels[layer]], removal.linear);
+  return WithLayerSizes(config, sizes);
 }
 
 TensorSpec SpecOf(const ModelConfig& config, Role linear) { return Find(TensorTable(config), linear, 0); }
@@ -43,7 +56,8 @@ class RemovalWalk {
         context_(context),
         options_(options),
         removal_(removal),
-        cuts_(SpecOf(in.config(), removal.linear).shape != SpecOf(out.config(), removal.linear).shape) {
+        sizes_(SizesOfLayers(out.config())),
+        cuts_(SizesOfLayers(in.config()) != sizes_) {
     if (cuts_ && options.output_kl) statistics_.emplace(in, context);
     const auto& windows = context.calibration->windows;
     kl_windows_ = SampleWindows(kKlTok, context.calibration->window_tok, std::ssize(windows));
@@ -58,9 +72,8 @@ class RemovalWalk {
     const at::Tensor weight = block.Parameter(linear.role);
     Survivors survivors(
         weight, MomentsOf(walked, linear, statistics_ ? &*statistics_ : nullptr, options_.NeedsProducts()), options_);
-    removal_.keep(survivors);
-    CutMakers(block, linear.role, survivors.inputs());
-    block.Parameter(linear.role) = weight.index_select(1, survivors.inputs());
+    removal_.keep(survivors, sizes_[static_cast<size_t>(block.layer())]);
+    CutInputs(block, linear.role, survivors.inputs());
     if (unrepaired_.defined() && passed_ == block.layer()) {
       AdvanceStates(TorchOps(), block, unrepaired_);
       ++passed_;
@@ -91,6 +104,7 @@ class RemovalWalk {
     Json& report = *context_.report;
     report["score"] = std::string(kScoreNames[static_cast<size_t>(options_.score)]);
     report["repair"] = options_.repair;
+    if (const Json ratios = context_.rows.All("ratios "); !ratios.empty()) report["ratios"] = ratios;
     report["sizes"] = SizesJson(in_.config(), out_.config());
     report["kl_tok"] = kl_windows_ * ended.states.size(1);  // of the calibration text
     report["kl_nats_unrepaired"] = whole ? Json(kl[1]) : Json(nullptr);
@@ -103,6 +117,7 @@ class RemovalWalk {
   const PassContext& context_;
   const RemovalOptions& options_;
   const Removal& removal_;
+  std::vector<LayerSizes> sizes_;  // of each block that is left
   bool cuts_;
   std::optional<OutputStatistics> statistics_;
   int64_t kl_windows_ = 0;
@@ -112,6 +127,21 @@ class RemovalWalk {
   int64_t passed_ = 0;
 };
 
+// Of a result that is uniform: another that blocks may come to, where there is a choice, and what that costs.
+SearchCost PlanChoice(const PlanInput& input, const RatioOptions& ratios, const Removal& removal, double walk_flops,
+                      Planned* planned) {
+  std::vector<size_t> levels = LevelsOf(planned->config, removal);
+  if (levels.size() == 1 || levels.front() == 0 || levels.front() + 1 == removal.levels.size()) {
+    planned->notes.push_back("blocks have nothing to give each other; as much goes from every one");
+    return {};
+  }
+  --levels.front();
+  ++levels.back();
+  planned->config = WithLevels(planned->config, removal, levels);
+  planned->notes.push_back("how much of each block is left, the measurement decides");
+  return CostOfSearch(input, ratios, walk_flops);
+}
+
 }  // namespace
 
 void RequirePrunable(const PlanInput& input) {
@@ -120,13 +150,17 @@ void RequirePrunable(const PlanInput& input) {
     Fail(input.where, "formats were chosen for the matrices as they are; put this stage before quantize.allocate");
 }
 
-Planned PlanRemoval(const PlanInput& input, const RemovalOptions& options, Role linear, const ModelConfig& result) {
-  const TensorSpec before = SpecOf(input.config, linear), after = SpecOf(result, linear);
+Planned PlanRemoval(const PlanInput& input, const RemovalOptions& options, const RatioOptions& ratios,
+                    const Removal& removal, const ModelConfig& result) {
+  const TensorSpec before = SpecOf(input.config, removal.linear), after = SpecOf(result, removal.linear);
   const int64_t held_out = options.repair ? HeldOutWindows(input.calibration_windows, kHeldOut) : 0;
   const int64_t tokens = (input.calibration_windows - held_out) * input.window_tok, kept = after.shape[1];
   if (options.repair && !(options.ridge > 0)) Fail(input.where + ".ridge", "{} is not above 0", options.ridge);
   if (options.score == Score::kTaylor && !options.output_kl)
     Fail(input.where + ".score", "taylor looks at gradients of the model's output; it needs output: kl");
+  if (ratios.chosen && !(options.output_kl && options.NeedsProducts()))
+    Fail(input.where + ".ratios",
+         "chosen goes by what the model is expected to lose; it needs output: kl, and a repair or score obs or taylor");
   Planned planned;
   planned.config = result;
   planned.output_B = WeightFileBytes(result);
@@ -150,7 +184,8 @@ Planned PlanRemoval(const PlanInput& input, const RemovalOptions& options, Role 
   // sets of weights.
   const uint64_t products_B = options.NeedsProducts() ? 2 * 4 * in * (in + out) : 0;
   const uint64_t solve_B = (options.repair ? 16 * in * in : 0) + 8 * 8 * in * out;
-  const uint64_t states = linear == Role::kOutput ? 3 : 2;  // of the pruned and of the dense model; after attention
+  const uint64_t states =
+      removal.linear == Role::kOutput ? 3 : 2;  // of the pruned and of the dense model; after attention
   const auto kl_tok = SampleWindows(kKlTok, input.window_tok, input.calibration_windows) * input.window_tok;
   planned.peak_memory_B = states * memory.states_B + kKeptFreeBytes +
                           std::max(2 * memory.block_B + products_B + std::max(memory.batch_B, solve_B),
@@ -160,6 +195,11 @@ Planned PlanRemoval(const PlanInput& input, const RemovalOptions& options, Role 
   // Their inverse in double: half the rate of float.
   if (options.NeedsProducts()) flops += layers * 2 * static_cast<double>(tokens) * size * static_cast<double>(in + out);
   if (options.repair) flops += layers * 2 * size * size * (size + 2 * static_cast<double>(before.shape[1] - kept));
+  if (ratios.chosen) {
+    const SearchCost search = PlanChoice(input, ratios, removal, flops, &planned);
+    flops += search.flops;
+    planned.peak_memory_B += search.memory_B;
+  }
   if (options.output_kl) {
     const GradientWalkCost cost = CostOfStatistics(input.config, input);
     planned.peak_memory_B = std::max(planned.peak_memory_B, cost.memory_B + kKeptFreeBytes);
@@ -168,6 +208,15 @@ Planned PlanRemoval(const PlanInput& input, const RemovalOptions& options, Role 
   }
   if (input.rates) planned.seconds = flops / input.rates->GemmFlops();
   return planned;
+}
+
+ModelConfig SettleRemoval(const Checkpoint& in, const ModelConfig& planned, PassContext& context,
+                          const RemovalOptions& options, const RatioOptions& ratios, const Removal& removal) {
+  if (!ratios.chosen) return planned;
+  const std::vector<size_t> levels = LevelsOf(planned, removal);
+  if (std::ranges::count(levels, levels.front()) == std::ssize(levels)) return planned;
+  const size_t total = std::accumulate(levels.begin(), levels.end(), size_t{0});
+  return WithLevels(planned, removal, ChooseLevels(in, context, options, ratios, removal, total / levels.size()));
 }
 
 void WalkRemoval(const Checkpoint& in, CheckpointWriter& out, PassContext& context, const RemovalOptions& options,
@@ -192,6 +241,18 @@ Json SizesJson(const ModelConfig& before, const ModelConfig& after) {
     return {{"params", ParameterCount(config)}, {"weights_B", WeightFileBytes(config)}, {"flop_per_tok", 2 * weights}};
   };
   return {{"before", sizes(before)}, {"after", sizes(after)}};
+}
+
+RatioOptions ReadRatioOptions(Options& options) {
+  RatioOptions ratios;
+  ratios.chosen = options.Choice("ratios", "uniform", {"uniform", "chosen"},
+                                 "as much from every block; or from each what the model's output loses least by, which "
+                                 "config.json says as per_layer_config") == "chosen";
+  ratios.rounds = options.Int("rounds", ratios.rounds, 0, 100,
+                              "with ratios: chosen, in which blocks are measured and give to each other");
+  ratios.sample_tok = options.Int("sample_tok", ratios.sample_tok, 1, 1 << 24,
+                                  "with ratios: chosen, tokens held out that the model's output is measured on");
+  return ratios;
 }
 
 RemovalOptions ReadRemovalOptions(Options& options) {

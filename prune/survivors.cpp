@@ -51,12 +51,27 @@ Survivors::Survivors(const at::Tensor& weight, PruneMoments moments, const Remov
   refits_ = at::cat({dense_, moments_.fit.missing.to(at::kDouble).matmul(inverse_)});
 }
 
-at::Tensor Survivors::ScoresOf(const at::Tensor& units) const {
+// Of the error, by G, when a unit goes; best: and the others are at their best then, where there is a repair.
+at::Tensor Survivors::Growth(const at::Tensor& units, bool best) const {
   const int64_t count = units.size(0), size = units.size(1), out = dense_.size(0);
+  const at::Tensor inputs = units.flatten(), weight = refits_.narrow(0, 0, out).index_select(1, inputs);
+  const at::Tensor gradient = ByOutputs(moments_.outputs, weight);
+  const at::Tensor inner =
+      weight.view({out, count, size})
+          .permute({1, 2, 0})
+          .bmm(gradient.view({out, count, size}).transpose(0, 1));  // B_U^T G B_U, [units, size, size]
+  if (best && inverse_.defined()) return at::linalg_solve(SquaresOf(inverse_, units), inner).diagonal(0, 1, 2).sum(1);
+  const at::Tensor alone = (inner * SquaresOf(moments_.fit.inputs, units)).sum(at::IntArrayRef{1, 2});
+  if (!best || !missing_.defined()) return alone;
+  const at::Tensor first_order = (gradient * missing_.index_select(1, inputs)).sum(0);
+  return alone + 2 * first_order.view({count, size}).sum(1);
+}
+
+at::Tensor Survivors::ScoresOf(const at::Tensor& units) const {
   const at::Tensor inputs = units.flatten();
-  const at::Tensor weight = refits_.narrow(0, 0, out).index_select(1, inputs);
   const auto by_input = [&](const at::Tensor& factor) {
-    return (weight.square().sum(0) * factor.index_select(0, inputs)).view({count, size}).sum(1);
+    const at::Tensor weight = refits_.narrow(0, 0, dense_.size(0)).index_select(1, inputs);
+    return (weight.square().sum(0) * factor.index_select(0, inputs)).view(units.sizes()).sum(1);
   };
   switch (options_.score) {
     case Score::kMagnitude:
@@ -66,23 +81,15 @@ at::Tensor Survivors::ScoresOf(const at::Tensor& units) const {
     case Score::kFluctuation:
       return by_input((moments_.energy - moments_.mean.square()).clamp_min(0));
     case Score::kTaylor:
+      return Growth(units, false);
     case Score::kObs:
       break;
   }
-  const at::Tensor gradient = ByOutputs(moments_.outputs, weight);
-  const at::Tensor inner =
-      weight.view({out, count, size})
-          .permute({1, 2, 0})
-          .bmm(gradient.view({out, count, size}).transpose(0, 1));  // B_U^T G B_U, [units, size, size]
-  if (options_.score == Score::kObs && inverse_.defined())
-    return at::linalg_solve(SquaresOf(inverse_, units), inner).diagonal(0, 1, 2).sum(1);
-  const at::Tensor alone = (inner * SquaresOf(moments_.fit.inputs, units)).sum(at::IntArrayRef{1, 2});
-  if (options_.score == Score::kTaylor) return alone;
-  const at::Tensor first_order = (gradient * missing_.index_select(1, inputs)).sum(0);
-  return alone + 2 * first_order.view({count, size}).sum(1);
+  return Growth(units, true);
 }
 
 void Survivors::Remove(const at::Tensor& inputs) {
+  if (options_.NeedsProducts()) cost_ += Growth(inputs.unsqueeze(0), true).item<double>() / 2;
   const at::Tensor weight = refits_.index_select(1, inputs);
   if (inverse_.defined()) {
     const at::Tensor rows = inverse_.index_select(0, inputs);
@@ -116,7 +123,7 @@ void Survivors::Keep(int64_t size, int64_t groups, int64_t keep, int64_t at_once
     std::erase_if(left, [&](int64_t unit) { return std::ranges::binary_search(going, unit); });
   }
   left_ = units.index_select(0, at::tensor(left, at::kLong)).flatten();
-  if (inverse_.defined()) Judge();
+  taken_.reset();
 }
 
 // U and V on the inputs that are left.
@@ -127,7 +134,7 @@ std::pair<at::Tensor, at::Tensor> Survivors::Changes() const {
 }
 
 // The least of aa a^2 + 2 ab a b + bb b^2 - 2 ga a - 2 gb b for a and b in [0, 1].
-void Survivors::Judge() {
+std::pair<double, double> Survivors::Judged() const {
   const auto [change, lacking] = Changes();
   const at::Tensor products = moments_.held_out.inputs.to(at::kDouble).index_select(1, left_);
   // What the outputs lack of the dense model's once inputs are gone, by those that are left.
@@ -148,11 +155,16 @@ void Survivors::Judge() {
     b = share(gb - ab * a, bb);
     a = share(ga - ab * b, aa);
   }
-  taken_ = a;
-  taken_lacking_ = b;
+  return {a, b};
 }
 
-at::Tensor Survivors::weight() const { return WeightOf(taken_, taken_lacking_).to(at::kFloat); }
+std::pair<double, double> Survivors::Taken() const {
+  if (!inverse_.defined()) return {0, 0};
+  if (!taken_) taken_ = Judged();
+  return *taken_;
+}
+
+at::Tensor Survivors::weight() const { return WeightOf(taken(), taken_lacking()).to(at::kFloat); }
 
 at::Tensor Survivors::WeightOf(double taken, double taken_lacking) const {
   const at::Tensor dense = dense_.index_select(1, left_);

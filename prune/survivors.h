@@ -13,6 +13,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -61,21 +62,26 @@ class Survivors {
   // That of the options, or what it was raised to where the refit had no one answer; 0: nothing was refitted.
   double ridge() const { return ridge_; }
 
-  // a and b.
-  double taken() const { return taken_; }
-  double taken_lacking() const { return taken_lacking_; }
+  // a and b; 0 without a repair.
+  double taken() const { return Taken().first; }
+  double taken_lacking() const { return Taken().second; }
   // On the windows held out, of the energy of what W puts out: mean w |r - (B - W) x|^2, of B and before the repair.
   // REQUIRES: products.
-  double Error() const { return ErrorOf(taken_, taken_lacking_); }
+  double Error() const { return ErrorOf(taken(), taken_lacking()); }
   double ErrorUnrepaired() const { return ErrorOf(0, 0); }
+  // Half of what the error grew by, by G, in all rounds: with output_kl the nats per token that the model is expected
+  // to lose by what went here. REQUIRES: products.
+  double Cost() const { return cost_; }
   // Share of the activation scores of all inputs, by W, that is of those left.
   double KeptEnergy() const;
 
  private:
   at::Tensor ScoresOf(const at::Tensor& units) const;
+  at::Tensor Growth(const at::Tensor& units, bool best) const;
   void Remove(const at::Tensor& inputs);
   std::pair<at::Tensor, at::Tensor> Changes() const;
-  void Judge();
+  std::pair<double, double> Judged() const;
+  std::pair<double, double> Taken() const;
   at::Tensor WeightOf(double taken, double taken_lacking) const;
   double ErrorOf(double taken, double taken_lacking) const;
 
@@ -85,7 +91,8 @@ class Survivors {
   at::Tensor refits_;   // W + U, and V below it, [2 out, in]; V is missing where nothing is repaired
   at::Tensor inverse_;  // P; undefined: nothing is repaired
   at::Tensor missing_;  // D of B as it is, where nothing is repaired and a score looks at it
-  double ridge_ = 0, taken_ = 0, taken_lacking_ = 0;
+  double ridge_ = 0, cost_ = 0;
+  mutable std::optional<std::pair<double, double>> taken_;  // once it was asked for
   at::Tensor left_;
 };
 

@@ -194,7 +194,7 @@ void MeasureCurvature(const Checkpoint& in, const AllocationSpace& space, const 
 CurvatureCost CostOfCurvature(const PlanInput& input, const AllocationSpace& space, const CurvatureOptions& options) {
   const GradientWalkCost statistics = CostOfStatistics(input.config, input);
   const WalkMemory memory = MemoryOfWalk(input.config, input);
-  uint64_t grams_B = 0;
+  std::vector<uint64_t> grams_B(static_cast<size_t>(input.config.num_layers));
   double kernel_flops = WalkFlops(input.config, input), weights = 0;
   const double tokens = static_cast<double>(input.calibration_windows * input.window_tok);
   for (const TensorSpec& spec : TensorTable(input.config)) {
@@ -202,11 +202,12 @@ CurvatureCost CostOfCurvature(const PlanInput& input, const AllocationSpace& spa
     weights += static_cast<double>(spec.Elements());
     if (spec.layer < 0 || SharesInput(spec.role)) continue;
     kernel_flops += tokens * static_cast<double>(spec.shape[1] * spec.shape[1]);
-    if (spec.layer == 0) grams_B += 4 * static_cast<uint64_t>(spec.shape[1] * spec.shape[1]);
+    grams_B[static_cast<size_t>(spec.layer)] += 4 * static_cast<uint64_t>(spec.shape[1] * spec.shape[1]);
   }
   CurvatureCost cost;
   cost.peak_memory_B =
-      std::max(statistics.memory_B, memory.block_B + memory.states_B + memory.batch_B + 3 * grams_B) + kKeptFreeBytes;
+      std::max(statistics.memory_B, memory.block_B + memory.states_B + memory.batch_B + 3 * std::ranges::max(grams_B)) +
+      kKeptFreeBytes;
   cost.scratch_B = statistics.scratch_B;
   if (!input.rates) return cost;
   cost.seconds = statistics.flops / input.rates->GemmFlops() + kernel_flops / input.rates->KernelFlops();

@@ -18,6 +18,7 @@
 #include "core/memory.h"
 #include "core/progress.h"
 #include "core/version.h"
+#include "model/settling_pass.h"
 #include "recipes/calibration.h"
 #include "recipes/journal.h"
 #include "recipes/run_files.h"
@@ -175,6 +176,7 @@ Json Runner::RunPass(size_t index, const Checkpoint& in, const Planned& planned,
   const bool resumed = fs::exists(staging);
   if (!resumed) fs::remove_all(scratch);
   fs::create_directories(scratch);
+  fs::create_directories(staging);  // from here on the next run finds use for what is in scratch
 
   Json details = Json::object(), decided = Json::object();
   PassContext context;
@@ -194,7 +196,9 @@ Json Runner::RunPass(size_t index, const Checkpoint& in, const Planned& planned,
 
   ResetPeakResident();
   const auto start = std::chrono::steady_clock::now();
-  CheckpointWriter out(staging, planned.config);
+  const ModelConfig settled = SettledConfig(*stage.object, in, planned.config, context);
+  decided = DecidedKeys(planned.config, settled);
+  CheckpointWriter out(staging, settled);
   stage.object->Run(in, out, context);
   out.Commit(true);
   const double seconds =

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "checkpoint/layer_sizes.h"
 #include "core/files.h"
 #include "core/json.h"
 #include "core/progress.h"
@@ -18,12 +19,13 @@ constexpr int64_t kLikeliestTokens = 4;           // LLM-QAT: three to five
 constexpr int64_t kMostWindowsAtOnce = 64;        // they share each reading of the weights
 constexpr uint64_t kMostCacheBytes = 1ull << 30;  // of the windows that are written at once
 
-KvShape CacheShape(const ModelConfig& config) {
-  return {.type = KvType::kF16, .num_kv_heads = config.num_kv_heads, .head_dim = config.head_dim};
-}
-
 uint64_t WindowBytes(const CalibrationOptions& options, const ModelConfig& config) {
-  return static_cast<uint64_t>(CacheShape(config).Bytes(WholeKeyBlocks(options.window_tok)) * config.num_layers);
+  uint64_t bytes = 0;
+  for (const LayerSizes& sizes : SizesOfLayers(config)) {
+    const KvShape shape{.type = KvType::kF16, .num_kv_heads = sizes.num_kv_heads, .head_dim = config.head_dim};
+    bytes += static_cast<uint64_t>(shape.Bytes(WholeKeyBlocks(options.window_tok)));
+  }
+  return bytes;
 }
 
 int64_t WindowsAtOnce(const CalibrationOptions& options, const ModelConfig& config) {

@@ -55,6 +55,14 @@ struct SensitivityRun {
   std::vector<SensitivityRow> rows;
 };
 
+// What a stage that prunes has left of each block, in shares of what there was: a row of all channels, or one for each
+// head.
+struct PruningRun {
+  std::string name;
+  std::vector<std::pair<std::string, std::vector<double>>> kept;  // name of a row, share by block
+};
+void AddPruning(const JsonView& run, std::vector<PruningRun>* runs);  // THROWS Error
+
 // Policies of offloading over a scenario, simulated.
 struct OffloadMetric {
   std::string name, unit;
@@ -94,6 +102,7 @@ OffloadStudy ReadOffloadStudy(const JsonView& document);  // THROWS Error
 struct Report {
   std::vector<ReportSubject> subjects;  // in the order in which the files name them
   std::vector<SensitivityRun> runs;
+  std::vector<PruningRun> pruned;
   std::vector<OffloadStudy> studies;
   std::vector<std::pair<std::string, std::string>> sources;  // file, sha256
 };

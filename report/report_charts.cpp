@@ -269,8 +269,8 @@ std::vector<ReportChart> LatencyCharts(const Report& report) {
 std::vector<std::filesystem::path> WriteCharts(const Report& report, const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder);
   std::vector<std::filesystem::path> paths;
-  for (const auto& charts : {FrontierCharts(report), SensitivityCharts(report), RiskCharts(report),
-                             LatencyCharts(report), OffloadCharts(report)})
+  for (const auto& charts : {FrontierCharts(report), SensitivityCharts(report), PruningCharts(report),
+                             RiskCharts(report), LatencyCharts(report), OffloadCharts(report)})
     for (const ReportChart& chart : charts) {
       paths.push_back(folder / (Slug(chart.chart.title) + ".svg"));
       WriteFileAtomically(paths.back(), SvgFile(chart.chart));

@@ -18,6 +18,7 @@ struct ReportChart {
 // Quality against size, and against energy where it is known; the line joins what no other checkpoint beats in both.
 std::vector<ReportChart> FrontierCharts(const Report& report);
 std::vector<ReportChart> SensitivityCharts(const Report& report);
+std::vector<ReportChart> PruningCharts(const Report& report);
 std::vector<ReportChart> RiskCharts(const Report& report);
 std::vector<ReportChart> LatencyCharts(const Report& report);
 std::vector<ReportChart> OffloadCharts(const Report& report);

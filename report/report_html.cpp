@@ -285,6 +285,7 @@ std::string ReportHtml(const Report& report) {
   html += ChartSection(
       "Sensitivity by layer", SensitivityCharts(report),
       "No <code>report.json</code> of a run that measured it (pass <code>quantize.allocate</code>) was given.");
+  if (!report.pruned.empty()) html += ChartSection("What was cut", PruningCharts(report), "Nothing to draw.");
   html += ChartSection("Risk and coverage", RiskCharts(report),
                        "No result of <code>eval --tasks --json</code> with uncertainty was given.");
   html += ChartSection("Latency", LatencyCharts(report), "No device profile was given.");

@@ -265,8 +265,9 @@ class ReportReader {
     }
   }
 
-  // Of the stages that measured what each matrix feels in each format.
+  // Of the stages that measured what each matrix feels in each format, and of those that prune.
   void AddRun(const JsonView& view) {
+    AddPruning(view, &report_.pruned);
     const JsonView stages = view.At("stages");
     for (size_t i = 0; i < stages.Size(); ++i) {
       const JsonView stage = stages.At(i);

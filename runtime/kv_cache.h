@@ -36,7 +36,7 @@ class KvCache {
   void Grow(int64_t tokens);
   KvView View(size_t layer);
 
-  KvShape shape_;
+  std::vector<KvShape> shapes_;  // of each layer
   using Lines = std::vector<Line, LargePages<Line>>;
   std::vector<Lines> layers_;
   std::vector<int64_t> capacities_;  // of each layer: an allocation that fails leaves some grown

@@ -23,11 +23,11 @@ RuntimeBlock ReadBlock(const Checkpoint& checkpoint, int64_t layer) {
 }
 
 // What a Session computes.
-constexpr std::array kTaught = {Feature::kQueryKeyValueBias, Feature::kOutputBias,     Feature::kMlpBias,
-                                Feature::kHeadNorms,         Feature::kWindows,        Feature::kRopeLinear,
-                                Feature::kRopeLlama3,        Feature::kRopeYarn,       Feature::kRopeDynamic,
-                                Feature::kRopeLongRope,      Feature::kRopeOfWindows,  Feature::kGelu,
-                                Feature::kOutputNorms,       Feature::kEmbeddingScale, Feature::kQueryScalar};
+constexpr std::array kTaught = {
+    Feature::kQueryKeyValueBias, Feature::kOutputBias,     Feature::kMlpBias,       Feature::kHeadNorms,
+    Feature::kWindows,           Feature::kRopeLinear,     Feature::kRopeLlama3,    Feature::kRopeYarn,
+    Feature::kRopeDynamic,       Feature::kRopeLongRope,   Feature::kRopeOfWindows, Feature::kGelu,
+    Feature::kOutputNorms,       Feature::kEmbeddingScale, Feature::kQueryScalar,   Feature::kLayerSizes};
 
 }  // namespace
 

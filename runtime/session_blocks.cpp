@@ -100,44 +100,48 @@ void Session::RotateAndStore(size_t layer, int64_t rows) {
   const Rotation& rotation = rotations_[static_cast<size_t>(RopeKind(config, static_cast<int64_t>(layer)))];
   const ElementwiseKernels& kernels = Elementwise();
   const int64_t head_dim = config.head_dim, half = head_dim / 2;
+  const int64_t query_width = model_.blocks()[layer][Role::kQuery].weight.out_features;
+  const int64_t key_width = model_.blocks()[layer][Role::kKey].weight.out_features;
+  const int64_t query_heads = query_width / head_dim, key_heads = key_width / head_dim;
   const auto eps = static_cast<float>(config.rms_norm_eps);
   const auto norm_heads = [&](const std::vector<float>& weight, int64_t heads, float* x) {
     for (int64_t head = 0; head < heads; ++head)
       kernels.rms_norm(x + head * head_dim, weight.data(), head_dim, eps, x + head * head_dim);
   };
-  pool_.ParallelFor(rows, MinRows(config.QueryWidth()), [&](int64_t begin, int64_t end) {
+  pool_.ParallelFor(rows, MinRows(query_width), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
-      float *query = query_.data() + row * config.QueryWidth(), *key = key_.data() + row * config.KeyWidth();
+      float *query = query_.data() + row * query_width, *key = key_.data() + row * key_width;
       if (!query_norm.empty()) {
-        norm_heads(query_norm, config.num_heads, query);
-        norm_heads(key_norm, config.num_kv_heads, key);
+        norm_heads(query_norm, query_heads, query);
+        norm_heads(key_norm, key_heads, key);
       }
       const float *cosine = rotation.cosine.data() + row * half, *sine = rotation.sine.data() + row * half;
-      kernels.rotate(query, cosine, sine, config.num_heads, head_dim);
-      kernels.rotate(key, cosine, sine, config.num_kv_heads, head_dim);
+      kernels.rotate(query, cosine, sine, query_heads, head_dim);
+      kernels.rotate(key, cosine, sine, key_heads, head_dim);
       const RowPlace& place = places_[static_cast<size_t>(row)];
-      AppendKv(place.cache->View(layer), place.position, key, value_.data() + row * config.KeyWidth());
+      AppendKv(place.cache->View(layer), place.position, key, value_.data() + row * key_width);
     }
   });
 }
 
 void Session::Attend(size_t layer, const Chunk& chunk) {
   const ModelConfig& config = model_.config();
-  float* out = Room(attended_, chunk.rows * config.QueryWidth());
+  const int64_t width = model_.blocks()[layer][Role::kQuery].weight.out_features;
+  float* out = Room(attended_, chunk.rows * width);
   attention_pieces_.clear();
   int64_t row = 0;
   for (const Piece& piece : chunk.pieces) {
     const auto count = static_cast<int64_t>(piece.tokens.size());
     if (count == 0) continue;
-    attention_pieces_.push_back({.query = query_.data() + row * config.QueryWidth(),
+    attention_pieces_.push_back({.query = query_.data() + row * width,
                                  .kv = piece.cache->View(layer),
                                  .rows = count,
                                  .first_position = piece.cache->length(),
-                                 .out = out + row * config.QueryWidth()});
+                                 .out = out + row * width});
     row += count;
   }
   Attention({.pieces = attention_pieces_,
-             .num_heads = config.num_heads,
+             .num_heads = width / config.head_dim,
              .window = config.sliding_window[layer],
              .scale = 1.0f / std::sqrt(static_cast<float>(config.QueryScalar()))},
             pool_, attention_scratch_);

@@ -22,6 +22,7 @@ PEER = pathlib.Path(__file__).parents[1] / "peers" / "structured.py"
 SCORES = ["magnitude", "activation", "fluctuation", "taylor", "obs"]  # the first three look at single layers
 FFN = "{{pass: prune.ffn, ratio: {}, multiple_of: 64, score: {}, repair: {}, output: {}}}"
 HEADS = "{{pass: prune.heads, {}, repair: {}}}"
+CHOSEN = ", ratios: chosen}"  # at the end of a stage
 REFIT = {"": "false", " + refit": "true"}
 
 
@@ -38,6 +39,10 @@ def stages():
         for heads in (6, 3):
             yield f"heads {heads} of 9{refit}", HEADS.format(f"heads: {heads}", repair)
         yield f"groups 2 of 3{refit}", HEADS.format("kv_heads: 2", repair)
+    for percent in (20, 30, 40):
+        yield (f"ffn {percent} % obs + refit, chosen ratios",
+               FFN.format(percent / 100, "obs", "true", "kl").replace("}", CHOSEN))
+    yield "heads 6 of 9 + refit, chosen ratios", HEADS.format("heads: 6", "true").replace("}", CHOSEN)
     for gone in range(1, 9):
         yield f"depth {30 - gone} of 30", f"{{pass: prune.layers, remove: {gone}}}"
     for tokens in (40960, 36864, 32768):

@@ -5,6 +5,7 @@
 
 #include "checkpoint/checkpoint_writer.h"
 #include "checkpoint/export/format_export.h"
+#include "checkpoint/layer_sizes.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
@@ -15,6 +16,9 @@ namespace {
 namespace fs = std::filesystem;
 
 std::unique_ptr<FormatExport> Make(const Checkpoint& in, ExportTarget target) {
+  if (target != ExportTarget::kGguf && LayersDiffer(in.config()))
+    Fail(in.directory().string(),
+         "its layers differ in size, which no other program loads; prune with ratios: uniform");
   if (!in.config().quantization && target != ExportTarget::kGguf)
     Fail(in.directory().string(),
          "holds no packed weights; other programs load it as it is. Quantize it first, or export to gguf");

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "checkpoint/foreign/translation.h"
+#include "checkpoint/layer_sizes.h"
 #include "cli/device/output.h"
 #include "cli/device/verbs.h"
 #include "core/progress.h"
@@ -18,6 +19,12 @@ struct Flags {
   bool brief = false;
 };
 
+// "1216", or from the least to the largest of a model whose blocks differ.
+std::string SizeOf(const ModelConfig& config, int64_t LayerSizes::*size) {
+  const auto [least, most] = std::ranges::minmax(SizesOfLayers(config), {}, size);
+  return least == most ? std::to_string(most.*size) : fmt::format("{} to {}", least.*size, most.*size);
+}
+
 void PrintConfig(const Checkpoint& checkpoint) {
   const ModelConfig& config = checkpoint.config();
   const uint64_t params = ParameterCount(config), interleaved_B = TileCache::FileBytes(checkpoint.directory());
@@ -29,8 +36,9 @@ void PrintConfig(const Checkpoint& checkpoint) {
                                                                static_cast<double>(params))},
               {"layers", std::to_string(config.num_layers)},
               {"hidden size", std::to_string(config.hidden_size)},
-              {"intermediate size", std::to_string(config.intermediate_size)},
-              {"heads", fmt::format("{} of {}, {} key-value", config.num_heads, config.head_dim, config.num_kv_heads)},
+              {"intermediate size", SizeOf(config, &LayerSizes::intermediate_size)},
+              {"heads", fmt::format("{} of {}, {} key-value", SizeOf(config, &LayerSizes::num_heads), config.head_dim,
+                                    SizeOf(config, &LayerSizes::num_kv_heads))},
               {"vocabulary", fmt::format("{}{}", config.vocab_size, config.tie_embeddings ? ", head tied" : "")},
               {"positions", std::to_string(config.max_position)}});
   if (const Translation* translation = checkpoint.translation())

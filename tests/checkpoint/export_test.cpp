@@ -147,6 +147,9 @@ TEST_F(ExportTest, RefusesWhatThereIsNothingToDoFor) {
   WriteTinyCheckpoint(dir_ / "m");
   EXPECT_ERROR(ExportTo(ExportTarget::kGptq), "m: holds no packed weights; other programs load it as it is");
   EXPECT_ERROR(ExportTo(ExportTarget::kCompressedTensors), "holds no packed weights");
+  Write(Linears({.bits = 4, .group_size = 32, .symmetric = true}), {.dtype = DType::kBF16, .uneven = true});
+  EXPECT_ERROR(ExportTo(ExportTarget::kCompressedTensors),
+               "m: its layers differ in size, which no other program loads; prune with ratios: uniform");
 }
 
 TEST_F(ExportTest, KeepsWhatIsAtTheOutput) {

@@ -61,10 +61,9 @@ TEST(ModelFields, OfConfigByFamily) {
   EXPECT_THAT(ConfigNotes(view, Family::kMistral),
               ElementsAre("fields that are not known and passed over: attention_bias"));
   EXPECT_THAT(ConfigNotes(view, Family::kQwen3), IsEmpty());
-  const Json encoder = {{"is_encoder_decoder", true}}, sizes = {{"per_layer_config", {{"0", {{"head_dim", 8}}}}}};
+  const Json encoder = {{"is_encoder_decoder", true}};
   EXPECT_ERROR(ConfigNotes(JsonView(encoder, "c"), Family::kLlama),
                "c: is_encoder_decoder: true asks for an encoder beside the decoder");
-  EXPECT_ERROR(ConfigNotes(JsonView(sizes, "c"), Family::kQwen2), "other sizes in some layers");
 }
 
 TEST(ModelFields, OfTheFilesBeside) {

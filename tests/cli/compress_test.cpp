@@ -29,10 +29,10 @@ constexpr char kRecipe[] = R"(version: 1
 calibration: {windows: 8, window_tok: 64}
 stages:
   - {pass: prune.vocab, tokens: 270, multiple_of: 2}
-  - {pass: prune.ffn, ratio: 0.25, multiple_of: 32}
   - {pass: prune.heads, kv_heads: 1}
   - {pass: distill.blocks, epochs: 2, batch_windows: 2}
   - {pass: prune.layers, remove: 1}
+  - {pass: prune.ffn, ratio: 0.25, multiple_of: 32, ratios: chosen, rounds: 1}
   - {pass: distill.logits, epochs: 4, batch_windows: 2}
   - {pass: quantize.allocate, bits_per_weight: 8}
   - {pass: quantize.gptq, output: kl}

@@ -4,6 +4,7 @@ An oracle is a script whose comparisons are calls of check() and near(), run by 
 or when nothing was compared; it exits with 77 (skipped) when something it wanted is not there.
 """
 import contextlib
+import importlib
 import importlib.util
 import json
 import os
@@ -116,6 +117,27 @@ def demo_checkpoint():
     return out
 
 
+@contextlib.contextmanager
+def layers_of_their_size(directory):
+    """transformers reads per_layer_config, but builds all layers by the sizes for all: here each by its own."""
+    config = json.loads((pathlib.Path(directory) / "config.json").read_text())
+    if "per_layer_config" not in config:
+        yield {}
+        return
+    family, name = config["model_type"].removesuffix("_text"), config["architectures"][0].removesuffix("ForCausalLM")
+    module = importlib.import_module(f"transformers.models.{family}.modeling_{family}")
+    layer = getattr(module, f"{name}DecoderLayer")
+    configuration = importlib.import_module("transformers.integrations.heterogeneity.configuration_utils")
+    mixin = configuration.HeterogeneousConfigMixin
+    access = "allow_global_per_layer_attribute_access"  # else checks of sizes that differ raise
+    refused = getattr(mixin, access)
+    setattr(module, f"{name}DecoderLayer", lambda config, index: layer(config.per_layer_config[index], index))
+    setattr(mixin, access, property(lambda _: True, refused.fset))
+    yield {access: True}
+    setattr(module, f"{name}DecoderLayer", layer)
+    setattr(mixin, access, refused)
+
+
 def reference(directory, **options):
     """The checkpoint in transformers, float32 on the CPU, with plain attention. options: of from_pretrained."""
     import torch
@@ -123,8 +145,10 @@ def reference(directory, **options):
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     torch.manual_seed(0)
-    model, loading = transformers.AutoModelForCausalLM.from_pretrained(
-        directory, dtype=torch.float32, attn_implementation="eager", output_loading_info=True, **options)
+    with layers_of_their_size(directory) as allowed:
+        model, loading = transformers.AutoModelForCausalLM.from_pretrained(
+            directory, dtype=torch.float32, attn_implementation="eager", output_loading_info=True, **allowed,
+            **options)
     for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if loading.get(problem):
             raise RuntimeError(f"transformers: {problem}: {loading[problem]}")

@@ -274,6 +274,10 @@ TEST_F(ProfileDeviceTest, WhatCannotBeProfiledIsAnError) {
   EXPECT_ERROR(MeasureProfile(options), "is the result of another checkpoint than the one profiled");
   WriteFileAtomically(temp_ / "eval.json", "{\"schema\": \"ecld.report\"}");
   EXPECT_ERROR(MeasureProfile(options), "schema: expected \"ecld.eval\" or \"ecld.tasks\", found \"ecld.report\"");
+  WriteTinyCheckpoint(temp_ / "uneven", {.uneven = true});
+  options.model = temp_ / "uneven";
+  EXPECT_ERROR(MeasureProfile(options), "uneven: its layers differ in size; a profile has one attention and one gate");
+  options.model = temp_ / "model";
   options.out = temp_ / "model";
   EXPECT_ERROR(MeasureProfile(options), "output and input are the same directory");
   options.out = temp_ / "other";

@@ -109,6 +109,34 @@ TEST_F(PruneFfn, InterruptedRunEndsInTheSameBytes) {
   EXPECT_EQ(CheckpointBytes(case_ / "resumed"), CheckpointBytes(case_ / "whole"));
 }
 
+// One block needs none of two thirds of its channels, the others all of theirs.
+TEST_F(PruneFfn, ChosenRatiosTakeFromTheBlockThatNeedsLeast) {
+  Write({.num_layers = 3});
+  WriteSilenced(case_ / "in", case_ / "silent", [](const TensorSpec& spec, int64_t row, int64_t) {
+    return spec.role == Role::kUp && spec.layer == 1 && row % 3 != 0;
+  });
+  PruneFfnOptions options{.ratio = 1.0 / 6, .multiple_of = 16};
+  RunPass(PruneFfnPass(options), case_ / "silent", case_ / "uniform", windows_);
+  options.ratios = {.chosen = true, .rounds = 2};
+  const Json report = RunPass(PruneFfnPass(options), case_ / "silent", case_ / "chosen", windows_);
+  const ModelConfig chosen = Checkpoint::Open(case_ / "chosen").config();
+  const std::vector<LayerSizes> sizes = SizesOfLayers(chosen);
+  EXPECT_LE(sizes[1].intermediate_size, 64);
+  EXPECT_EQ(sizes[0].intermediate_size + sizes[1].intermediate_size + sizes[2].intermediate_size, 3 * 80);
+  EXPECT_EQ(ParameterCount(chosen), ParameterCount(Checkpoint::Open(case_ / "uniform").config()));
+  EXPECT_EQ(report["ratios"][0]["levels"], Json({4, 4, 4}));
+  EXPECT_GT(report["ratios"][0]["kl_nats"], report["ratios"][1]["kl_nats"]);
+  EXPECT_LT(MaxLogitChange("silent", "chosen"), MaxLogitChange("silent", "uniform"));
+  // Killed when as much everywhere was measured.
+  ReportRows rows(case_ / "rows");
+  rows.Add("ratios 0", report["ratios"][0]);
+  const Json again = RunPass(PruneFfnPass(options), case_ / "silent", case_ / "again", windows_, nullptr, rows);
+  EXPECT_EQ(CheckpointBytes(case_ / "again"), CheckpointBytes(case_ / "chosen"));
+  EXPECT_EQ(again["ratios"].size(), report["ratios"].size());
+  EXPECT_ERROR(RunPass(PruneFfnPass(options), case_ / "chosen", case_ / "twice", windows_),
+               "only as many in every block can be pruned");
+}
+
 TEST(PruneFfnPlan, SaysTheNewWidthAndRefusesWhatCannotBe) {
   PlanInput input;
   input.config = ParseConfig(TinyConfigJson({}), "config.json");
@@ -126,6 +154,18 @@ TEST(PruneFfnPlan, SaysTheNewWidthAndRefusesWhatCannotBe) {
                "stages[0].ridge: 0 is not above 0");
   EXPECT_ERROR(PruneFfnPass({.multiple_of = 8, .removal = {.score = Score::kTaylor, .output_kl = false}}).Plan(input),
                "stages[0].score: taylor looks at gradients of the model's output; it needs output: kl");
+  EXPECT_ERROR(PruneFfnPass({.multiple_of = 10, .ratios = {.chosen = true}}).Plan(input),
+               "stages[0].multiple_of: 96 channels are not a multiple of 10, so blocks cannot give each other any");
+  EXPECT_ERROR(
+      PruneFfnPass({.multiple_of = 8, .ratios = {.chosen = true}, .removal = {.output_kl = false}}).Plan(input),
+      "stages[0].ratios: chosen goes by what the model is expected to lose; it needs output: kl");
+  const Planned uniform = PruneFfnPass({.multiple_of = 8}).Plan(input);
+  const Planned chosen = PruneFfnPass({.multiple_of = 8, .ratios = {.chosen = true}}).Plan(input);
+  EXPECT_GT(chosen.peak_memory_B, uniform.peak_memory_B);
+  EXPECT_EQ(ParameterCount(chosen.config), ParameterCount(uniform.config));
+  EXPECT_TRUE(LayersDiffer(chosen.config)) << "later stages are planned for that";
+  EXPECT_FALSE(
+      LayersDiffer(PruneFfnPass({.ratio = 0, .multiple_of = 8, .ratios = {.chosen = true}}).Plan(input).config));
   input.calibration_windows = 2;
   EXPECT_ERROR(PruneFfnPass({.multiple_of = 8}).Plan(input),
                "stages[0]: 64 calibration tokens beside those held out are less than the 72 inputs whose weights are "

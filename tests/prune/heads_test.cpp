@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "prune/ffn.h"
 #include "tests/prune/silenced.h"
 #include "tests/quantize/compressed_logits.h"
 #include "tests/runtime/tiny_model.h"
@@ -84,6 +85,32 @@ TEST_F(PruneHeads, TakesGroupsAndHeadsOfThoseLeftInOneStage) {
     const auto heads = row["kept_heads"].get<std::vector<int64_t>>();
     ASSERT_EQ(heads.size(), 2u);
     EXPECT_NE(heads[0] / 2, heads[1] / 2) << "one of each group";
+  }
+}
+
+// After channels were shared out too; each keeps what the other left.
+TEST_F(PruneHeads, ChosenRatiosAreWrittenForEachBlock) {
+  Write({.bias = true, .head_dim = 16, .num_heads = 9, .num_kv_heads = 3});
+  RunPass(PruneFfnPass({.ratio = 1.0 / 3, .multiple_of = 16, .ratios = {.chosen = true, .rounds = 0}}), case_ / "in",
+          case_ / "ffn", windows_);
+  const std::vector<LayerSizes> before = SizesOfLayers(Checkpoint::Open(case_ / "ffn").config());
+  for (bool groups : {false, true}) {
+    const std::string out = fmt::format("chosen{}", groups);
+    const Json report = RunPass(
+        PruneHeadsPass({.heads = groups ? 0 : 6, .kv_heads = groups ? 2 : 0, .ratios = {.chosen = true, .rounds = 2}}),
+        case_ / "ffn", case_ / out, windows_);
+    const std::vector<LayerSizes> sizes = SizesOfLayers(Checkpoint::Open(case_ / out).config());
+    int64_t left = 0;
+    for (size_t layer = 0; layer < sizes.size(); ++layer) {
+      EXPECT_EQ(sizes[layer].intermediate_size, before[layer].intermediate_size);
+      EXPECT_EQ(std::ssize(report["blocks"][layer]["kept_heads"]), sizes[layer].num_heads);
+      EXPECT_EQ(report["blocks"][layer]["of"], 9);
+      left += groups ? sizes[layer].num_kv_heads : sizes[layer].num_heads / 3;
+    }
+    EXPECT_EQ(left, std::ssize(sizes) * 2);
+    double least = report["ratios"][0]["kl_nats"];
+    for (const Json& round : report["ratios"]) least = std::min(least, round["kl_nats"].get<double>());
+    EXPECT_LE(least, report["ratios"][0]["kl_nats"]);
   }
 }
 

@@ -91,6 +91,9 @@ TEST_F(PruneLayers, PlansWhatIsLeftAndRefusesToLeaveNothing) {
   EXPECT_EQ(planned.output_B, WeightFileBytes(planned.config));
   EXPECT_EQ(planned.notes[0], "4 of 6 blocks are left; which, the measurement decides");
   EXPECT_ERROR(PruneLayersPass({.remove = 6}).Plan(input), "stages[0].remove: 6 of 6 blocks cannot go; 1 to 5 can");
+  PlanInput uneven = input;
+  uneven.config = ParseConfig(TinyConfigJson({.num_layers = 6, .uneven = true}), "config.json");
+  EXPECT_ERROR(PruneLayersPass({}).Plan(uneven), "stages[0]: blocks differ in size");
 }
 
 }  // namespace

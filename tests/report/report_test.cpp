@@ -81,6 +81,15 @@ Json RunJson() {
                  {{"name", "model.embed_tokens"}, {"kl_nats", {0.003, 0.5}}}}}}}}}}};
 }
 
+Json PrunedRunJson() {
+  const Json ffn = {{{"kept_channels", 64}, {"of", 64}}, {{"kept_channels", 16}, {"of", 64}}};
+  const Json heads = {{{"kept_heads", {0, 2}}, {"of", 3}}, {{"kept_heads", {1}}, {"of", 3}}};
+  Json json = {{"schema", "ecld.report"}, {"schema_version", "1.0.0"}, {"recipe", {{"name", "cut"}}}};
+  json["stages"] = {{{"pass", "prune.ffn"}, {"details", {{"blocks", ffn}}}},
+                    {{"pass", "prune.heads"}, {"details", {{"blocks", heads}}}}};
+  return json;
+}
+
 class ReportTest : public testing::Test {
  protected:
   std::filesystem::path Put(const char* name, const Json& json) {
@@ -117,6 +126,24 @@ TEST_F(ReportTest, WhatHasTheSameWeightsIsOneCheckpoint) {
   ASSERT_EQ(report.runs.size(), 1u);
   EXPECT_EQ(report.runs[0].rows[1].kl_nats, (std::vector{0.002, 0.05}));
   EXPECT_EQ(report.sources.size(), 5u);
+}
+
+TEST_F(ReportTest, WhatWasCutIsShownByBlock) {
+  const Report report = ReadReport({Put("run.json", PrunedRunJson())});
+  ASSERT_EQ(report.pruned.size(), 2u);
+  EXPECT_EQ(report.pruned[0].name, "cut, prune.ffn");
+  EXPECT_EQ(report.pruned[0].kept[0], (std::pair<std::string, std::vector<double>>("FFN", {1, 0.25})));
+  ASSERT_EQ(report.pruned[1].kept.size(), 3u);
+  EXPECT_EQ(report.pruned[1].kept[1], (std::pair<std::string, std::vector<double>>("head 1", {0, 1})));
+  const std::string html = ReportHtml(report);
+  EXPECT_THAT(html, HasSubstr("<h2>What was cut</h2>"));
+  EXPECT_THAT(html, HasSubstr("<title>FFN 1: 0.25</title>"));
+  EXPECT_EQ(Count(html, "class=\"cell\""), 2u + 6u);
+  EXPECT_EQ(WriteCharts(report, dir_ / "charts").size(), 2u);
+  Json wrong = PrunedRunJson();
+  wrong["stages"][1]["details"]["blocks"][0]["kept_heads"][1] = 3;
+  EXPECT_ERROR(ReadReport({Put("wrong.json", wrong)}),
+               "stages[1].details.blocks[0].kept_heads[1]: expected a head below 3, found 3");
 }
 
 TEST_F(ReportTest, AProfileBringsTheScoresItHas) {

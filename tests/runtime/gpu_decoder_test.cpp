@@ -228,6 +228,11 @@ TEST_F(GpuDecoderTest, WhatCannotRunIsSaid) {
     EXPECT_ERROR(Decoder(kOptions),
                  fmt::format("rope type \"{}\"; on a GPU default, linear and llama3 run", Name(kind)));
   }
+  TempDir uneven;
+  WriteTinyCheckpoint(uneven.path(), {.dtype = DType::kBF16, .uneven = true});
+  model_.emplace(Checkpoint::Open(uneven.path()));
+  EXPECT_ERROR(Decoder(kOptions),
+               "this llama model has layers of different sizes; the GPU's kernels cannot compute that");
   TempDir gemma;
   WriteTinyCheckpoint(gemma.path(), {.family = Family::kGemma3, .dtype = DType::kBF16});
   model_.emplace(Checkpoint::Open(gemma.path()));

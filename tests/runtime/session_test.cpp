@@ -27,6 +27,7 @@ const Variant kVariants[] = {
     {"llama_llama3", {.family = Family::kLlama, .rope_scaling = RopeScaling::Kind::kLlama3}},
     {"llama_yarn", {.family = Family::kLlama, .rope_scaling = RopeScaling::Kind::kYarn}},
     {"llama_longrope", {.family = Family::kLlama, .rope_scaling = RopeScaling::Kind::kLongRope}},
+    {"llama_uneven", {.family = Family::kLlama, .num_layers = 3, .uneven = true}},
     {"qwen2", {.family = Family::kQwen2}},
     {"qwen2_window", {.family = Family::kQwen2, .sliding_window = 9}},
     {"qwen3", {.family = Family::kQwen3, .head_dim = 24}},

@@ -10,7 +10,7 @@
 
 #include "core/files.h"
 #include "core/random.h"
-#include "model/pass.h"
+#include "model/settling_pass.h"
 
 namespace ecld {
 
@@ -48,7 +48,6 @@ inline Json RunPass(const Pass& pass, const std::filesystem::path& in_directory,
   PlanInput input = PlanInputOf(in, windows, teacher);
   input.texts = texts;
   const ModelConfig planned = pass.Plan(input).config;
-  CheckpointWriter writer(out, planned);
   Json report = Json::object(), decided = Json::object();
   ThreadPool pool(1);
   PassContext context;
@@ -62,6 +61,9 @@ inline Json RunPass(const Pass& pass, const std::filesystem::path& in_directory,
   context.decided = &decided;
   context.texts = &texts;
   context.scratch = out.string() + ".scratch";
+  const ModelConfig settled = SettledConfig(pass, in, planned, context);
+  CheckpointWriter writer(out, settled);
+  decided = DecidedKeys(planned, settled);
   pass.Run(in, writer, context);
   writer.Commit(true);
   const std::filesystem::path beside = SideFilesOf(context.scratch);

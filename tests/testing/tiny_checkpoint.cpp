@@ -140,6 +140,11 @@ Json TinyConfigJson(const TinyOptions& options) {
                {"eos_token_id", 2}};
   PutRope(options, &json);
   PutFamily(options, &json);
+  if (options.uneven)
+    json["per_layer_config"][std::to_string(options.num_layers - 1)] = {
+        {"intermediate_size", options.intermediate_size * 2 / 3},
+        {"num_attention_heads", options.num_heads / 2},
+        {"num_key_value_heads", options.num_kv_heads / 2}};
   return json;
 }
 

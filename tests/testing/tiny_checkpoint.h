@@ -26,6 +26,7 @@ struct TinyOptions {
   int64_t num_layers = 2;
   int64_t num_heads = 4;
   int64_t num_kv_heads = 2;
+  bool uneven = false;       // the last layer has half the heads, and two thirds of the channels
   int64_t vocab_size = 300;  // at least kTinyTokens; ids above the tokenizer's are unused, as in real models
   int64_t max_position = 512;
 };

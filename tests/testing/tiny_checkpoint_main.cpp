@@ -23,6 +23,7 @@ TinyOptions ParseOptions(const JsonView& json) {
   options.seed = static_cast<uint64_t>(json.IntOr("seed", 1));
   for (auto [key, field] : {std::pair{"tied", &TinyOptions::tied},
                             {"bias", &TinyOptions::bias},
+                            {"uneven", &TinyOptions::uneven},
                             {"rope_parameters", &TinyOptions::rope_parameters}})
     options.*field = json.BoolOr(key, options.*field);
   for (auto [key, field] : {std::pair{"sliding_window", &TinyOptions::sliding_window},

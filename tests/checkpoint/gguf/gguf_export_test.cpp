@@ -144,6 +144,8 @@ TEST_F(GgufExport, RefusesWhatGgufCannotSay) {
   expect({.family = Family::kQwen2, .dtype = DType::kBF16, .head_dim = 32}, w4,
          "config.json: num_attention_heads: 4 heads of 32 are 128 wide, but the qwen2 of llama.cpp takes them to be as "
          "wide as the states, 64, and would not load the file");
+  expect({.dtype = DType::kBF16, .uneven = true}, w4,
+         "this llama model has layers of different sizes; GGUF's llama, qwen2 and qwen3 cannot compute that");
   expect({.dtype = DType::kBF16, .vocab_size = 270}, w4,
          "tokenizer.json: has ids up to 282, but the model has an embedding of 270 rows");
 }
