@@ -39,7 +39,7 @@ void DistillQuantizedPass::Run(const Checkpoint& in, CheckpointWriter& out, Pass
 std::unique_ptr<Pass> MakeDistillQuantized(Options& options) {
   DistillQuantizedOptions quantized;
   LearningRates& rates = quantized.training.rates;
-  rates.weights = options.Number("learning_rate", 1e-4, 0, 1, "of AdamW for what is not quantized, at its highest");
+  rates.weights = options.Number("learning_rate", 4e-4, 0, 1, "of AdamW for what is not quantized, at its highest");
   ReadGridRates(options, rates);
   quantized.begin_at_teacher =
       options.Choice(

@@ -24,7 +24,7 @@ void ReadGridRates(Options& options, LearningRates& rates) {
                                       "all weights and scales, or the scales alone, codes kept") == "weights";
   rates.codes =
       options.Number("code_rate", 2e-3, 0, 1, "of AdamW for weights on a grid, in steps of it, at its highest");
-  rates.scales = options.Number("scale_rate", 1e-3, 0, 1, "of AdamW for scales, relative, at its highest");
+  rates.scales = options.Number("scale_rate", 4e-3, 0, 1, "of AdamW for scales, relative, at its highest");
   if (!weights) rates.codes = rates.weights = 0;
 }
 
