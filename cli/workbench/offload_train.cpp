@@ -1,20 +1,26 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 
 #include "cli/device/output.h"
 #include "cli/device/verbs.h"
 #include "cli/workbench/verbs.h"
+#include "core/error.h"
 #include "core/progress.h"
 #include "offload/learn/training.h"
 
 namespace ecld {
 namespace {
 
+constexpr const char *kPpo = "ppo", *kWorldModelPpo = "world-model-ppo";
+// What a world model is for.
+constexpr const char* kParts[] = {"value-targets", "imagination"};
+
 struct Flags {
   std::string scenario, catalogue, policy = "ppo", out, json;
-  std::vector<std::string> set;
+  std::vector<std::string> set, parts = {kParts[0], kParts[1]};
   offload::TrainingOptions options;
   bool dry_run = false;
 };
@@ -34,9 +40,17 @@ void Show(const Json& result) {
              result.at("best").get<std::string>());
 }
 
+offload::PpoSettings SettingsOf(const Flags& flags) {
+  offload::PpoSettings settings = offload::OffloadSettings();
+  if (flags.policy == kPpo) return settings;
+  const auto has = [&](const char* part) { return std::ranges::count(flags.parts, part) > 0; };
+  settings.foresight = {.value_targets = has(kParts[0]), .imagination = has(kParts[1])};
+  return settings;
+}
+
 void Run(const Flags& flags) {
   const offload::World world = offload::LoadWorld(offload::ReadScenario(flags.scenario, flags.set), flags.catalogue);
-  const offload::PpoSettings settings = offload::OffloadSettings();
+  const offload::PpoSettings settings = SettingsOf(flags);
   const double rate = offload::MeasureTraining(world, settings);
   const auto steps = static_cast<double>(flags.options.seeds * flags.options.steps);
   fmt::print(stderr, "{} seeds of {} steps at {:.0f} steps/s: about {}\n", flags.options.seeds, flags.options.steps,
@@ -56,7 +70,13 @@ std::function<void()> AddOffloadWithTraining(CLI::App& verb) {
   const std::function<void()> others = AddOffload(verb);
   CLI::App* train = verb.add_subcommand("train", "learn a policy on a scenario; the same command goes on after a stop");
   train->add_option("scenario", flags->scenario, "scenario (YAML)")->required()->type_name("FILE");
-  train->add_option("--policy", flags->policy, "what learns")->check(CLI::IsMember({"ppo"}))->capture_default_str();
+  train->add_option("--policy", flags->policy, "what learns")
+      ->check(CLI::IsMember({kPpo, kWorldModelPpo}))
+      ->capture_default_str();
+  train->add_option("--parts", flags->parts, "what the world model is for")
+      ->check(CLI::IsMember({kParts[0], kParts[1]}))
+      ->delimiter(',')
+      ->capture_default_str();
   train->add_option("--out", flags->out, "folder for policies, curves and what to go on from")
       ->required()
       ->type_name("DIR");
@@ -78,10 +98,10 @@ std::function<void()> AddOffloadWithTraining(CLI::App& verb) {
       "  ecld offload train offload/scenarios/home.yaml --policy ppo --seeds 5 --out learned\n"
       "  ecld-device offload simulate offload/scenarios/home.yaml --policy learned:learned");
   return [flags, train, others] {
-    if (train->parsed())
-      Run(*flags);
-    else
-      others();
+    if (!train->parsed()) return others();
+    if (flags->policy == kPpo && train->count("--parts") > 0)
+      Fail("--parts", "is of a world model; --policy {} has one", kWorldModelPpo);
+    Run(*flags);
   };
 }
 

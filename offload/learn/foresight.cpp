@@ -1,0 +1,114 @@
+#include "offload/learn/foresight.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <cmath>
+
+namespace ecld::offload {
+
+Foresight::Foresight(const Spaces& spaces, const ForesightSettings& settings, int64_t rollout_steps,
+                     int64_t environments, double gamma, uint64_t seed)
+    : settings_(settings),
+      imagination_{.horizon = settings.horizon, .gamma = gamma, .lambda = settings.lambda},
+      model_(spaces, settings.model, seed),
+      memory_(spaces, settings.remembered, rollout_steps, environments, settings.model.members, settings.model.hidden),
+      state_(model_.Begin(environments)) {}
+
+void Foresight::BeginAnew() { state_.zero_(); }
+
+at::Tensor Foresight::Improve(const Rollout& rollout, const ActorCritic& agent, const at::Tensor& values,
+                              const at::Tensor& missed, const at::Tensor& weights, Random& random) {
+  at::NoGradGuard no_grad;
+  course_ = memory_.CourseOf(rollout, state_);
+  const WorldModel::Followed followed = model_.Follow(course_);
+  state_ = followed.states.select(1, followed.states.size(1) - 1).clone();
+  const int64_t all = values.size(0), rows = missed.size(0), members = settings_.model.members;
+  std::vector<uint8_t> allowed = rollout.allowed;
+  allowed.insert(allowed.end(), rollout.next_allowed.begin(), rollout.next_allowed.end());
+  allowed_ = at::tensor(allowed, at::kByte).view({all, static_cast<int64_t>(allowed.size()) / all});
+  const at::Tensor after = course_.next_observations.select(1, course_.next_observations.size(1) - 1);
+  imagined_ = Imagine(model_, agent,
+                      {.state = followed.states.reshape({members, all, -1}),
+                       .observations = at::cat({course_.observations.flatten(1, 2), after}, 1)[0],
+                       .allowed = allowed_},
+                      imagination_, &random);
+  Judge(followed, agent, missed, weights);
+  if (!settings_.value_targets) return values;
+  const auto [spread, foretold] = at::var_mean(imagined_.returns[0], 0, /*unbiased=*/true);
+  const at::Tensor noise = missed.square().mean(0, true);
+  const at::Tensor added = (foretold - values) * (noise / (noise + spread + 1e-12));
+  at::Tensor better = values.clone();
+  for (int64_t k = 0; k < values.size(1); ++k) {
+    const double trust = TrustIn(missed.select(1, k), added.select(1, k).narrow(0, 0, rows));
+    better.select(1, k).add_(added.select(1, k), trust);
+    if (k == 0) report_.value_trust = trust;
+  }
+  return better;
+}
+
+// What it foretold of the very steps that were taken, beside what came.
+void Foresight::Judge(const WorldModel::Followed& followed, const ActorCritic& agent, const at::Tensor& missed,
+                      const at::Tensor& weights) {
+  const Model::Foreseen& next = followed.next;
+  const at::Tensor counts = (1 - course_.ended).unsqueeze(3), came = course_.next_observations;
+  const at::Tensor mean = (came * counts).sum({1, 2}, true) / counts.sum().clamp_min(1);
+  const at::Tensor off = ((next.observations.mean(0, true) - came).square() * counts).sum();
+  const at::Tensor spread = ((came - mean).square() * counts).sum();
+  report_.model_error = (off / spread.clamp_min(1e-12)).item<double>();
+
+  report_.imagined_share = 0;
+  if (!settings_.imagination) return;
+  const at::Tensor still_to_come =
+      agent.Values(next.observations.flatten(0, 2)).view_as(next.rewards) * next.goes_on.unsqueeze(3);
+  const at::Tensor worth = (next.rewards + imagination_.gamma * still_to_come).mean(0).flatten(0, 1);
+  // Of an action over those that the policy may take as well: what is as good for all of them, or at every step, tells
+  // none from another.
+  const at::Tensor over = worth - imagined_.returns[0].mean(0).narrow(0, 0, worth.size(0));
+  const auto apart = [&](const at::Tensor& of_kinds) {
+    const at::Tensor of_steps = of_kinds.mv(weights);
+    return of_steps - of_steps.mean();
+  };
+  report_.imagined_share = settings_.imagined_rows * TrustIn(apart(missed), apart(over));
+}
+
+void Foresight::AddImagined(const at::Tensor& weights, Random& random, Minibatch* to) const {
+  at::NoGradGuard no_grad;
+  const int64_t rows = to->log_p.size(0), from = imagined_.log_p.numel();
+  const int64_t count = std::lround(report_.imagined_share * static_cast<double>(rows));
+  if (count == 0) return;
+  std::vector<int64_t> picked(static_cast<size_t>(count));
+  for (int64_t& row : picked) row = static_cast<int64_t>(random.Below(static_cast<uint64_t>(from)));
+  const at::Tensor index = at::tensor(picked, at::kLong);
+  const auto add = [&](at::Tensor& real, const at::Tensor& more) { real = at::cat({real, more}); };
+  const auto pick = [&](const at::Tensor& of_all) { return of_all.flatten(0, 2).index_select(0, index); };
+  const at::Tensor values = pick(imagined_.values), returns = pick(imagined_.returns);
+  add(to->observations, pick(imagined_.observations));
+  add(to->actions, pick(imagined_.actions));
+  add(to->log_p, pick(imagined_.log_p));
+  add(to->advantages, (returns - values).mv(weights));
+  add(to->returns, returns);
+  add(to->values, values);
+  if (to->allowed.defined())
+    add(to->allowed, allowed_.index_select(0, index.remainder(allowed_.size(0))).to(at::kBool));
+}
+
+void Foresight::Learn(Random& random, const std::string& when) {
+  const at::Tensor rewards = course_.rewards.contiguous();
+  model_.LearnScales({rewards.data_ptr<float>(), static_cast<size_t>(rewards.numel())});
+  if (memory_.empty() && settings_.updates > 0) model_.FitLinear(course_);
+  memory_.Add(course_);
+  for (int64_t i = 0; i < settings_.updates; ++i) model_.Descend(memory_.Draw(settings_.courses, random), when);
+}
+
+void Foresight::Save(NamedArrays* state) const {
+  model_.Save(state);
+  memory_.Save(state);
+}
+
+void Foresight::Restore(const NamedArrays& state) {
+  model_.Restore(state);
+  memory_.Restore(state);
+}
+
+}  // namespace ecld::offload
