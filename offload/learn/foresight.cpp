@@ -2,8 +2,11 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <fmt/format.h>
 
 #include <cmath>
+
+#include "offload/learn/arrays.h"
 
 namespace ecld::offload {
 
@@ -13,7 +16,8 @@ Foresight::Foresight(const Spaces& spaces, const ForesightSettings& settings, in
       imagination_{.horizon = settings.horizon, .gamma = gamma, .lambda = settings.lambda},
       model_(spaces, settings.model, seed),
       memory_(spaces, settings.remembered, rollout_steps, environments, settings.model.members, settings.model.hidden),
-      state_(model_.Begin(environments)) {}
+      state_(model_.Begin(environments)),
+      in_values_(1 + spaces.limits.size()) {}
 
 void Foresight::BeginAnew() { state_.zero_(); }
 
@@ -40,7 +44,8 @@ at::Tensor Foresight::Improve(const Rollout& rollout, const ActorCritic& agent, 
   const at::Tensor added = (foretold - values) * (noise / (noise + spread + 1e-12));
   at::Tensor better = values.clone();
   for (int64_t k = 0; k < values.size(1); ++k) {
-    const double trust = TrustIn(missed.select(1, k), added.select(1, k).narrow(0, 0, rows));
+    const double trust =
+        in_values_[static_cast<size_t>(k)].In(missed.select(1, k), added.select(1, k).narrow(0, 0, rows));
     better.select(1, k).add_(added.select(1, k), trust);
     if (k == 0) report_.value_trust = trust;
   }
@@ -69,7 +74,7 @@ void Foresight::Judge(const WorldModel::Followed& followed, const ActorCritic& a
     const at::Tensor of_steps = of_kinds.mv(weights);
     return of_steps - of_steps.mean();
   };
-  report_.imagined_share = settings_.imagined_rows * TrustIn(apart(missed), apart(over));
+  report_.imagined_share = settings_.imagined_rows * in_actions_.In(apart(missed), apart(over));
 }
 
 void Foresight::AddImagined(const at::Tensor& weights, Random& random, Minibatch* to) const {
@@ -104,11 +109,17 @@ void Foresight::Learn(Random& random, const std::string& when) {
 void Foresight::Save(NamedArrays* state) const {
   model_.Save(state);
   memory_.Save(state);
+  for (size_t k = 0; k < in_values_.size(); ++k)
+    state->emplace(fmt::format("trust.values.{}", k), ArrayOf(in_values_[k].State()));
+  state->emplace("trust.actions", ArrayOf(in_actions_.State()));
 }
 
 void Foresight::Restore(const NamedArrays& state) {
   model_.Restore(state);
   memory_.Restore(state);
+  for (size_t k = 0; k < in_values_.size(); ++k)
+    in_values_[k].Restore(NumbersIn(state, fmt::format("trust.values.{}", k), 3));
+  in_actions_.Restore(NumbersIn(state, "trust.actions", 3));
 }
 
 }  // namespace ecld::offload

@@ -3,7 +3,7 @@
 // observation of the newest, which it has not learned from, what the policy would go on to do. By that the critic's
 // values are corrected (value targets: Feinberg et al. 2018, weighed by how far the members are apart as in Buckman et
 // al. 2018), and more steps are learned from (imagination: Janner et al. 2019). Both only as far as the rollout bears
-// the model out (TrustIn).
+// the model out (Trust).
 
 #include <string>
 
@@ -15,8 +15,8 @@ namespace ecld::offload {
 
 struct ForesightReport {
   double model_error = 0;     // of next observations: the share of their variance that was not foretold
-  double value_trust = 0;     // TrustIn its values of rewards
-  double imagined_share = 0;  // imagined rows for each real one, by TrustIn what it says of actions
+  double value_trust = 0;     // Trust in its values of rewards
+  double imagined_share = 0;  // imagined rows for each real one, by Trust in what it says of actions
 };
 
 class Foresight {
@@ -50,6 +50,8 @@ class Foresight {
   Course course_;       // of the latest rollout
   at::Tensor allowed_;  // [its observations, all choices]
   Imagined imagined_;
+  std::vector<Trust> in_values_;  // [kinds]
+  Trust in_actions_;
   ForesightReport report_;
 };
 

@@ -41,15 +41,18 @@ Imagined Imagine(const Model& model, const ActorCritic& agent, const Imagination
   return {at::stack(observations), at::stack(actions), at::stack(log_p), at::stack(values), at::stack(returns)};
 }
 
-double TrustIn(const at::Tensor& missed, const at::Tensor& added) {
+double Trust::In(const at::Tensor& missed, const at::Tensor& added) {
+  constexpr double kFades = 0.9;  // the last ten rollouts count
   const at::Tensor y = missed.to(at::kDouble), x = added.to(at::kDouble);
-  const double power = x.dot(x).item<double>();
-  if (power <= 0 || !std::isfinite(power)) return 0;
-  const double share = x.dot(y).item<double>() / power;
+  const auto add = [](double& sum, const at::Tensor& more) { sum = kFades * sum + more.item<double>(); };
+  add(power_, x.dot(x));
+  add(product_, x.dot(y));
+  if (power_ <= 0) return 0;
+  const double share = product_ / power_;
   // Residuals as they would be without the step itself (MacKinnon and White 1985): few steps may tell most.
-  const at::Tensor off = (y - share * x) / (1 - x.square() / power).clamp_min(1e-6);
-  const double error = std::sqrt((off * x).square().sum().item<double>()) / power;
-  return std::clamp(share - 2 * error, 0.0, 1.0);
+  const at::Tensor off = (y - share * x) / (1 - x.square() / power_).clamp_min(1e-6);
+  add(noise_, (off * x).square().sum());
+  return std::clamp(share - 2 * std::sqrt(noise_) / power_, 0.0, 1.0);
 }
 
 }  // namespace ecld::offload

@@ -31,8 +31,18 @@ Imagined Imagine(const Model& model, const ActorCritic& agent, const Imagination
                  const ImaginationSettings& settings, Random* chance);
 
 // How much of what a model adds to an estimate is worth taking: the share that makes up most of what the estimate
-// missed, by least squares on what came true, two standard errors below, in [0, 1]. A model that knows nothing, or the
-// wrong thing, has 0. missed, added: [n].
-double TrustIn(const at::Tensor& missed, const at::Tensor& added);
+// missed, by least squares on what came true in the latest rollouts, two standard errors below, in [0, 1]. A model that
+// knows nothing, or the wrong thing, has 0.
+class Trust {
+ public:
+  // Of one more rollout, none of which the model has learned from. missed, added: [n].
+  double In(const at::Tensor& missed, const at::Tensor& added);
+
+  std::vector<double> State() const { return {power_, product_, noise_}; }
+  void Restore(const std::vector<double>& state) { power_ = state[0], product_ = state[1], noise_ = state[2]; }
+
+ private:
+  double power_ = 0, product_ = 0, noise_ = 0;  // sums that fade
+};
 
 }  // namespace ecld::offload

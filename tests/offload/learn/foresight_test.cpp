@@ -104,6 +104,8 @@ TEST(Imagination, IsThatInTheMeanWhereThePolicyDraws) {
   EXPECT_NEAR(imagined.log_p.mean().item<double>(), std::log(0.5), 1e-6);
 }
 
+double TrustIn(const at::Tensor& missed, const at::Tensor& added) { return Trust().In(missed, added); }
+
 TEST(Trust, IsWhatTheModelMakesUp) {
   Random random(3);
   at::Tensor added = at::empty({2000}), noise = at::empty({2000});
@@ -117,6 +119,11 @@ TEST(Trust, IsWhatTheModelMakesUp) {
   EXPECT_EQ(TrustIn(noise - added, added), 0) << "the wrong thing";
   EXPECT_EQ(TrustIn(noise, at::zeros({2000})), 0) << "nothing";
   EXPECT_LT(TrustIn(noise, added), 0.05) << "anything";
+  Trust trust;
+  trust.In(0.5 * added + noise, added);
+  EXPECT_GT(trust.In(0.5 * added + noise, added), TrustIn(0.5 * added + noise, added)) << "surer with more";
+  for (int i = 0; i < 20; ++i) trust.In(-added, added);
+  EXPECT_EQ(trust.In(-added, added), 0) << "what was is forgotten";
 }
 
 // Three levers, of which the last is best, or the first; what is seen says nothing.
