@@ -37,7 +37,7 @@ at::Tensor Foresight::Improve(const Rollout& rollout, const ActorCritic& agent, 
                        .observations = at::cat({course_.observations.flatten(1, 2), after}, 1)[0],
                        .allowed = allowed_},
                       imagination_, &random);
-  Judge(followed, agent, missed, weights);
+  Judge(followed, agent, missed, weights, random);
   if (!settings_.value_targets) return values;
   const auto [spread, foretold] = at::var_mean(imagined_.returns[0], 0, /*unbiased=*/true);
   const at::Tensor noise = missed.square().mean(0, true);
@@ -54,7 +54,7 @@ at::Tensor Foresight::Improve(const Rollout& rollout, const ActorCritic& agent, 
 
 // What it foretold of the very steps that were taken, beside what came.
 void Foresight::Judge(const WorldModel::Followed& followed, const ActorCritic& agent, const at::Tensor& missed,
-                      const at::Tensor& weights) {
+                      const at::Tensor& weights, Random& random) {
   const Model::Foreseen& next = followed.next;
   const at::Tensor counts = (1 - course_.ended).unsqueeze(3), came = course_.next_observations;
   const at::Tensor mean = (came * counts).sum({1, 2}, true) / counts.sum().clamp_min(1);
@@ -64,9 +64,14 @@ void Foresight::Judge(const WorldModel::Followed& followed, const ActorCritic& a
 
   report_.imagined_share = 0;
   if (!settings_.imagination) return;
-  const at::Tensor still_to_come =
-      agent.Values(next.observations.flatten(0, 2)).view_as(next.rewards) * next.goes_on.unsqueeze(3);
-  const at::Tensor worth = (next.rewards + imagination_.gamma * still_to_come).mean(0).flatten(0, 1);
+  const int64_t steps = followed.states.size(1) - 1;
+  const Imagined after = Imagine(model_, agent,
+                                 {.state = followed.states.narrow(1, 1, steps).flatten(1, 2),
+                                  .observations = next.observations.flatten(1, 2),
+                                  .allowed = allowed_.narrow(0, 0, missed.size(0))},
+                                 imagination_, &random);
+  const at::Tensor goes_on = (imagination_.gamma * next.goes_on).flatten(1, 2).unsqueeze(2);
+  const at::Tensor worth = (next.rewards.flatten(1, 2) + goes_on * after.returns[0]).mean(0);
   // Of an action over those that the policy may take as well: what is as good for all of them, or at every step, tells
   // none from another.
   const at::Tensor over = worth - imagined_.returns[0].mean(0).narrow(0, 0, worth.size(0));
@@ -74,28 +79,33 @@ void Foresight::Judge(const WorldModel::Followed& followed, const ActorCritic& a
     const at::Tensor of_steps = of_kinds.mv(weights);
     return of_steps - of_steps.mean();
   };
-  report_.imagined_share = settings_.imagined_rows * in_actions_.In(apart(missed), apart(over));
+  trust_in_actions_ = in_actions_.In(apart(missed), apart(over));
+  report_.imagined_share = settings_.imagined_rows * trust_in_actions_;
 }
 
+// Rows are first steps: what a member's action came to over what those of the others did, so that what the model
+// mistakes about a state is in none. The critic learns nothing of them.
 void Foresight::AddImagined(const at::Tensor& weights, Random& random, Minibatch* to) const {
   at::NoGradGuard no_grad;
-  const int64_t rows = to->log_p.size(0), from = imagined_.log_p.numel();
+  const int64_t rows = to->log_p.size(0), members = settings_.model.members;
   const int64_t count = std::lround(report_.imagined_share * static_cast<double>(rows));
   if (count == 0) return;
+  const at::Tensor returns = imagined_.returns[0].matmul(weights);
+  const at::Tensor over = (returns - returns.mean(0, true)) * members / (members - 1);
+  const at::Tensor advantages = trust_in_actions_ * (over - over.mean(1, true));
   std::vector<int64_t> picked(static_cast<size_t>(count));
-  for (int64_t& row : picked) row = static_cast<int64_t>(random.Below(static_cast<uint64_t>(from)));
+  for (int64_t& row : picked) row = static_cast<int64_t>(random.Below(static_cast<uint64_t>(returns.numel())));
   const at::Tensor index = at::tensor(picked, at::kLong);
-  const auto add = [&](at::Tensor& real, const at::Tensor& more) { real = at::cat({real, more}); };
-  const auto pick = [&](const at::Tensor& of_all) { return of_all.flatten(0, 2).index_select(0, index); };
-  const at::Tensor values = pick(imagined_.values), returns = pick(imagined_.returns);
-  add(to->observations, pick(imagined_.observations));
-  add(to->actions, pick(imagined_.actions));
-  add(to->log_p, pick(imagined_.log_p));
-  add(to->advantages, (returns - values).mv(weights));
-  add(to->returns, returns);
-  add(to->values, values);
-  if (to->allowed.defined())
-    add(to->allowed, allowed_.index_select(0, index.remainder(allowed_.size(0))).to(at::kBool));
+  const auto add = [&](at::Tensor& real, const at::Tensor& first_steps) {
+    real = at::cat({real, first_steps.flatten(0, 1).index_select(0, index)});
+  };
+  add(to->observations, imagined_.observations[0]);
+  add(to->actions, imagined_.actions[0]);
+  add(to->log_p, imagined_.log_p[0]);
+  add(to->advantages, advantages);
+  add(to->returns, imagined_.values[0]);
+  add(to->values, imagined_.values[0]);
+  if (to->allowed.defined()) add(to->allowed, allowed_.to(at::kBool).expand({members, -1, -1}));
 }
 
 void Foresight::Learn(Random& random, const std::string& when) {

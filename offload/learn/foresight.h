@@ -40,7 +40,7 @@ class Foresight {
 
  private:
   void Judge(const WorldModel::Followed& followed, const ActorCritic& agent, const at::Tensor& missed,
-             const at::Tensor& weights);
+             const at::Tensor& weights, Random& random);
 
   ForesightSettings settings_;
   ImaginationSettings imagination_;
@@ -52,6 +52,7 @@ class Foresight {
   Imagined imagined_;
   std::vector<Trust> in_values_;  // [kinds]
   Trust in_actions_;
+  double trust_in_actions_ = 0;  // by the latest rollout
   ForesightReport report_;
 };
 

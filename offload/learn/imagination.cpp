@@ -11,11 +11,11 @@ namespace ecld::offload {
 Imagined Imagine(const Model& model, const ActorCritic& agent, const ImaginationStart& start,
                  const ImaginationSettings& settings, Random* chance) {
   at::NoGradGuard no_grad;
-  const int64_t members = start.state.size(0), n = start.observations.size(0), rows = members * n;
+  const int64_t members = start.state.size(0), n = start.observations.size(-2), rows = members * n;
   const at::Tensor allowed_rows = start.allowed.repeat({members, 1}).contiguous();
   const std::span<const uint8_t> allowed(allowed_rows.data_ptr<uint8_t>(), static_cast<size_t>(allowed_rows.numel()));
   std::vector<at::Tensor> observations, actions, log_p, values, rewards, goes_on;
-  at::Tensor state = start.state, seen = start.observations.expand({members, n, start.observations.size(1)});
+  at::Tensor state = start.state, seen = start.observations.expand({members, n, start.observations.size(-1)});
   for (int64_t k = 0; k < settings.horizon; ++k) {
     const at::Tensor flat = seen.reshape({rows, -1});
     at::Tensor acted = at::empty({rows, agent.parts()}), likely = at::empty({rows});

@@ -10,7 +10,7 @@ namespace ecld::offload {
 
 struct ImaginationStart {
   at::Tensor state;         // [members, n, remembered]
-  at::Tensor observations;  // [n, observed]
+  at::Tensor observations;  // [n, observed], or of each member [members, n, observed]
   at::Tensor allowed;       // [n, all choices], bytes: what may be chosen, then and after
 };
 
