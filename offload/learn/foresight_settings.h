@@ -13,7 +13,7 @@ struct WorldModelSettings {
 
 struct ForesightSettings {
   bool value_targets = true, imagination = true;
-  int64_t horizon = 3;  // imagined steps
+  int64_t horizon = 6;  // imagined steps
   double lambda = 0.95;
   double imagined_rows = 1;  // for each real one, where the model is trusted wholly
   int64_t updates = 4;       // of the model, for each rollout
