@@ -2,13 +2,16 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 
 #include "cli/device/output.h"
 #include "cli/device/verbs.h"
 #include "cli/workbench/verbs.h"
+#include "core/document.h"
 #include "core/error.h"
 #include "core/progress.h"
+#include "offload/learn/planner.h"
 #include "offload/learn/training.h"
 
 namespace ecld {
@@ -63,6 +66,27 @@ void Run(const Flags& flags) {
   if (!WriteJson(flags.json, result)) Show(result);
 }
 
+void Foretell(const Flags& flags) {
+  const offload::World world = offload::LoadWorld(offload::ReadScenario(flags.scenario, flags.set), flags.catalogue);
+  if (world.drawn.empty()) Fail(flags.scenario, "has no items; a planner learns from answers to them");
+  std::filesystem::create_directories(flags.out);
+  const std::filesystem::path out = flags.out;
+  Json nodes = Json::array();
+  std::vector<std::vector<std::string>> rows = {
+      {"node", "items", "auroc", "by uncertainty", "by task", "calibration error", "length off, tok", "by task"}};
+  const auto shown = [](const std::optional<double>& value) { return value ? fmt::format("{:.3g}", *value) : "-"; };
+  for (const offload::NodeForetold& node : offload::DistillPlanner(world, world.scenario.seed)) {
+    nodes.push_back(offload::ToJson(node));
+    WriteJsonFile(out / fmt::format("lengths-{}.json", nodes.size()), offload::PlannedLengths(world, node));
+    rows.push_back({node.node, std::to_string(node.items), shown(node.auroc), shown(node.auroc_uncertainty),
+                    shown(node.auroc_task), shown(node.calibration_error), shown(node.length_error),
+                    shown(node.length_error_task)});
+  }
+  const Json result = NewDocument({"ecld.planner", "1.0.0"}, {{"scenario", world.scenario.name}, {"nodes", nodes}});
+  WriteJsonFile(out / "planner.json", result);
+  if (!WriteJson(flags.json, result)) PrintTable(rows);
+}
+
 }  // namespace
 
 std::function<void()> AddOffloadWithTraining(CLI::App& verb) {
@@ -97,7 +121,22 @@ std::function<void()> AddOffloadWithTraining(CLI::App& verb) {
       "Example:\n"
       "  ecld offload train offload/scenarios/home.yaml --policy ppo --seeds 5 --out learned\n"
       "  ecld-device offload simulate offload/scenarios/home.yaml --policy learned:learned");
-  return [flags, train, others] {
+  CLI::App* planner = verb.add_subcommand(
+      "planner", "what a device can foretell of each node's answers before there is any; judged on other items");
+  planner->add_option("scenario", flags->scenario, "scenario (YAML), with items")->required()->type_name("FILE");
+  planner
+      ->add_option("--out", flags->out,
+                   "folder for planner.json, and lengths-N.json of each node for `profile "
+                   "--planned-lengths`")
+      ->required()
+      ->type_name("DIR");
+  planner->add_option("--set", flags->set, "replace a value of the scenario")
+      ->allow_extra_args(false)
+      ->type_name("PATH=VALUE");
+  planner->add_option("--catalogue", flags->catalogue, "devices (YAML) for \"as\"")->type_name("FILE");
+  AddJsonFlag(*planner, &flags->json);
+  return [flags, train, planner, others] {
+    if (planner->parsed()) return Foretell(*flags);
     if (!train->parsed()) return others();
     if (flags->policy == kPpo && train->count("--parts") > 0)
       Fail("--parts", "is of a world model; --policy {} has one", kWorldModelPpo);

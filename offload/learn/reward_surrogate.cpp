@@ -1,67 +1,14 @@
 #include "offload/learn/reward_surrogate.h"
 
 #include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cassert>
-#include <cmath>
 
-#include "core/random.h"
-#include "offload/learn/parameters.h"
+#include "offload/learn/small_networks.h"
 
 namespace ecld::offload {
 namespace {
-
-// Networks of two tanh layers side by side.
-class Networks {
- public:
-  Networks(const SurrogateSettings& settings, uint64_t seed)
-      : settings_(settings), parameters_(MakeParts(seed), at::kDouble) {}
-
-  // Of places [n, 2], [members, n].
-  at::Tensor At(const at::Tensor& places) const {
-    at::NoGradGuard no_grad;
-    return Run(parameters_.views(), places);
-  }
-
-  void Fit(const at::Tensor& places, const at::Tensor& values) {
-    for (int64_t i = 0; i < settings_.updates; ++i) {
-      (Run(parameters_.Leaves(), places) - values).square().mean().backward();
-      parameters_.Descend(settings_.learning_rate, 1);
-    }
-  }
-
- private:
-  std::vector<at::Tensor> MakeParts(uint64_t seed) const {
-    Random random(seed);
-    const auto drawn = [&](int64_t rows, int64_t columns, double length) {
-      at::Tensor made = at::empty({settings_.members, rows, columns}, at::kDouble);
-      for (int64_t i = 0; i < made.numel(); ++i) made.data_ptr<double>()[i] = length * random.Normal();
-      return made;
-    };
-    const int64_t hidden = settings_.hidden;
-    const double length = 1 / std::sqrt(static_cast<double>(hidden));
-    return {drawn(2, hidden, 1),
-            drawn(1, hidden, 1),
-            drawn(hidden, hidden, length),
-            drawn(1, hidden, 0.1),
-            drawn(hidden, 1, 0.5 * length),
-            drawn(1, 1, 0.1)};
-  }
-
-  at::Tensor Run(const std::vector<at::Tensor>& parts, const at::Tensor& places) const {
-    at::Tensor x = places.expand({settings_.members, places.size(0), 2});
-    for (size_t layer = 0; layer < 3; ++layer) {
-      x = at::baddbmm(parts[2 * layer + 1], x, parts[2 * layer]);
-      if (layer < 2) x = x.tanh();
-    }
-    return x.squeeze(2);
-  }
-
-  SurrogateSettings settings_;
-  Parameters parameters_;
-};
 
 // Each direction from -1 to 1.
 at::Tensor Spread(std::span<const Place> places) {
@@ -98,11 +45,13 @@ std::vector<Foretold> MeasureFew(std::span<const Place> places, size_t looks,
         nearest = i;
     look(nearest);
   }
-  Networks networks(settings, seed);
+  SmallNetworks networks({.members = settings.members, .hidden = settings.hidden}, seed);
   for (;;) {
     const at::Tensor of = at::tensor(values, at::kDouble);
     const double mean = of.mean().item<double>(), scale = std::max(1e-9, of.std(0, /*unbiased=*/false).item<double>());
-    networks.Fit(all.index_select(0, at::tensor(rows, at::kLong)), (of - mean) / scale);
+    const at::Tensor targets = ((of - mean) / scale).unsqueeze(1);
+    networks.Fit(all.index_select(0, at::tensor(rows, at::kLong)), settings.updates, settings.learning_rate,
+                 [&](const at::Tensor& outputs) { return (outputs - targets).square().mean(); });
     const auto [deviation, middle] = at::std_mean(networks.At(all), 0, /*unbiased=*/true);
     size_t least_sure = 0;
     double most = -1;

@@ -53,6 +53,8 @@ TEST(OffloadTrain, WritesAPolicyThatTheDeviceHalfRuns) {
   const Json foresight = ReadJsonFile(out + "-model/training.json")["settings"]["foresight"];
   EXPECT_TRUE(foresight["value_targets"].get<bool>());
   EXPECT_FALSE(foresight["imagination"].get<bool>());
+  EXPECT_THAT(RunToEnd({"ecld", "offload", "planner", scenario, "--out", out + "-planner"}).err,
+              HasSubstr("has no items"));
   train.back() = "horizon_s=50";
   EXPECT_THAT(RunToEnd(train).err, HasSubstr("holds a training of another scenario"));
 }
