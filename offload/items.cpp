@@ -79,6 +79,7 @@ void JoinTask(World& world, size_t task_index) {
                          .aggregate = spec.uncertainty,
                          .temperature = TemperatureOf(model, task, spec.uncertainty)});
   }
+  for (const auto& [id, item] : first) world.item_ids.push_back(id);
   world.task_of.resize(world.task_of.size() + first.size(), task_index);
 }
 

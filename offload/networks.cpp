@@ -146,13 +146,15 @@ struct Regime {
   double mean_s;
 };
 
-// Each link stays in a regime for an exponential time, then is in any of the others with the same chance.
+// Each link, or all together, stays in a regime for an exponential time, then is in any of the others with the same
+// chance.
 class MarkovNetwork : public SteppedNetwork {
  public:
-  MarkovNetwork(const std::vector<Regime>& regimes, Nanoseconds step, const NetworkSize& size, uint64_t seed)
+  MarkovNetwork(const std::vector<Regime>& regimes, bool together, Nanoseconds step, const NetworkSize& size,
+                uint64_t seed)
       : SteppedNetwork(size, step), regimes_(regimes) {
     courses_ = OfLinks([&](size_t device, size_t server) {
-      Course course{.random = StreamOf(seed, Draws::kRegimes, device, server)};
+      Course course{.random = StreamOf(seed, Draws::kRegimes, together ? 0 : device, together ? 0 : server)};
       course.regime = course.random.Below(regimes.size());
       course.until_s = Exponential(course.random, regimes[course.regime].mean_s);
       return course;
@@ -182,6 +184,7 @@ class MarkovNetwork : public SteppedNetwork {
 
 LoadNetwork ReadMarkov(Options& options) {
   const bool shared = ReadShared(options);
+  const bool together = options.Bool("together", false, "whether all links are in one regime at a time");
   const Nanoseconds step = ReadStep(options);
   std::vector<Regime> regimes;
   for (Options& entry : options.List("regimes", "rates, and how long they last")) {
@@ -189,7 +192,7 @@ LoadNetwork ReadMarkov(Options& options) {
     entry.Finish();
   }
   if (regimes.empty()) Fail(options.Where(), "\"regimes\" is missing: a list of rates");
-  return [regimes, step] { return Starting<MarkovNetwork>(regimes, step); };
+  return [=] { return Starting<MarkovNetwork>(regimes, together, step); };
 }
 
 struct LinkTrace {

@@ -118,6 +118,8 @@ Scenario ParseScenario(std::string_view yaml, const std::string& where, const st
   RequireNames(made.servers, options, "servers");
   Need(options, "network");
   made.network = ReadKind(options.Map("network"), NetworkKinds(), &made.network_kind);
+  made.link_known_after_s =
+      options.Number("link_known_after_s", 0, 0, kMostSeconds, "policies are shown how a link was so long ago");
   Need(options, "requests");
   made.requests = ReadKind(options.Map("requests"), RequestKinds(), &made.requests_kind);
   const std::string where_items = options.Has("items") ? options.Where("items") : where;

@@ -61,6 +61,7 @@ struct Scenario {
   std::vector<ServerSpec> servers;
   std::string network_kind, requests_kind;
   LoadNetwork network;
+  double link_known_after_s = 0;  // what policies are shown of a link is how it was so long ago
   LoadRequests requests;
   ItemSpec items;
   Limits limits;

@@ -101,6 +101,7 @@ class Simulation {
   void Return(RequestId id);
   void Finish(RequestId id);
   void Charge(RequestRecord& record, std::optional<double> joules) const;
+  Link Known(size_t device, size_t server);
   double BitsOf(int64_t tok) const { return 8 * world_.scenario.B_per_tok * static_cast<double>(tok); }
 
   // Of its answer, what a device runs to learn how sure it is: the first token, or all of it.
@@ -117,6 +118,7 @@ class Simulation {
   std::unique_ptr<Arrivals> arrivals_;
   std::optional<Arrival> next_arrival_;
   std::unique_ptr<Network> network_;
+  std::unique_ptr<Network> seen_late_;          // the same, for what is shown of it, where that is some time ago
   std::vector<std::vector<PhaseTimes>> times_;  // [classes][variants]
   std::vector<PhaseTimes> server_times_;
   std::vector<DeviceState> devices_;

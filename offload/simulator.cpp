@@ -29,6 +29,8 @@ Simulation::Simulation(const World& world, const Policy& policy, const RunOption
       network_(world.network({world.class_of.size(), world.servers.size()}, options.seed)),
       horizon_(FromSeconds(world.scenario.horizon_s)),
       ledger_(world, options) {
+  if (world.scenario.link_known_after_s > 0)
+    seen_late_ = world.network({world.class_of.size(), world.servers.size()}, options.seed);
   for (const DeviceClass& device : world.classes) {
     times_.emplace_back();
     for (const Answerer& variant : device.variants) times_.back().emplace_back(variant.model, device.spec.power_W);

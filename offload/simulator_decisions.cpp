@@ -52,6 +52,13 @@ Foreseen Simulation::Foresee(const RequestRecord& record, const std::vector<std:
   return foreseen;
 }
 
+// A link as a policy is shown it.
+Link Simulation::Known(size_t device, size_t server) {
+  if (!seen_late_) return network_->At(device, server, clock_.now());
+  const Nanoseconds then = clock_.now() - FromSeconds(world_.scenario.link_known_after_s);
+  return seen_late_->At(device, server, std::max<Nanoseconds>(0, then));
+}
+
 // A request as its policy sees it: expected figures only.
 Pending Simulation::Ask(RequestId id) {
   const RequestRecord& record = requests_[id].record;
@@ -74,7 +81,7 @@ Pending Simulation::Ask(RequestId id) {
   for (size_t j = 0; j < servers_.size(); ++j) {
     const Foreseen foreseen = ExpectedThere(record, j);
     const int64_t tok = foreseen.whole_tok();
-    remote.push_back({.link = network_->At(record.device, j, clock_.now()),
+    remote.push_back({.link = Known(record.device, j),
                       .up_bits = BitsOf(record.prompt_tok),
                       .down_bits = BitsOf(tok),
                       .prompt_s = server_times_[j].PromptSeconds(record.prompt_tok),

@@ -55,6 +55,7 @@ struct World {
   std::vector<DeviceClass> classes;
   std::vector<size_t> class_of;  // [devices]
   std::vector<ServerClass> servers;
+  std::vector<std::string> item_ids;        // [items]
   std::vector<size_t> task_of;              // [items]
   std::vector<size_t> drawn;                // items that requests ask about
   std::optional<double> calibration_error;  // of the first class's first variant, on the items drawn

@@ -52,6 +52,7 @@ class ActorCritic {
 
   Parameters& parameters() { return parameters_; }
   const Parameters& parameters() const { return parameters_; }
+  int64_t parts() const { return static_cast<int64_t>(spaces_.parts()); }  // of an action
   const std::vector<LayerShape>& layers() const { return layers_; }
   const at::Tensor& LayerParameter(size_t layer, bool bias) const {
     return parameters_.views()[2 * layer + (bias ? 1 : 0)];

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "offload/learn/arrays.h"
+
 namespace ecld::offload {
 
 Parameters::Parameters(const std::vector<at::Tensor>& parts, at::ScalarType type) : descents_(at::zeros({})) {
@@ -42,6 +44,30 @@ double Parameters::Descend(double rate, double most_norm) {
                    kEpsilon, /*amsgrad=*/false, /*maximize=*/false);
   gradient_.zero_();
   return norm;
+}
+
+std::vector<at::Tensor> Parameters::Leaves() const {
+  std::vector<at::Tensor> leaves;
+  for (size_t i = 0; i < views_.size(); ++i) {
+    leaves.push_back(views_[i].detach().requires_grad_(true));
+    leaves.back().mutable_grad() = gradients_[i];
+  }
+  return leaves;
+}
+
+void Parameters::Save(const std::string& prefix, NamedArrays* state) const {
+  state->emplace(prefix + "parameters", ArrayOf(all_));
+  state->emplace(prefix + "first_moment", ArrayOf(first_moment_));
+  state->emplace(prefix + "second_moment", ArrayOf(second_moment_));
+  state->emplace(prefix + "descents", ArrayOf(std::vector<double>{descents_.item<double>()}));
+}
+
+void Parameters::Restore(const std::string& prefix, const NamedArrays& state) {
+  at::NoGradGuard no_grad;
+  ReadInto(all_, state, prefix + "parameters");
+  ReadInto(first_moment_, state, prefix + "first_moment");
+  ReadInto(second_moment_, state, prefix + "second_moment");
+  descents_.fill_(NumbersIn(state, prefix + "descents", 1)[0]);
 }
 
 at::Tensor OrthogonalMatrix(int64_t outputs, int64_t inputs, double length, Random& random) {

@@ -4,9 +4,11 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <string>
 #include <vector>
 
 #include "core/random.h"
+#include "offload/named_arrays.h"
 
 namespace ecld::offload {
 
@@ -20,13 +22,16 @@ class Parameters {
   const std::vector<at::Tensor>& views() const { return views_; }
   const std::vector<at::Tensor>& gradients() const { return gradients_; }
 
+  // The parts as autograd takes them: what is traced back to them is added to the gradient.
+  std::vector<at::Tensor> Leaves() const;
+
   // A step down the gradient, which is shortened to this norm and is 0 after. Returns the norm before; where it is not
   // finite, nothing was done.
   double Descend(double rate, double most_norm);
 
-  const at::Tensor& first_moment() const { return first_moment_; }
-  const at::Tensor& second_moment() const { return second_moment_; }
-  const at::Tensor& descents() const { return descents_; }  // a number
+  // All but the gradient, by names that begin with prefix.
+  void Save(const std::string& prefix, NamedArrays* state) const;
+  void Restore(const std::string& prefix, const NamedArrays& state);  // THROWS Error: of other sizes
 
  private:
   std::vector<at::Tensor> PartsOf(const at::Tensor& all) const;

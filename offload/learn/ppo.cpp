@@ -3,36 +3,24 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
 #include "core/error.h"
-#include "offload/learn/advantages.h"
-#include "offload/learn/ppo_loss.h"
-#include "offload/learn/rollout.h"
+#include "offload/learn/arrays.h"
+#include "offload/learn/estimate.h"
+#include "offload/learn/foresight.h"
 
 namespace ecld::offload {
 namespace {
 
-// A view of numbers as a matrix of so many rows; they must outlive it.
-at::Tensor Matrix(std::vector<float>& values, size_t rows) {
-  const auto n = static_cast<int64_t>(rows);
-  return at::from_blob(values.data(), {n, static_cast<int64_t>(values.size()) / std::max<int64_t>(n, 1)}, at::kFloat);
-}
+constexpr uint64_t kModelSeed = 0x6d6f64656cu;  // the model's chance is not the policy's
 
 void Shuffle(std::vector<int64_t>& order, Random& random) {
   for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.Below(i)]);
-}
-
-NamedArray ArrayOf(const at::Tensor& tensor) {
-  const at::Tensor values = tensor.detach().to(at::kDouble).contiguous();
-  return {values.sizes().vec(), {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()}};
-}
-
-NamedArray ArrayOf(const std::vector<double>& values) {
-  return {{static_cast<int64_t>(values.size())}, values, DType::kF64};
 }
 
 }  // namespace
@@ -51,6 +39,7 @@ struct Ppo::Impl {
                settings.gamma),
         returns(batch.count()),
         random(seed),
+        foresight(ForesightOf(settings)),
         sums(spaces.limits.size(), 0),
         prices(spaces.limits.size(), 0) {
     at::set_num_threads(1);
@@ -63,51 +52,44 @@ struct Ppo::Impl {
     batch.Reset(random.Next());
     scaler.BeginAnew();
     returns.BeginAnew();
+    if (foresight) foresight->BeginAnew();
   }
 
-  // Values of what followed each step, [steps, environments, kinds].
-  std::vector<float> NextValues(Rollout& rollout, const at::Tensor& values) const {
-    const size_t width = rollout.environments * kinds, steps_in = rollout.steps;
-    const float* of_steps = values.data_ptr<float>();
-    std::vector<float> next(of_steps + width, of_steps + steps_in * width);
-    const at::Tensor after = agent.Values(Matrix(rollout.next_observations, rollout.environments));
-    next.insert(next.end(), after.data_ptr<float>(), after.data_ptr<float>() + width);
-    if (rollout.last_observations.empty()) return next;
-    const size_t cut = rollout.last_observations.size() / spaces.observed;
-    const at::Tensor at_cut = agent.Values(Matrix(rollout.last_observations, cut));
-    const float* from = at_cut.data_ptr<float>();
-    for (size_t i = 0; i < rollout.truncated.size(); ++i) {
-      if (!rollout.truncated[i]) continue;
-      std::copy_n(from, kinds, next.data() + i * kinds);
-      from += kinds;
-    }
-    return next;
+  std::optional<Foresight> ForesightOf(const PpoSettings& of_run) const {
+    if (!of_run.foresight) return std::nullopt;
+    return std::optional<Foresight>(std::in_place, spaces, *of_run.foresight, of_run.rollout_steps, of_run.environments,
+                                    of_run.gamma, Random(seed ^ kModelSeed).Next());
+  }
+
+  // Of the reward and the costs, in what is learned.
+  at::Tensor Weights() const {
+    std::vector<float> weights = {1};
+    for (const double price : prices) weights.push_back(static_cast<float>(-price));
+    return at::tensor(weights) / (1 + std::accumulate(prices.begin(), prices.end(), 0.0));
   }
 
   Minibatch Estimate(Rollout& rollout) {
     at::NoGradGuard no_grad;
     const size_t rows = rollout.steps * rollout.environments;
-    Minibatch all{.observations = Matrix(rollout.observations, rows), .actions = Matrix(rollout.actions, rows)};
-    all.values = agent.Values(all.observations);
-    const std::vector<float> next = NextValues(rollout, all.values);
-    std::vector<float> advantages = Advantages({.steps = rollout.steps,
-                                                .environments = rollout.environments,
-                                                .kinds = kinds,
-                                                .rewards = rollout.rewards,
-                                                .values = {all.values.data_ptr<float>(), next.size()},
-                                                .next_values = next,
-                                                .terminated = rollout.terminated,
-                                                .truncated = rollout.truncated,
-                                                .gamma = settings.gamma,
-                                                .lambda = settings.lambda});
-    const at::Tensor of_kinds = Matrix(advantages, rows);
-    all.returns = all.values + of_kinds;
-    std::vector<float> weights = {1};
-    for (const double price : prices) weights.push_back(static_cast<float>(-price));
-    all.advantages = of_kinds.mv(at::tensor(weights)) / (1 + std::accumulate(prices.begin(), prices.end(), 0.0));
-    all.log_p = Matrix(rollout.log_p, rows).flatten();
-    if (std::ranges::count(rollout.allowed, 0) > 0)
-      all.allowed = at::from_blob(rollout.allowed.data(), {static_cast<int64_t>(rows), -1}, at::kByte).to(at::kBool);
+    const auto count = static_cast<int64_t>(rows);
+    const auto advantages_over = [&](const at::Tensor& values) {
+      return AdvantagesOver(values, rollout, agent, settings.gamma, settings.lambda);
+    };
+    const at::Tensor values = ValuesOf(rollout, agent), weights = Weights();
+    at::Tensor better = values, advantages = advantages_over(values);
+    if (foresight) {
+      better = foresight->Improve(rollout, agent, values, advantages, weights, random);
+      if (settings.foresight->value_targets) advantages = advantages_over(better);
+    }
+    Minibatch all{.observations = Matrix(rollout.observations, rows),
+                  .actions = Matrix(rollout.actions, rows),
+                  .allowed = {},
+                  .log_p = Matrix(rollout.log_p, rows).flatten(),
+                  .advantages = advantages.mv(weights),
+                  .returns = better.narrow(0, 0, count) + advantages,
+                  .values = values.narrow(0, 0, count)};
+    if (std::ranges::count(rollout.allowed, 0) > 0) all.allowed = Matrix(rollout.allowed, rows).to(at::kBool);
+    if (foresight) foresight->AddImagined(weights, random, &all);
     return all;
   }
 
@@ -168,6 +150,13 @@ struct Ppo::Impl {
     report->prices = prices;
   }
 
+  void LearnModel(PpoReport* report) {
+    foresight->Learn(random, fmt::format("step {}", steps));
+    report->model_error = foresight->report().model_error;
+    report->value_trust = foresight->report().value_trust;
+    report->imagined_share = foresight->report().imagined_share;
+  }
+
   PpoReport Iterate() {
     const at::Tensor before = agent.parameters().all().clone();
     Rollout rollout = Roll(static_cast<size_t>(settings.rollout_steps), agent, batch, scaler, returns, random);
@@ -176,6 +165,7 @@ struct Ppo::Impl {
     Price(rollout, &report);
     try {
       DescendAll(Estimate(rollout), &report);
+      if (foresight) LearnModel(&report);
     } catch (...) {
       at::NoGradGuard no_grad;
       agent.parameters().all().copy_(before);
@@ -195,6 +185,7 @@ struct Ppo::Impl {
   Scaler scaler;
   EpisodeReturns returns;
   Random random;
+  std::optional<Foresight> foresight;
   std::vector<double> sums, prices;  // [limits]: costs so far times the rate; the multipliers
   int64_t steps = 0;
 };
@@ -210,39 +201,27 @@ void Ppo::BeginAnew() { impl_->BeginAnew(); }
 
 NamedArrays Ppo::State() const {
   const Impl& run = *impl_;
-  return {{"parameters", ArrayOf(run.agent.parameters().all())},
-          {"first_moment", ArrayOf(run.agent.parameters().first_moment())},
-          {"second_moment", ArrayOf(run.agent.parameters().second_moment())},
-          {"counts", ArrayOf({run.agent.parameters().descents().item<double>(), static_cast<double>(run.steps)})},
-          {"observed", ArrayOf(run.scaler.observed().State())},
-          {"returns", ArrayOf(run.scaler.returns().State())},
-          {"sums", ArrayOf(run.sums)},
-          {"prices", ArrayOf(run.prices)},
-          {"ended", ArrayOf(run.returns.ended())}};
+  NamedArrays state = {{"steps", ArrayOf({static_cast<double>(run.steps)})},
+                       {"observed", ArrayOf(run.scaler.observed().State())},
+                       {"returns", ArrayOf(run.scaler.returns().State())},
+                       {"sums", ArrayOf(run.sums)},
+                       {"prices", ArrayOf(run.prices)},
+                       {"ended", ArrayOf(run.returns.ended())}};
+  run.agent.parameters().Save("", &state);
+  if (run.foresight) run.foresight->Save(&state);
+  return state;
 }
 
 void Ppo::Restore(const NamedArrays& state) {
-  at::NoGradGuard no_grad;
   Impl& run = *impl_;
-  const std::string where = "the state of a run";
-  const auto floats = [&](const char* name, const at::Tensor& to) {
-    const NamedArray& array = ArrayIn(state, name, to.sizes().vec(), where);
-    to.copy_(at::tensor(array.values, at::kDouble));
-  };
-  const auto numbers = [&](const char* name, size_t size) {
-    return ArrayIn(state, name, {static_cast<int64_t>(size)}, where).values;
-  };
-  floats("parameters", run.agent.parameters().all());
-  floats("first_moment", run.agent.parameters().first_moment());
-  floats("second_moment", run.agent.parameters().second_moment());
-  const std::vector<double> counts = numbers("counts", 2);
-  run.agent.parameters().descents().fill_(counts[0]);
-  run.steps = static_cast<int64_t>(counts[1]);
-  run.scaler.observed().Restore(numbers("observed", 1 + 2 * run.spaces.observed));
-  run.scaler.returns().Restore(numbers("returns", 3));
-  run.sums = numbers("sums", run.sums.size());
-  run.prices = numbers("prices", run.prices.size());
-  run.returns.Restore(ArrayIn(state, "ended", {}, where).values);
+  run.agent.parameters().Restore("", state);
+  run.steps = static_cast<int64_t>(NumbersIn(state, "steps", 1)[0]);
+  run.scaler.observed().Restore(NumbersIn(state, "observed", 1 + 2 * run.spaces.observed));
+  run.scaler.returns().Restore(NumbersIn(state, "returns", 3));
+  run.sums = NumbersIn(state, "sums", run.sums.size());
+  run.prices = NumbersIn(state, "prices", run.prices.size());
+  run.returns.Restore(ArrayIn(state, "ended", {}, kStateOfRun).values);
+  if (run.foresight) run.foresight->Restore(state);
 }
 
 NamedArrays Ppo::Policy() const {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "offload/environments.h"
+#include "offload/learn/foresight_settings.h"
 #include "offload/named_arrays.h"
 
 namespace ecld::offload {
@@ -26,6 +27,7 @@ struct PpoSettings {
   double price_rate = 0.05;  // of the multipliers: a rollout's mean cost times this is added to each
   double price_reach = 0.5;  // and this times the mean cost of late on top (Stooke et al. 2020)
   double reserve = 0;        // costs count as so much more, so that a limit is kept with this to spare
+  std::optional<ForesightSettings> foresight;  // a world model beside
 };
 
 // What a rollout and the descent on it came to.
@@ -35,6 +37,7 @@ struct PpoReport {
   double mean_reward = 0;                                       // of a step
   std::vector<double> mean_costs, prices;                       // [limits]
   double policy_loss = 0, value_loss = 0, entropy = 0, kl = 0;  // of the last minibatch
+  double model_error = 0, value_trust = 0, imagined_share = 0;  // where there is a world model: foresight.h
 };
 
 class Ppo {

@@ -102,6 +102,7 @@ Rollout Roll(size_t steps, const ActorCritic& agent, EnvironmentBatch& batch, Sc
   }
   made.next_observations.resize(n * width);
   scaler.Scale(batch.frame().observations, made.next_observations);
+  made.next_allowed = batch.frame().allowed;
   return made;
 }
 

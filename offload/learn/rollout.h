@@ -19,6 +19,7 @@ struct Rollout {
   std::vector<float> rewards;            // [steps, environments, 1 + limits]: the reward, scaled, and the costs
   std::vector<float> last_observations;  // [those cut off, observed], in their order
   std::vector<float> next_observations;  // [environments, observed], after the last step
+  std::vector<uint8_t> next_allowed;     // [environments, all choices], then
   double mean_reward = 0;                // as it was, of a step
 };
 

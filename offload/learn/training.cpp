@@ -28,26 +28,44 @@ constexpr DocumentKind kTrainingDocument{"ecld.training", "1.0.0"};
 constexpr int64_t kIterationsASave = 10;
 constexpr uint64_t kHeldOut = 1'000'000;  // from the scenario's seed on
 
-Json ToJson(const PpoSettings& settings) {
-  return {{"environments", settings.environments},
-          {"rollout_steps", settings.rollout_steps},
-          {"minibatch", settings.minibatch},
-          {"epochs", settings.epochs},
-          {"gamma", settings.gamma},
+Json ToJson(const ForesightSettings& settings) {
+  return {{"value_targets", settings.value_targets},
+          {"imagination", settings.imagination},
+          {"horizon", settings.horizon},
           {"lambda", settings.lambda},
-          {"learning_rate", settings.learning_rate},
-          {"clip", settings.clip},
-          {"fall", settings.fall},
-          {"clip_value", settings.clip_value ? Json(*settings.clip_value) : Json(nullptr)},
-          {"entropy", settings.entropy},
-          {"value_weight", settings.value_weight},
-          {"max_gradient", settings.max_gradient},
-          {"normalize_observations", settings.normalize_observations},
-          {"normalize_rewards", settings.normalize_rewards},
-          {"hidden", settings.hidden},
-          {"price_rate", settings.price_rate},
-          {"price_reach", settings.price_reach},
-          {"reserve", settings.reserve}};
+          {"imagined_rows", settings.imagined_rows},
+          {"updates", settings.updates},
+          {"courses", settings.courses},
+          {"remembered", settings.remembered},
+          {"members", settings.model.members},
+          {"hidden", settings.model.hidden},
+          {"recurrent", settings.model.recurrent},
+          {"learning_rate", settings.model.learning_rate},
+          {"max_gradient", settings.model.max_gradient}};
+}
+
+Json ToJson(const PpoSettings& settings) {
+  Json json = {{"environments", settings.environments},
+               {"rollout_steps", settings.rollout_steps},
+               {"minibatch", settings.minibatch},
+               {"epochs", settings.epochs},
+               {"gamma", settings.gamma},
+               {"lambda", settings.lambda},
+               {"learning_rate", settings.learning_rate},
+               {"clip", settings.clip},
+               {"fall", settings.fall},
+               {"clip_value", settings.clip_value ? Json(*settings.clip_value) : Json(nullptr)},
+               {"entropy", settings.entropy},
+               {"value_weight", settings.value_weight},
+               {"max_gradient", settings.max_gradient},
+               {"normalize_observations", settings.normalize_observations},
+               {"normalize_rewards", settings.normalize_rewards},
+               {"hidden", settings.hidden},
+               {"price_rate", settings.price_rate},
+               {"price_reach", settings.price_reach},
+               {"reserve", settings.reserve}};
+  if (settings.foresight) json["foresight"] = ToJson(*settings.foresight);
+  return json;
 }
 
 struct Point {
@@ -70,6 +88,8 @@ class SeedRun {
     for (const char* what : {"cost", "price"})
       for (const std::string& limit : limits) header_ += fmt::format(",{}_{}", what, limit);
     header_ += ",policy_loss,value_loss,entropy,kl";
+    if (settings.foresight) header_ += ",model_error,value_trust,imagined_share";
+    foresees_ = settings.foresight.has_value();
     fs::create_directories(folder_);
     if (fs::exists(folder_ / "state.safetensors")) Resume();
   }
@@ -108,7 +128,9 @@ class SeedRun {
     lines_ += fmt::format("{},{},{}", report.steps, -report.mean_reward, report.episode_return.value_or(0));
     for (const auto* of_limits : {&report.mean_costs, &report.prices})
       for (const double value : *of_limits) lines_ += fmt::format(",{}", value);
-    lines_ += fmt::format(",{},{},{},{}\n", report.policy_loss, report.value_loss, report.entropy, report.kl);
+    lines_ += fmt::format(",{},{},{},{}", report.policy_loss, report.value_loss, report.entropy, report.kl);
+    if (foresees_) lines_ += fmt::format(",{},{},{}", report.model_error, report.value_trust, report.imagined_share);
+    lines_ += '\n';
   }
 
   // The curve first: what it has beyond the state is passed over.
@@ -124,6 +146,7 @@ class SeedRun {
   DecisionShape shape_;
   fs::path folder_;
   std::string header_, lines_;
+  bool foresees_ = false;
   std::vector<Point> curve_;
   Ppo run_;
 };

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "offload/reading.h"
-#include "offload/split/published_split.h"
+#include "offload/split/split_environment.h"
 #include "offload/split/split_policies.h"
 #include "offload/split/split_session.h"
 #include "offload/split/token_time.h"
@@ -93,8 +93,7 @@ OneRun RunPublished(const SplitSpec& spec, const EstimateGrid& quality, const Cu
   double reward = 0, below = 0, ratio = 0, split = 0;
   for (int64_t episode = 0; episode < spec.episodes; ++episode) {
     Random random = StreamOf(seed, Draws::kRegimes, static_cast<uint64_t>(episode));
-    const double noise = 0.08 + 0.14 * random.Uniform();  // as published
-    const PublishedSplit process(quality, {.noise = noise, .split = 3 + static_cast<int>(random.Below(4))}, spec.bug);
+    const PublishedSplit process(quality, DrawStart(random), spec.bug);
     const SolvedProcess solved = Solve(process);
     const ChooseFunction choose = ChooserOf(named, policy, process, solved, random.Next());
     const double won = Follow(process, choose, process.first(), random, [&](int, int, int, int next) {

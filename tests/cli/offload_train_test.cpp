@@ -44,6 +44,17 @@ TEST(OffloadTrain, WritesAPolicyThatTheDeviceHalfRuns) {
   ASSERT_EQ(run.status, 0) << run.err;
   EXPECT_THAT(run.out, HasSubstr("learned:" + out));
   EXPECT_EQ(RunToEnd({"ecld", "offload", "validate", scenario}).status, 0) << "the other parts are there too";
+  EXPECT_THAT(RunToEnd({"ecld", "offload", "train", scenario, "--out", out, "--parts", "imagination"}).err,
+              HasSubstr("--parts: is of a world model"));
+  const Outcome with_model =
+      RunToEnd({"ecld", "offload", "train", scenario, "--out", out + "-model", "--policy", "world-model-ppo", "--parts",
+                "value-targets", "--seeds", "1", "--steps", "1024", "--set", "horizon_s=40"});
+  ASSERT_EQ(with_model.status, 0) << with_model.err;
+  const Json foresight = ReadJsonFile(out + "-model/training.json")["settings"]["foresight"];
+  EXPECT_TRUE(foresight["value_targets"].get<bool>());
+  EXPECT_FALSE(foresight["imagination"].get<bool>());
+  EXPECT_THAT(RunToEnd({"ecld", "offload", "planner", scenario, "--out", out + "-planner"}).err,
+              HasSubstr("has no items"));
   train.back() = "horizon_s=50";
   EXPECT_THAT(RunToEnd(train).err, HasSubstr("holds a training of another scenario"));
 }

@@ -80,6 +80,24 @@ TEST(Networks, ALinkTakesTheSameCourseWhoeverLooks) {
   }
 }
 
+TEST(Networks, RegimesMayBeThoseOfAllLinks) {
+  for (const bool together : {false, true}) {
+    const auto network =
+        Start(fmt::format("{{kind: markov, together: {}, regimes: [{{up_Mbps: 1, down_Mbps: 1, rtt_ms: 1, mean_s: 1}}, "
+                          "{{up_Mbps: 2, down_Mbps: 1, rtt_ms: 1, mean_s: 1}}]}}",
+                          together),
+              {2, 2});
+    int64_t differ = 0, changes = 0;
+    for (int64_t step = 0; step < 1000; ++step) {
+      const double first = network->At(0, 0, step * kStep).up_bps;
+      differ += first != network->At(1, 1, step * kStep).up_bps;
+      changes += first == 1e6;
+    }
+    EXPECT_EQ(differ == 0, together);
+    EXPECT_NEAR(static_cast<double>(changes), 500, 250);
+  }
+}
+
 TEST(Networks, RegimesLastAsLongAsTheySay) {
   const auto network = Start(
       "{kind: markov, step_ms: 10, regimes: [{up_Mbps: 1, down_Mbps: 1, rtt_ms: 1, mean_s: 3}, {up_Mbps: 2, down_Mbps: "

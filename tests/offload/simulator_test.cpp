@@ -187,6 +187,24 @@ TEST(Simulator, ChangesOfTheModelTakeTheTimeOfLoading) {
   EXPECT_EQ(small.Load({variants, "devices.0.memory_MB=0.0155"}).classes[0].load_s, (std::vector<double>{0.25, 0.25}));
 }
 
+TEST(Simulator, WhoSeesALinkLateChoosesWorse) {
+  const SmallWorld small(kPhoneModel, kEdgeModel);
+  const std::vector<std::string> overrides = {
+      "network={kind: markov, together: true, regimes: [{up_Mbps: 1, down_Mbps: 10, rtt_ms: 20, mean_s: 5}, {up_Mbps: "
+      "0.01, down_Mbps: 10, rtt_ms: 20, mean_s: 5}]}",
+      "requests.rate_per_s=1", "horizon_s=400"};
+  const auto latency_s = [&](const char* late) {
+    std::vector<std::string> all = overrides;
+    all.push_back(late);
+    const RunResult run = Simulate(small.Load(all), "latency", {});
+    return run.latency_sum_s / static_cast<double>(run.measured);
+  };
+  const double now = latency_s("link_known_after_s=0"), late = latency_s("link_known_after_s=3");
+  EXPECT_LT(now, 0.16) << "never over the link that takes longer than the device";
+  EXPECT_GT(late, 1.5 * now);
+  EXPECT_ERROR(small.Load({"link_known_after_s=-1"}), "link_known_after_s");
+}
+
 TEST(Simulator, RefusesAResultFromOutsideTheGrid) {
   const SmallWorld small(kPhoneModel, kEdgeModel);
   const World world = small.Load({"requests.prompt_tok=5000"});

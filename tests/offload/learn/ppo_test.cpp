@@ -167,13 +167,17 @@ TEST(Ppo, LearnsToNameWhatItSees) {
   EXPECT_GT(mean, 90);
 }
 
-TEST(Ppo, GoesOnFromItsStateAsIfNothingHadBeen) {
-  const PpoSettings settings{.environments = 4,
-                             .rollout_steps = 16,
-                             .minibatch = 32,
-                             .epochs = 2,
-                             .normalize_observations = true,
-                             .normalize_rewards = true};
+class PpoResume : public testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(Model, PpoResume, testing::Bool());
+
+TEST_P(PpoResume, GoesOnFromItsStateAsIfNothingHadBeen) {
+  PpoSettings settings{.environments = 4,
+                       .rollout_steps = 16,
+                       .minibatch = 32,
+                       .epochs = 2,
+                       .normalize_observations = true,
+                       .normalize_rewards = true};
+  if (GetParam()) settings.foresight = {.updates = 2, .courses = 4, .remembered = 2};
   const auto go_on = [&](Ppo& run, int iterations) {
     for (int i = 0; i < iterations; ++i) run.Iterate();
     run.BeginAnew();
@@ -192,6 +196,11 @@ TEST(Ppo, GoesOnFromItsStateAsIfNothingHadBeen) {
   NamedArrays other = state;
   other.at("parameters").shape = {3};
   EXPECT_ERROR(second.Restore(other), "tensor \"parameters\": is [3]");
+  if (!GetParam()) return;
+  EXPECT_GT(at_end.at("model.descents").values[0], 0);
+  other = state;
+  other.erase("memory.steps");
+  EXPECT_ERROR(second.Restore(other), "memory.steps");
 }
 
 // Rewards that are no number after some steps.
@@ -216,6 +225,15 @@ TEST(Ppo, StopsAtWhatIsNoNumberAndKeepsTheLastGoodPolicy) {
   run.Iterate();
   const NamedArrays before = run.Policy();
   EXPECT_ERROR(run.Iterate(), "not finite at step 64");
+  for (const auto& [name, array] : run.Policy()) EXPECT_EQ(array.values, before.at(name).values);
+}
+
+TEST(Ppo, StopsWhereItsModelIsNoNumber) {
+  PpoSettings settings{.environments = 2, .rollout_steps = 16, .minibatch = 32};
+  settings.foresight = {.model = {.learning_rate = 1e30}};
+  Ppo run(CartPole(), settings, 1000, 1);
+  const NamedArrays before = run.Policy();
+  EXPECT_ERROR(run.Iterate(), "world model: the loss or its gradient is not finite at step 32");
   for (const auto& [name, array] : run.Policy()) EXPECT_EQ(array.values, before.at(name).values);
 }
 

@@ -44,8 +44,31 @@ TEST(Training, AStopChangesNothing) {
                   .starts_with("steps,latency_s,episode_return,cost_accuracy,price_accuracy,policy_loss"));
   EXPECT_EQ(Simulate(world, "learned:" + whole.string(), {}).completed, Simulate(world, "local", {}).completed);
 
+  PpoSettings other = Short();
+  other.foresight.emplace();
+  EXPECT_ERROR(Train(world, other, options), "holds a training of another scenario");
   EXPECT_ERROR(Train(small.Load({kWithItems[0], "horizon_s=30"}), Short(), options),
                "holds a training of another scenario");
+}
+
+TEST(Training, WithAModelEndsInTheSameAfterAStop) {
+  const SmallWorld small = WorldWithItems(20);
+  const World world = small.Load({kWithItems[0], "horizon_s=20", "limits.accuracy=0.6"});
+  PpoSettings settings = Short();
+  settings.foresight = {.updates = 1, .courses = 4, .remembered = 2, .model = {.hidden = 4}};
+  TrainingOptions options{.out = small.dir() / "whole", .steps = 1600, .seeds = 1, .tried = 1};
+  const Json result = Train(world, settings, options);
+  options.out = small.dir() / "halves";
+  options.on_saved = [&, saves = 0](int64_t) mutable {
+    if (++saves == 2) throw std::runtime_error("stopped");
+  };
+  EXPECT_THROW(Train(world, settings, options), std::runtime_error);
+  options.on_saved = nullptr;
+  EXPECT_EQ(Train(world, settings, options), result);
+  for (const char* name : {"policy.safetensors", "curves.csv", "seed-1/curve.csv", "seed-1/state.safetensors"})
+    EXPECT_EQ(ReadFile(small.dir() / "whole" / name), ReadFile(small.dir() / "halves" / name)) << name;
+  const std::string curve = ReadFile(small.dir() / "whole/seed-1/curve.csv");
+  EXPECT_NE(curve.find(",kl,model_error,value_trust,imagined_share\n"), std::string::npos);
 }
 
 }  // namespace
