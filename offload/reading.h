@@ -61,4 +61,16 @@ const auto& KindIn(const Table& table, Options& options) {
   Fail(options.Where("kind"), "has no row of \"{}\"", kind);
 }
 
+// What the row of a table reads from a part of a scenario that must be there; the row's name into kind.
+template <class Table>
+auto ReadKind(Options& options, const char* part, const Table& table, std::string* kind) {
+  Need(options, part);
+  Options own = options.Map(part);
+  const auto& row = KindIn(table, own);
+  *kind = row.name;
+  auto load = row.read(own);
+  own.Finish();
+  return load;
+}
+
 }  // namespace ecld::offload

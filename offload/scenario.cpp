@@ -72,16 +72,6 @@ Weights ReadWeights(Options options) {
   return weights;
 }
 
-// The part of a scenario that the row of a table reads; its kind by name.
-template <class Kinds>
-auto ReadKind(Options options, const Kinds& kinds, std::string* name) {
-  const auto& kind = KindIn(kinds, options);
-  *name = kind.name;
-  auto load = kind.read(options);
-  options.Finish();
-  return load;
-}
-
 template <class Specs>
 void RequireNames(const Specs& specs, Options& options, const char* key) {
   if (specs.empty()) Fail(options.Where(), "\"{}\" is missing: a list of one or more", key);
@@ -116,12 +106,10 @@ Scenario ParseScenario(std::string_view yaml, const std::string& where, const st
   RequireNames(made.devices, options, "devices");
   for (Options& entry : options.List("servers")) made.servers.push_back(ReadServer(entry));
   RequireNames(made.servers, options, "servers");
-  Need(options, "network");
-  made.network = ReadKind(options.Map("network"), NetworkKinds(), &made.network_kind);
+  made.network = ReadKind(options, "network", NetworkKinds(), &made.network_kind);
   made.link_known_after_s =
       options.Number("link_known_after_s", 0, 0, kMostSeconds, "policies are shown how a link was so long ago");
-  Need(options, "requests");
-  made.requests = ReadKind(options.Map("requests"), RequestKinds(), &made.requests_kind);
+  made.requests = ReadKind(options, "requests", RequestKinds(), &made.requests_kind);
   const std::string where_items = options.Has("items") ? options.Where("items") : where;
   made.items = ReadItems(options.Map("items"));
   made.items.where = where_items;

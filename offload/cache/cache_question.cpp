@@ -81,35 +81,46 @@ struct Sums {
   }
 };
 
-constexpr MetricInfo kCacheMetrics[] = {{"hit_rate", "1", true},
-                                        {"hit_expected", "1", true},
-                                        {"below_exhaustive", "1", false},
-                                        {"delivery_mean", "s", false},
-                                        {"delivery_p95", "s", false},
-                                        {"sent", "MB/request", false},
-                                        {"fetched", "MB/request", false},
-                                        {"kept", "variants", true},
-                                        {"stored", "MB", false},
-                                        {"changed_hit_rate", "1", true},
-                                        {"changed_delivery_mean", "s", false},
-                                        {"changed_hit_expected", "1", true},
-                                        {"anew_hit_expected", "1", true},
-                                        {"anew_fetched", "MB", false}};
+// What one run says.
+struct CacheRun {
+  using Figure = std::optional<double>;
+  Figure hit_rate, hit_expected, below_exhaustive, delivery_mean, delivery_p95, sent, fetched, kept, stored;
+  Figure changed_hit_rate, changed_delivery_mean, changed_hit_expected, anew_hit_expected, anew_fetched;
+};
+
+struct CacheMetric {
+  MetricInfo info;
+  CacheRun::Figure CacheRun::*of;
+};
+constexpr CacheMetric kCacheMetrics[] = {{{"hit_rate", "1", true}, &CacheRun::hit_rate},
+                                         {{"hit_expected", "1", true}, &CacheRun::hit_expected},
+                                         {{"below_exhaustive", "1", false}, &CacheRun::below_exhaustive},
+                                         {{"delivery_mean", "s", false}, &CacheRun::delivery_mean},
+                                         {{"delivery_p95", "s", false}, &CacheRun::delivery_p95},
+                                         {{"sent", "MB/request", false}, &CacheRun::sent},
+                                         {{"fetched", "MB/request", false}, &CacheRun::fetched},
+                                         {{"kept", "variants", true}, &CacheRun::kept},
+                                         {{"stored", "MB", false}, &CacheRun::stored},
+                                         {{"changed_hit_rate", "1", true}, &CacheRun::changed_hit_rate},
+                                         {{"changed_delivery_mean", "s", false}, &CacheRun::changed_delivery_mean},
+                                         {{"changed_hit_expected", "1", true}, &CacheRun::changed_hit_expected},
+                                         {{"anew_hit_expected", "1", true}, &CacheRun::anew_hit_expected},
+                                         {{"anew_fetched", "MB", false}, &CacheRun::anew_fetched}};
 
 // What is known of a placement before any request.
 void AddExpected(const CacheWorld& world, const PolicyRow& row, const std::vector<Link>& links,
-                 const Placement& placement, std::vector<std::optional<double>>* values) {
+                 const Placement& placement, CacheRun* run) {
   const PlacementProblem problem = ProblemOf(world, world.spec.popularity, links);
-  (*values)[1] = placement.worth;
-  if (world.small()) (*values)[2] = Exhaustive(problem).worth - placement.worth;
-  (*values)[7] = std::popcount(placement.kept);
-  (*values)[8] = world.bytes.Of(placement.kept) / kMega;
+  run->hit_expected = placement.worth;
+  if (world.small()) run->below_exhaustive = Exhaustive(problem).worth - placement.worth;
+  run->kept = std::popcount(placement.kept);
+  run->stored = world.bytes.Of(placement.kept) / kMega;
   if (world.spec.changed.empty()) return;
   const PlacementProblem changed = ProblemOf(world, world.spec.changed, links);
   const Placement anew = row.place(changed);
-  (*values)[11] = WorthOf(changed, placement.kept);
-  (*values)[12] = anew.worth;
-  (*values)[13] = (world.bytes.Of(placement.kept | anew.kept) - world.bytes.Of(placement.kept)) / kMega;
+  run->changed_hit_expected = WorthOf(changed, placement.kept);
+  run->anew_hit_expected = anew.worth;
+  run->anew_fetched = (world.bytes.Of(placement.kept | anew.kept) - world.bytes.Of(placement.kept)) / kMega;
 }
 
 size_t Drawn(const std::vector<double>& shares, double uniform) {
@@ -150,16 +161,18 @@ OneRun RunCache(const CacheWorld& world, const PolicyRow& row, uint64_t seed) {
     sums.fetched_B += delivery.fetched_B;
     if (!changed) times.Add(FromSeconds(delivery.seconds));
   }
-  OneRun run{.values = std::vector<std::optional<double>>(std::size(kCacheMetrics))};
+  CacheRun found;
+  found.hit_rate = before.PerRequest(before.hits);
+  found.delivery_mean = before.PerRequest(before.seconds);
+  if (before.requests > 0) found.delivery_p95 = times.Quantile(0.95);
+  found.sent = before.PerRequest(before.sent_B / kMega);
+  found.fetched = before.PerRequest(before.fetched_B / kMega);
+  found.changed_hit_rate = after.PerRequest(after.hits);
+  found.changed_delivery_mean = after.PerRequest(after.seconds);
+  if (row.place) AddExpected(world, row, links, placement, &found);
+  OneRun run;
   run.arrived = run.completed = static_cast<int64_t>(before.requests + after.requests);
-  run.values[0] = before.PerRequest(before.hits);
-  run.values[3] = before.PerRequest(before.seconds);
-  if (before.requests > 0) run.values[4] = times.Quantile(0.95);
-  run.values[5] = before.PerRequest(before.sent_B / kMega);
-  run.values[6] = before.PerRequest(before.fetched_B / kMega);
-  run.values[9] = after.PerRequest(after.hits);
-  run.values[10] = after.PerRequest(after.seconds);
-  if (row.place) AddExpected(world, row, links, placement, &run.values);
+  for (const CacheMetric& metric : kCacheMetrics) run.values.push_back(found.*metric.of);
   return run;
 }
 
@@ -223,7 +236,7 @@ void LoadCache(const CacheSpec& spec, Study* study) {
   }
   world->network = spec.network();
   study->policies = spec.policies;
-  study->metrics.assign(std::begin(kCacheMetrics), std::end(kCacheMetrics));
+  for (const CacheMetric& metric : kCacheMetrics) study->metrics.push_back(metric.info);
   study->modelled = {
       "bytes: those of weights, without tokenizers and settings",
       "downloads neither share rates nor wait for one another; what is fetched arrives before it is sent",

@@ -99,12 +99,7 @@ CacheSpec ReadCacheSpec(Options& options) {
   if (static_cast<double>(spec.devices) * spec.rate_per_s * spec.horizon_s > 1e9)
     Fail(options.Where("devices"), "would ask more than 1e9 times in {} s", spec.horizon_s);
   spec.deadline_s = Optional(options, "deadline_s", kLeast, 1e9);
-  Need(options, "network");
-  Options network = options.Map("network");
-  const NetworkKind& kind = KindIn(NetworkKinds(), network);
-  spec.network_kind = kind.name;
-  spec.network = kind.read(network);
-  network.Finish();
+  spec.network = ReadKind(options, "network", NetworkKinds(), &spec.network_kind);
   return spec;
 }
 

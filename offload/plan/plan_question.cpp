@@ -271,12 +271,7 @@ LoadStudy ReadPlan(Options& options) {
   spec.between_bps = 1e6 * between.Number("Mbps", 1000, kLeast, 1e6);
   spec.between_s = between.Number("ms", 1, 0, 1e5) / 1000;
   between.Finish();
-  Need(options, "network");
-  Options network = options.Map("network");
-  const NetworkKind& kind = KindIn(NetworkKinds(), network);
-  spec.network_kind = kind.name;
-  spec.network = kind.read(network);
-  network.Finish();
+  spec.network = ReadKind(options, "network", NetworkKinds(), &spec.network_kind);
   Options weights = options.Map("weights");
   spec.right_weight = weights.Number("right", 1, 0, 1e6, "of the chance that a task is right");
   spec.latency_weight = weights.Number("latency", 0.02, 0, 1e6, "of a second");
