@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/options.h"
+#include "distill/teacher.h"
 #include "model/block_training.h"
 #include "model/training_walk.h"
 
@@ -89,16 +90,12 @@ void RequireSame(int64_t student, int64_t teacher, const char* what, const std::
 }  // namespace
 
 Planned DistillBlocksPass::Plan(const PlanInput& input) const {
-  if (input.calibration_windows < 1) Fail(input.where, "this pass needs calibration text; found no windows");
+  RequireCalibrated(input);
   if (!input.teacher) Fail(input.where, "needs a teacher");
-  if (input.teacher->quantization)
-    Fail(input.where, "the teacher is quantized too; name the dense model under teacher: in the recipe");
+  RequireDenseTeacher(input);
   RequireSame(input.config.num_layers, input.teacher->num_layers, "the number of blocks", input.where);
   RequireSame(input.config.hidden_size, input.teacher->hidden_size, "hidden_size", input.where);
-  // It may be cut from the teacher's: the walk sees whether it is (IdsIn).
-  if (input.config.vocab_size > input.teacher->vocab_size)
-    Fail(input.where, "vocab_size is {} in the student and only {} in the teacher, which must have all of its tokens",
-         input.config.vocab_size, input.teacher->vocab_size);
+  RequireRoomForTokens(input);
   if (options_.epochs < 1) Fail(input.where + ".epochs", "{} is below 1", options_.epochs);
   const LearningRates& rates = options_.rates;
   const bool grid_trains = input.config.quantization && (rates.codes > 0 || rates.scales > 0);

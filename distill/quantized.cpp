@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/options.h"
+#include "distill/teacher.h"
 
 namespace ecld {
 namespace {
@@ -21,8 +22,7 @@ const TensorSpec* FirstOtherShape(const std::vector<TensorSpec>& student, const 
 Planned DistillQuantizedPass::Plan(const PlanInput& input) const {
   if (!input.config.quantization)
     Fail(input.where, "the model is not quantized; put this stage behind one of quantize.*, or use distill.logits");
-  if (input.teacher && input.teacher->quantization)
-    Fail(input.where, "the teacher is quantized too; name the dense model under teacher: in the recipe");
+  if (input.teacher) RequireDenseTeacher(input);
   Planned planned = PlanTraining(options_.training, input);
   if (!options_.begin_at_teacher) return planned;
   const std::vector<TensorSpec> own = TensorTable(input.config);

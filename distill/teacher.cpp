@@ -3,10 +3,22 @@
 #include <ATen/ATen.h>
 
 #include "checkpoint/tokenizer/token_map.h"
+#include "core/error.h"
 #include "model/block_walker.h"
 #include "model/embedding.h"
 
 namespace ecld {
+
+void RequireDenseTeacher(const PlanInput& input) {
+  if (input.teacher->quantization)
+    Fail(input.where, "the teacher is quantized too; name the dense model under teacher: in the recipe");
+}
+
+void RequireRoomForTokens(const PlanInput& input) {
+  if (input.config.vocab_size > input.teacher->vocab_size)
+    Fail(input.where, "vocab_size is {} in the student and only {} in the teacher, which must have all of its tokens",
+         input.config.vocab_size, input.teacher->vocab_size);
+}
 
 Teacher::Teacher(const Checkpoint& teacher, const Checkpoint& student, ThreadPool& pool)
     : teacher_(teacher), pool_(pool) {

@@ -11,8 +11,15 @@
 
 #include "checkpoint/checkpoint.h"
 #include "core/threads.h"
+#include "model/pass.h"
 
 namespace ecld {
+
+// For plans, with a teacher. THROWS Error: it is quantized.
+void RequireDenseTeacher(const PlanInput& input);
+// The same. THROWS Error: it has fewer tokens than the student. Whether they are the student's is seen once the
+// tokenizers are read.
+void RequireRoomForTokens(const PlanInput& input);
 
 class Teacher {
  public:

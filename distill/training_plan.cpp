@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "core/options.h"
+#include "distill/teacher.h"
 #include "distill/training.h"
 #include "model/block_training.h"
 #include "model/block_walker.h"
@@ -29,13 +30,11 @@ constexpr double kBackwardSlower = 1.0;
 
 Planned PlanTraining(const TrainingOptions& options, const PlanInput& input) {
   if (!input.teacher) Fail(input.where, "needs a teacher");
-  if (input.calibration_windows < 1) Fail(input.where, "this pass needs calibration text; found no windows");
+  RequireCalibrated(input);
   if (options.epochs < 1) Fail(input.where + ".epochs", "{} is below 1", options.epochs);
   if (options.batch_windows < 1) Fail(input.where + ".batch_windows", "{} is below 1", options.batch_windows);
   const ModelConfig &student = input.config, &teacher = *input.teacher;
-  if (student.vocab_size > teacher.vocab_size)
-    Fail(input.where, "vocab_size is {} in the student and only {} in the teacher, which must have all of its tokens",
-         student.vocab_size, teacher.vocab_size);
+  RequireRoomForTokens(input);
   const auto texts = std::ssize(options.held_out_texts);
   if (texts == 0) RequireWindowsToTrainOn(input, options.batch_windows, options.held_out);
   for (const std::string& text : options.held_out_texts)

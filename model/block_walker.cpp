@@ -164,10 +164,14 @@ double AttentionFlops(const ModelConfig& config, const PlanInput& input) {
   return 4 * pairs * static_cast<double>(config.QueryWidth() * config.num_layers);
 }
 
+void RequireCalibrated(const PlanInput& input) {
+  if (input.calibration_windows < 1) Fail(input.where, "this pass needs calibration text; found no windows");
+}
+
 void RequireDenseAndCalibrated(const PlanInput& input) {
   if (input.config.quantization)
     Fail(input.where, "the model is quantized already; put this stage before quantization");
-  if (input.calibration_windows < 1) Fail(input.where, "this pass needs calibration text; found no windows");
+  RequireCalibrated(input);
 }
 
 }  // namespace ecld

@@ -86,7 +86,8 @@ double WalkFlops(const ModelConfig& config, const PlanInput& input);
 // The same of attention's scores and sums, which are no products with weights.
 double AttentionFlops(const ModelConfig& config, const PlanInput& input);
 
-// THROWS Error for what no block pass can do: a quantized input, or no calibration windows.
+// THROWS Error for what no block pass can do: no calibration windows, or, of the second, a quantized input.
+void RequireCalibrated(const PlanInput& input);
 void RequireDenseAndCalibrated(const PlanInput& input);
 
 }  // namespace ecld
